@@ -1,0 +1,1 @@
+"""Agents talk to models: teachers and students."""

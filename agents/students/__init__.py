@@ -1,0 +1,1 @@
+"""Students: everything that answers a Call."""

@@ -1,0 +1,1 @@
+"""Evals know tasks, truth and numbers."""

@@ -1,0 +1,1 @@
+"""The built-in tasks; they come through the same door as anybody else's."""

@@ -1,0 +1,1 @@
+"""Graphs decide: the loop, the gates, the wiring."""

@@ -1,0 +1,1 @@
+"""Preceptor: a teacher agent that makes compact local language models good enough."""

@@ -1,0 +1,1 @@
+"""Core says: words, promises, disk, money. It imports no other room."""

@@ -1,0 +1,88 @@
+"""The one parser: what a student wrote becomes values.
+
+Owns how forgiving reading is: the first JSON object in the text counts, in a code fence or in prose;
+labels match without case. What cannot be read is ``invalid``, never an exception.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from pydantic import JsonValue
+
+from preceptor.core.fields import FieldSpec
+from preceptor.core.records import Answer, Gold, Reply, Status
+
+_ORDER: tuple[Status, ...] = ("ok", "invalid", "truncated", "failed")
+_DECODER = json.JSONDecoder()
+
+
+def first_object(raw: str) -> dict[str, JsonValue] | None:
+    """Return the first JSON object in ``raw``, None if there is none."""
+    start = raw.find("{")
+    while start >= 0:
+        try:
+            value, _ = _DECODER.raw_decode(raw, start)
+        except (json.JSONDecodeError, RecursionError):
+            start = raw.find("{", start + 1)
+            continue
+        return value if isinstance(value, dict) else None
+    return None
+
+
+def read(raw: str, fields: Sequence[FieldSpec]) -> tuple[Gold, dict[str, Status]]:
+    """Return (values that could be read, problem per field that could not)."""
+    found = first_object(raw)
+    values: Gold = {}
+    problems: dict[str, Status] = {}
+    for field in fields:
+        try:
+            if found is None or field.name not in found:
+                raise ValueError(field.name)
+            values[field.name] = field.read(found[field.name])
+        except ValueError:
+            problems[field.name] = "invalid"
+    return values, problems
+
+
+def _sum(counts: Sequence[int | None]) -> int | None:
+    known = [c for c in counts if c is not None]
+    return sum(known) if len(known) == len(counts) else None
+
+
+def answer(example_id: str, fields: Sequence[FieldSpec], replies: Sequence[Reply]) -> Answer:
+    """Return one Answer from the replies to all calls about one note.
+
+    Args:
+        example_id: The note.
+        fields: Every field that was asked, in the task's order.
+        replies: In any order. A field without a reply counts as ``failed``.
+    """
+    by_name = {f.name: f for f in fields}
+    place = {f.name: i for i, f in enumerate(fields)}
+    replies = sorted(replies, key=lambda r: place[r.key[1][0]])
+    values: Gold = {}
+    problems: dict[str, Status] = {}
+    for reply in replies:
+        asked = [by_name[name] for name in reply.key[1]]
+        if reply.status == "ok":
+            got, bad = read(reply.raw, asked)
+            values.update(got)
+            problems.update(bad)
+        else:
+            problems.update({f.name: reply.status for f in asked})
+    for field in fields:
+        if field.name not in values:
+            problems.setdefault(field.name, "failed")
+    return Answer(
+        example_id=example_id,
+        record={f.name: values[f.name] for f in fields if f.name in values} or None,
+        status=max(problems.values(), key=_ORDER.index, default="ok"),
+        problems=problems,
+        raw=tuple(r.raw for r in replies),
+        prompt_tokens=_sum([r.prompt_tokens for r in replies]),
+        completion_tokens=_sum([r.completion_tokens for r in replies]),
+        calls=len(replies),
+        seconds=sum(r.seconds for r in replies),
+    )

@@ -1,0 +1,247 @@
+"""The promises between rooms: what a Student, Teacher, Tool, Retriever, Scorer and Evaluator must do.
+
+Owns only Protocols and the small frozen values that they pass. Every port has a contract suite in
+``tests/contracts`` that any implementation, ours or a plug-in's, can be run through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Literal, Protocol, TypeVar
+
+from pydantic import BaseModel, JsonValue
+
+from preceptor.core.fields import FieldSpec
+from preceptor.core.records import (
+    Answer,
+    Call,
+    Evaluation,
+    Example,
+    ModelRef,
+    Recipe,
+    Reply,
+    Scored,
+    Situation,
+    TeacherTurn,
+)
+from preceptor.core.render import Hits
+
+A = TypeVar("A", bound=BaseModel)
+
+Cancel = Callable[[], bool]
+"""Asked between calls; True means: stop handing out work and return."""
+
+
+class Student(Protocol):
+    """A model that answers calls.
+
+    ``complete`` yields exactly one Reply per Call, in any order, as they come; a call that cannot be
+    answered yields a ``failed`` or ``truncated`` Reply. It raises ``StudentError`` only when no call
+    can be answered at all (server down, model missing). It stops early, without error, when
+    ``cancel`` says so.
+    """
+
+    @property
+    def ref(self) -> ModelRef:
+        """The model, with its digest where the backend tells one."""
+        ...
+
+    @property
+    def context(self) -> int | None:
+        """The longest prompt plus answer in tokens, None if unknown."""
+        ...
+
+    def complete(self, calls: Sequence[Call], cancel: Cancel | None = None) -> Iterator[Reply]:
+        """Answer the calls."""
+        ...
+
+    def close(self) -> None:
+        """Give back what is held. May be called twice."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool as a teacher sees it: name, description, and the JSON Schema of its arguments."""
+
+    name: str
+    description: str
+    schema: dict[str, JsonValue]
+    changing: bool
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a teacher and a tool may look at: train only, with the student's answers to it.
+
+    Attributes:
+        fields: The task's fields.
+        recipe: The working recipe (the incumbent, or the pending stack on top of it).
+        examples: The shown part of train, in order.
+        answers: The working recipe's answers to ``examples``, in the same order.
+        scored: Their scores, in the same order.
+    """
+
+    fields: tuple[FieldSpec, ...]
+    recipe: Recipe
+    examples: tuple[Example, ...]
+    answers: tuple[Answer, ...]
+    scored: tuple[Scored, ...]
+
+
+class Teacher(Protocol):
+    """Someone who decides the next move.
+
+    ``turn`` answers with tool calls. It raises ``TeacherError`` when no answer can be had at all;
+    an answer that makes no sense is returned as it is, and the loop says so to the teacher.
+    """
+
+    @property
+    def name(self) -> str:
+        """Who teaches: ``rules``, or the chat model's name."""
+        ...
+
+    def turn(
+        self,
+        situation: Situation,
+        evidence: Evidence,
+        transcript: Sequence[dict[str, JsonValue]],
+        tools: Sequence[ToolSpec],
+    ) -> TeacherTurn:
+        """Say what to do next.
+
+        Args:
+            situation: The round, the scores, the errors, what was tried, what is left.
+            evidence: The train notes behind it.
+            transcript: The messages of this round so far after the brief, as LangChain serialises
+                them: earlier turns, tool results, corrections.
+            tools: What may be called.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class ToolResult:
+    """What a tool call gave.
+
+    Attributes:
+        text: What the teacher reads.
+        recipe: The new recipe; None for a look, and for a move without effect.
+        added_tokens: The estimated change of prompt tokens per note, for a move.
+        artefacts: New artefacts by content hash.
+    """
+
+    text: str
+    recipe: Recipe | None = None
+    added_tokens: int = 0
+    artefacts: Mapping[str, bytes] = field(default_factory=dict)
+
+
+class Tool(Protocol, Generic[A]):
+    """One thing a teacher can do. It never changes a student: a move returns a new Recipe.
+
+    ``run`` is a pure function of (arguments, evidence), apart from artefacts that it writes by
+    content hash. It raises ``InputError`` with a message that helps the teacher to do better.
+    """
+
+    @property
+    def name(self) -> str:
+        """Its name for the teacher."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """What it does, for the teacher."""
+        ...
+
+    @property
+    def changing(self) -> bool:
+        """Whether it is a move (returns a recipe) or a look."""
+        ...
+
+    @property
+    def args(self) -> type[A]:
+        """The arguments: a pydantic model with ``extra="forbid"``."""
+        ...
+
+    def run(self, args: A, evidence: Evidence) -> ToolResult:
+        """Do it."""
+        ...
+
+
+class Retriever(Protocol):
+    """Finds worked examples for a note.
+
+    No hit is the note itself or of its patient, whatever the index holds.
+    """
+
+    def hits(self, example: Example, fields: Sequence[FieldSpec]) -> Hits:
+        """Return worked examples per field name (``""``: for all fields), best first."""
+        ...
+
+
+class Scorer(Protocol):
+    """Compares one field's answer with its gold value."""
+
+    def score(self, gold: JsonValue, said: JsonValue | None) -> float:
+        """Return a number in [0, 1]; ``said`` is None when nothing could be read."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a piece of work is: done out of total, and what it is."""
+
+    done: int
+    total: int
+    what: Literal["examples", "calls", "steps"] = "examples"
+
+
+OnProgress = Callable[[Progress], None]
+
+
+class Evaluator(Protocol):
+    """Runs a recipe over notes and scores what comes back.
+
+    The same (recipe, example, decoding, model digest) is never asked twice: answers come from the
+    cache where they are there.
+    """
+
+    def answers(
+        self, recipe: Recipe, examples: Sequence[Example], on_progress: OnProgress | None = None
+    ) -> list[Answer]:
+        """Return one Answer per Example, in the same order.
+
+        Raises:
+            BudgetStop: Before anything is asked that does not fit the budget.
+            StudentError: If the student cannot be used at all.
+            Interrupted: If the run was cancelled; what was answered is in the cache.
+        """
+        ...
+
+    def evaluate(
+        self,
+        recipe: Recipe,
+        examples: Sequence[Example],
+        split: str,
+        on_progress: OnProgress | None = None,
+    ) -> Evaluation:
+        """Return the scores of ``examples`` under ``recipe``, in the same order."""
+        ...
+
+
+__all__ = [
+    "Cancel",
+    "Evaluator",
+    "Evidence",
+    "OnProgress",
+    "Progress",
+    "Retriever",
+    "Scorer",
+    "Student",
+    "Teacher",
+    "Tool",
+    "ToolResult",
+    "ToolSpec",
+]

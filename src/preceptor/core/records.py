@@ -1,0 +1,396 @@
+"""The words of the system as frozen values: examples, prompts, recipes, answers, findings.
+
+Owns what passes between rooms. Behaviour lives elsewhere: rendering in ``core.render``, parsing in
+``core.parse``, scoring in ``evals``, acceptance in ``graphs``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from preceptor.core.fields import FieldSpec
+from preceptor.core.record import Record
+
+Gold = dict[str, JsonValue]
+"""One value per field name: what an Example says, or what a student said."""
+
+Status = Literal["ok", "invalid", "truncated", "failed"]
+"""What became of an answer, from best to worst."""
+
+Split = Literal["train", "dev", "test"]
+
+
+class Example(Record):
+    """One note.
+
+    Attributes:
+        id: Unique in its task.
+        group: The patient; notes of one group never stand in two splits.
+        text: The note.
+        gold: The right answer, or None where it is not known. A field that is left out of it is
+            not scored.
+        meta: Anything else a loader wants to keep (never shown to a student).
+    """
+
+    id: str
+    group: str
+    text: str
+    gold: Gold | None = None
+    meta: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class Guide(Record):
+    """What a prompt says about one field, in words that a teacher may edit.
+
+    Attributes:
+        meaning: A definition.
+        look_for: Phrases that count as a mention of the field («Look for:»).
+        rules: Numbered rules, in order.
+    """
+
+    meaning: str = ""
+    look_for: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+
+
+class Prompt(Record):
+    """The words of a prompt.
+
+    Attributes:
+        instruction: The opening of the system message.
+        rules: Numbered rules for all fields, in the system message.
+        guides: One guide per field name; a missing one is an empty one.
+    """
+
+    instruction: str = "Read the note and fill in the field. Answer in JSON."
+    rules: tuple[str, ...] = ()
+    guides: dict[str, Guide] = Field(default_factory=dict)
+
+    def guide(self, field: str) -> Guide:
+        """Return the guide of ``field``, an empty one if there is none."""
+        return self.guides.get(field) or Guide()
+
+
+class Shot(Record):
+    """One worked example.
+
+    Attributes:
+        example_id: The train note it comes from.
+        group: That note's patient.
+        text: The sentence, or the whole note.
+        answer: The right values: of one field (a sentence with its label) or of several.
+        reason: Why, in a few words; shown if it is there.
+    """
+
+    example_id: str
+    group: str
+    text: str
+    answer: Gold
+    reason: str = ""
+
+
+class ModelRef(Record):
+    """Which model answers.
+
+    Attributes:
+        spec: ``nano``, ``hf:PATH``, ``ollama:NAME``, ``openai:NAME@URL``, ``scripted``,
+            ``simulated``.
+        digest: The model's own content hash, where the backend tells one.
+    """
+
+    spec: str
+    digest: str = ""
+
+
+class Decoding(Record):
+    """How an answer is sampled. ``constrained``: only texts that fit the schema can come out."""
+
+    temperature: float = Field(default=0.0, ge=0)
+    seed: int = 0
+    max_tokens: int = Field(default=256, ge=1)
+    constrained: bool = True
+
+
+class IndexRef(Record):
+    """Which index of worked examples is asked, and how its hits are shown.
+
+    Attributes:
+        digest: The content hash of the index artefact.
+        k: The most hits per call.
+        settings: What the retriever that wrote it needs to know.
+    """
+
+    digest: str
+    k: int = Field(default=4, ge=1)
+    settings: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class AdapterRef(Record):
+    """Which trained weights stand on top of, or in place of, the base model."""
+
+    digest: str
+    kind: Literal["lora", "merged"] = "lora"
+
+
+class Recipe(Record):
+    """Everything about a student. A recipe in use is a student.
+
+    Attributes:
+        model: Which model answers.
+        prompt: What it is told.
+        mode: One call per field, or one call for all fields.
+        shots: Fixed worked examples.
+        index: Where further ones are retrieved, if anywhere.
+        adapter: Trained weights, if any.
+        decoding: How an answer is sampled.
+    """
+
+    model: ModelRef
+    prompt: Prompt = Prompt()
+    mode: Literal["per_field", "joint"] = "per_field"
+    shots: tuple[Shot, ...] = ()
+    index: IndexRef | None = None
+    adapter: AdapterRef | None = None
+    decoding: Decoding = Decoding()
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One chat message; ``role`` is system, user or assistant."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to a student.
+
+    Attributes:
+        example_id: The note that is asked about.
+        fields: What is asked.
+        messages: The rendered prompt.
+        decoding: How to sample.
+    """
+
+    example_id: str
+    fields: tuple[FieldSpec, ...]
+    messages: tuple[Message, ...]
+    decoding: Decoding
+
+    @property
+    def key(self) -> tuple[str, tuple[str, ...]]:
+        """What names this call among the calls of one recipe: (note, field names)."""
+        return self.example_id, tuple(f.name for f in self.fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back for one Call, unparsed.
+
+    Attributes:
+        key: The call's key.
+        raw: The text, as it came.
+        status: ``ok`` if the text is whole; ``truncated`` if prompt or answer was cut off;
+            ``failed`` if no text came (then ``error`` says why, without quoting the note).
+        prompt_tokens: As the backend counted them, None if it does not say.
+        completion_tokens: Likewise.
+        seconds: Wall time of this call, or its share of a batch.
+        error: Why it failed.
+    """
+
+    key: tuple[str, tuple[str, ...]]
+    raw: str
+    status: Literal["ok", "truncated", "failed"] = "ok"
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    seconds: float = 0.0
+    error: str = ""
+
+
+class Answer(Record):
+    """What a student said about one note, all calls together.
+
+    Attributes:
+        example_id: The note.
+        record: One value per field that could be read; None if nothing could.
+        status: The worst status among its fields.
+        problems: For each field without a value: why (``invalid``, ``truncated``, ``failed``).
+        raw: The texts as they came, one per call.
+        prompt_tokens: Sum over calls; None if the backend does not say.
+        completion_tokens: Likewise.
+        calls: How many calls were made.
+        seconds: Wall time, or this note's share of a batch.
+    """
+
+    example_id: str
+    record: Gold | None
+    status: Status = "ok"
+    problems: dict[str, Status] = Field(default_factory=dict)
+    raw: tuple[str, ...] = ()
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    calls: int = 1
+    seconds: float = 0.0
+
+
+class Scored(Record):
+    """The scores of one note.
+
+    Attributes:
+        example_id: The note.
+        group: Its patient.
+        fields: Score in [0, 1] per field that has a gold value.
+        score: The note's endpoint in [0, 1]: the weighted mean of ``fields``.
+        valid: Whether every field could be read.
+        cost: Prompt and completion tokens, or None where the backend does not say.
+    """
+
+    example_id: str
+    group: str
+    fields: dict[str, float]
+    score: float
+    valid: bool
+    cost: int | None = None
+
+
+class Evaluation(Record):
+    """A recipe's scores on some notes, in the notes' order."""
+
+    recipe: str
+    split: str
+    scored: tuple[Scored, ...]
+
+    @property
+    def mean(self) -> float:
+        """The mean endpoint over notes, in [0, 1]; 0 for no notes."""
+        return sum(s.score for s in self.scored) / len(self.scored) if self.scored else 0.0
+
+
+FindingKind = Literal[
+    "missed",
+    "spurious",
+    "wrong_value",
+    "negation",
+    "temporality",
+    "experiencer",
+    "boundary",
+    "format",
+    "truncated",
+    "label_suspect",
+]
+
+
+class Finding(Record):
+    """A named group of a student's errors on train.
+
+    Attributes:
+        kind: What went wrong.
+        field: Where.
+        count: How many notes.
+        total: Out of how many notes with a gold value for the field.
+        example_ids: The notes, in order.
+        cue: The phrase that the errors share, if one was found.
+    """
+
+    kind: FindingKind
+    field: str
+    count: int
+    total: int
+    example_ids: tuple[str, ...]
+    cue: str = ""
+
+
+class ToolCall(Record):
+    """One tool call of the teacher; ``args`` is as it came, not yet validated."""
+
+    id: str
+    name: str
+    args: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class Usage(Record):
+    """Tokens of one teacher turn; None where the server does not say."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+class TeacherTurn(Record):
+    """What the teacher said.
+
+    Attributes:
+        message: The ``AIMessage``, as LangChain serialises it.
+        text: Its prose.
+        calls: Its tool calls.
+        broken: Tool calls that were no JSON, as text.
+        usage: What it cost.
+    """
+
+    message: dict[str, JsonValue]
+    text: str = ""
+    calls: tuple[ToolCall, ...] = ()
+    broken: tuple[str, ...] = ()
+    usage: Usage | None = None
+
+
+class Interval(Record):
+    """An estimate with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Attempt(Record):
+    """A changing move that was tried, for the teacher's memory.
+
+    Attributes:
+        round: When.
+        tool: Which tool.
+        args: With which arguments.
+        outcome: ``accepted``, ``pending``, ``rejected``, ``no_effect``, ``error``.
+        reason: Why, in one line.
+        train_gain: The estimated gain on the held-out part of train, in points of [0, 1].
+        dev_gain: The gain on dev, if dev was looked at.
+    """
+
+    round: int
+    tool: str
+    args: dict[str, JsonValue]
+    outcome: Literal["accepted", "pending", "rejected", "no_effect", "error"]
+    reason: str = ""
+    train_gain: float | None = None
+    dev_gain: float | None = None
+
+
+class Situation(Record):
+    """What a teacher is told at the start of a round. Nothing in it comes from dev or test text.
+
+    Attributes:
+        round: From 1.
+        rounds_left: After this one.
+        looks_left: How often dev may still be looked at.
+        score: The working recipe on the shown part of train.
+        dev: The incumbent on dev (a number only).
+        fields: Score per field on the shown part of train.
+        findings: The errors, most frequent first.
+        attempts: What was tried so far, in order.
+        money: What is left of each limited resource (``dollars``, ``teacher_tokens``,
+            ``student_calls``, ``compute_seconds``, ``wall_seconds``).
+        pending: Whether the working recipe carries changes that are not yet accepted.
+    """
+
+    round: int
+    rounds_left: int
+    looks_left: int
+    score: Interval
+    dev: Interval | None = None
+    fields: dict[str, Interval] = Field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    money: dict[str, float] = Field(default_factory=dict)
+    pending: bool = False

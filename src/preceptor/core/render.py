@@ -1,0 +1,116 @@
+"""The one renderer: a recipe and a note become messages.
+
+Owns the text that a student sees, in evaluation, in training and in serving. Leaves the model's own
+chat template to the backend. The note stands before the fields, so that a backend can keep the
+note's prefix for all of them. Whatever comes from a note or a hit is data: ``quote`` takes away
+what could be read as a tag or a special token.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+
+from pydantic import JsonValue
+
+from preceptor.core.fields import FieldSpec
+from preceptor.core.records import Call, Example, Gold, Message, Prompt, Recipe, Shot
+
+RENDER_VERSION = 1
+"""Rises whenever the same recipe and note give another text; part of every cache key."""
+
+Hits = Mapping[str, Sequence[Shot]]
+"""Retrieved worked examples per field name; ``""`` holds those for all fields."""
+
+_TAG = re.compile(r"<(?=\||/?[A-Za-z_]+>)|\[(?=/?INST\])")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def quote(text: str) -> str:
+    """Return foreign text as data: no tag, no special token, no control character is left in it."""
+    plain = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _TAG.sub(lambda m: m.group() + " ", _CONTROL.sub(" ", plain)).strip()
+
+
+def answer_text(values: Gold, fields: Sequence[FieldSpec]) -> str:
+    """Return the text of a right answer, as a student should write it."""
+    return json.dumps({f.name: values[f.name] for f in fields}, ensure_ascii=False)
+
+
+def numbered(rules: Sequence[str]) -> str:
+    """Return rules as a numbered block that opens with ``Rules:``."""
+    return "\n".join(["Rules:", *(f"{i}. {rule}" for i, rule in enumerate(rules, 1))])
+
+
+def field_block(prompt: Prompt, field: FieldSpec) -> str:
+    """Return the lines that ask for one field."""
+    guide = prompt.guide(field.name)
+    lines = [f"Field: {field.name}"]
+    if guide.meaning:
+        lines.append(f"Meaning: {guide.meaning}")
+    if guide.look_for:
+        lines.append("Look for: " + "; ".join(guide.look_for))
+    if guide.rules:
+        lines.append(numbered(guide.rules))
+    lines.append(field.ask())
+    return "\n".join(lines)
+
+
+def _bare(value: JsonValue) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def shot_line(shot: Shot, fields: Sequence[FieldSpec]) -> str:
+    """Return one worked example: ``sentence => label``, or ``text => JSON`` for several fields."""
+    asked = [f for f in fields if f.name in shot.answer]
+    single = len(fields) == 1
+    answer = _bare(shot.answer[asked[0].name]) if single else answer_text(shot.answer, asked)
+    reason = f" ({quote(shot.reason)})" if shot.reason else ""
+    return f"{' '.join(quote(shot.text).split())} => {answer}{reason}"
+
+
+def examples_block(recipe: Recipe, fields: Sequence[FieldSpec], hits: Hits) -> str:
+    """Return the worked examples that bear on ``fields``, or an empty text."""
+    found = [*recipe.shots, *hits.get("", ())]
+    found += [shot for f in fields for shot in hits.get(f.name, ())]
+    names = {f.name for f in fields}
+    lines = dict.fromkeys(shot_line(s, fields) for s in found if names & set(s.answer))
+    return "\n".join(["Examples:", *lines, "", ""]) if lines else ""
+
+
+def system_text(prompt: Prompt) -> str:
+    """Return the system message."""
+    return prompt.instruction + (("\n" + numbered(prompt.rules)) if prompt.rules else "")
+
+
+def messages(
+    recipe: Recipe, fields: Sequence[FieldSpec], example: Example, hits: Hits | None = None
+) -> tuple[Message, ...]:
+    """Return the chat messages that ask ``fields`` about ``example``.
+
+    Args:
+        recipe: The student.
+        fields: What is asked in this one call.
+        example: The note; its gold answer is not looked at.
+        hits: Retrieved worked examples.
+    """
+    blocks = "\n\n".join(field_block(recipe.prompt, f) for f in fields)
+    shown = examples_block(recipe, fields, hits or {})
+    user = f"{shown}<note>\n{quote(example.text)}\n</note>\n{blocks}"
+    return Message("system", system_text(recipe.prompt)), Message("user", user)
+
+
+def asked_together(recipe: Recipe, fields: Sequence[FieldSpec]) -> list[tuple[FieldSpec, ...]]:
+    """Return the groups of fields that go into one call each."""
+    return [tuple(fields)] if recipe.mode == "joint" else [(f,) for f in fields]
+
+
+def calls(
+    recipe: Recipe, fields: Sequence[FieldSpec], example: Example, hits: Hits | None = None
+) -> list[Call]:
+    """Return the calls that get one Answer about ``example``."""
+    return [
+        Call(example.id, group, messages(recipe, group, example, hits), recipe.decoding)
+        for group in asked_together(recipe, fields)
+    ]

@@ -1,0 +1,1 @@
+"""Tools change a student: every move returns a new Recipe."""

@@ -1,0 +1,58 @@
+# The two commands of the README are `make demo` and `make test`; the rest is for those who work on it.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Where to look for a torch wheel first, e.g. TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+RUNS ?= runs
+DEMO_RUN := demo-$(shell date +%Y%m%d-%H%M%S)
+
+export OMP_NUM_THREADS ?= 2
+export TOKENIZERS_PARALLELISM ?= false
+export HF_HUB_OFFLINE ?= 1
+
+.PHONY: help env demo test lint fmt nano bench clean
+
+help:  ## Show what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+env: $(VENV)/.ready  ## Make the environment in .venv
+
+# torch comes first and alone, so that a CPU wheel found locally (or at TORCH_INDEX) is taken and the
+# default one, which brings gigabytes of CUDA libraries, is not.
+$(VENV)/.ready: constraints.txt pyproject.toml
+	@echo "Making the environment in $(VENV) (once; a few minutes) ..."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) "setuptools>=77" wheel
+	@$(PIP) -c constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
+	@$(PIP) -c constraints.txt -e '.[local,dev]'
+	@touch $@
+
+demo: env  ## Refine the embedded student on the synthetic toxicity task (about 3 minutes)
+	@$(BIN)/preceptor refine toxicity --student nano --teacher rules --runs-dir $(RUNS) --name $(DEMO_RUN)
+
+test: env  ## Run the tests
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -q $(ARGS)
+
+lint: env  ## Run the linters and the type checkers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+	@$(BIN)/mypy
+	@$(BIN)/pyright
+
+fmt: env  ## Format the code
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+nano: env  ## Train the embedded student anew (hours; see docs/results/nano.md)
+	@$(BIN)/python -m preceptor.nano.train $(ARGS)
+
+bench: env  ## Measure, and write docs/results/
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+clean:  ## Remove the environment and the caches (not the runs)
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

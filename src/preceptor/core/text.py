@@ -17,8 +17,8 @@ _NEVER_LAST = frozenset(
 )
 _SELDOM_LAST = frozenset(
     """
-    st jr sr etc resp dept tel fig vol ed al pt pts hx dx tx rx sx fx wt ht temp abd neuro appt hosp exam
-    p.o b.i.d t.i.d q.i.d q.d q.h p.r.n i.v i.m s.c a.m p.m q.o.d b.d t.d.s o.d pat sog
+    st jr sr etc resp dept tel fig vol ed al pt pts hx dx tx rx sx fx wt ht temp abd neuro
+    p.o b.i.d t.i.d q.i.d q.d q.h p.r.n i.v i.m s.c a.m p.m q.o.d b.d t.d.s o.d pat sog appt hosp exam
     """.split()
 )
 _BEFORE_NUMBER = frozenset({"no", "nr", "nos", "fig", "gr", "grade"})
@@ -33,7 +33,7 @@ def _is_end(text: str, match: re.Match[str], stop: int) -> bool:
     mark = match.group()
     if mark[0] != "." or match.end() >= stop:
         return True
-    after = text[match.end() : stop].lstrip()
+    after = text[match.end() : min(stop, match.end() + 64)].lstrip()
     if not after:
         return True
     if mark.startswith(".."):
@@ -46,7 +46,7 @@ def _is_end(text: str, match: re.Match[str], stop: int) -> bool:
         return False
     if last in _BEFORE_NUMBER and after[0].isdigit():
         return False
-    starts_line = not text[: word.start()].rpartition("\n")[2].strip()
+    starts_line = not text[max(0, word.start() - 64) : word.start()].rpartition("\n")[2].strip()
     initial = len(last) == 1 and not last.isdigit() and word.group().isupper()
     return not (initial or (starts_line and last.isdigit()))
 
@@ -74,8 +74,8 @@ def split_sentences(text: str) -> list[Span]:
 
     A line break ends a sentence, unless the next line goes on with a small letter; so do a full stop,
     a question mark and an exclamation mark before a space, unless the word before the stop is an
-    abbreviation (some may end one before a capital), an initial, or the number of a list item. Spans never overlap, and hold every
-    character that is no space.
+    abbreviation (some may end a sentence before a capital), an initial, or the number of a list item.
+    Spans never overlap, and hold every character that is no space.
     """
     spans: list[Span] = []
     for start, stop in _blocks(text):

@@ -1,4 +1,4 @@
-"""Where the sentences of a note are.
+"""Where the sentences of a note are, and what its words are.
 
 Owns one rule-based splitter for what reads notes: findings, the teacher's phrase mining, worked
 examples. It knows abbreviations, list items and hard-wrapped lines; it needs no model, and finds the
@@ -8,6 +8,7 @@ same spans on every machine. Leaves the meaning of a sentence to its callers.
 from __future__ import annotations
 
 import re
+import unicodedata
 
 Span = tuple[int, int]
 """Start and end of a piece of text, in characters, end excluded."""
@@ -99,3 +100,24 @@ def _trim(text: str, start: int, end: int) -> Span:
 def sentences(text: str) -> list[str]:
     """Return the sentences of ``text`` as texts, inner line breaks kept."""
     return [text[start:end] for start, end in split_sentences(text)]
+
+
+_WORD = re.compile(r"[^\W_]+(?:[/'’.\-][^\W_]+)*")
+_PAUSE = re.compile(r"[,;:()\[\]\"“”!?—–]|\.(?=\s|$)|\s-\s|\s\+\s|\n")
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Return the words of ``text``: case folded, without punctuation; ``h/o`` is one word."""
+    folded = unicodedata.normalize("NFKC", text).casefold().replace("’", "'")
+    return tuple(_WORD.findall(folded))
+
+
+def runs(sentence: str) -> tuple[tuple[str, ...], ...]:
+    """Return the words of ``sentence`` between its punctuation marks: a phrase never crosses one."""
+    found = (words(part) for part in _PAUSE.split(sentence))
+    return tuple(run for run in found if run)
+
+
+def flat(text: str) -> str:
+    """Return the words of ``text`` with one space around each: ``f" {phrase} " in flat(text)``."""
+    return f" {' '.join(words(text))} "

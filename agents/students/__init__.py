@@ -1,1 +1,125 @@
-"""Students: everything that answers a Call."""
+"""Students: everything that answers a Call. ``make`` turns a model's name into one.
+
+Owns which spec means which class, and what can be set on a student that changes no answer
+(concurrency, timeouts, threads, where a server is). What changes answers stands in the recipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from preceptor.core.errors import InputError
+from preceptor.core.fields import FieldSpec
+from preceptor.core.ports import Student
+from preceptor.core.records import AdapterRef, Call, Example, Gold, ModelRef
+
+if TYPE_CHECKING:
+    from preceptor.agents.students.simulated import SimulatedSpec
+
+__all__ = ["StudentOptions", "make"]
+
+SPECS = "nano, hf:PATH, ollama:NAME, openai:NAME@URL, scripted or simulated"
+
+
+@dataclass(frozen=True)
+class StudentOptions:
+    """What can be set on a student without changing its answers, and what the shipped fakes need.
+
+    Attributes:
+        parallel: The most calls in flight at a server.
+        timeout: Seconds to wait for one answer of a server, without retries.
+        retries: How often one call is tried again after a transport error, 429 or 5xx.
+        base_url: Where Ollama is; ``OLLAMA_HOST`` or its usual port if empty.
+        num_ctx: Ollama's context window; from the prompts' length if None.
+        keep_alive: How long Ollama keeps the model in memory.
+        threads: Threads of a model in process; 0 means all cores.
+        device: Where a model in process runs: ``cpu``, ``cuda``, or ``auto``.
+        batch_tokens: The most prompt tokens that a model in process reads at once.
+        adapter: The folder of the adapter or merged weights that the recipe names.
+        script: What ``scripted`` answers.
+        examples: What ``simulated`` knows the right answers of.
+        fields: The task's fields, for ``simulated``.
+        simulated: How ``simulated`` errs; built from ``examples`` if None.
+    """
+
+    parallel: int = 8
+    timeout: float = 120.0
+    retries: int = 4
+    base_url: str = ""
+    num_ctx: int | None = None
+    keep_alive: str = "10m"
+    threads: int = 0
+    device: str = "auto"
+    batch_tokens: int = 16384
+    adapter: Path | None = None
+    script: Mapping[str, Gold] | Callable[[Call], str] | None = None
+    examples: tuple[Example, ...] = ()
+    fields: tuple[FieldSpec, ...] = ()
+    simulated: SimulatedSpec | None = None
+
+
+def make(
+    ref: ModelRef, adapter: AdapterRef | None = None, options: StudentOptions | None = None
+) -> Student:
+    """Return the student that ``ref`` names.
+
+    Args:
+        ref: Its ``spec`` decides; its digest is not looked at (the student tells its own).
+        adapter: Trained weights on top of it; its folder stands in ``options.adapter``.
+        options: What changes no answer.
+
+    Raises:
+        InputError: If the spec names no kind of student, or the kind takes no adapter.
+        StudentError: If the model or server cannot be used.
+    """
+    options = options or StudentOptions()
+    kind, _, name = ref.spec.partition(":")
+    if adapter is not None and kind not in ("nano", "hf", "simulated"):
+        raise InputError(
+            f"model {ref.spec!r} takes no adapter", "serve the merged weights under a name of their own"
+        )
+    if kind == "nano" and not name:
+        return _hf(str(resources.files("preceptor.nano") / "weights"), ref, adapter, options)
+    if kind == "hf" and name:
+        return _hf(name, ref, adapter, options)
+    if kind in ("ollama", "openai") and name:
+        return _served(kind, name, options)
+    if kind in ("scripted", "simulated") and not name:
+        return _shipped_fake(kind, adapter, options)
+    raise InputError(f"no such model: {ref.spec!r}", f"write {SPECS}")
+
+
+def _hf(path: str, ref: ModelRef, adapter: AdapterRef | None, options: StudentOptions) -> Student:
+    from preceptor.agents.students.hf import HFStudent
+
+    if adapter is not None and options.adapter is None:
+        raise InputError(f"the folder of adapter {adapter.digest} was not given")
+    return HFStudent(path, spec=ref.spec, adapter=adapter, options=options)
+
+
+def _served(kind: str, name: str, options: StudentOptions) -> Student:
+    if kind == "ollama":
+        from preceptor.agents.students.ollama import OllamaStudent
+
+        return OllamaStudent(name, options)
+    from preceptor.agents.students.openai import OpenAIStudent
+
+    model, at, url = name.rpartition("@")
+    return OpenAIStudent(model, url, options) if at else OpenAIStudent(name, "", options)
+
+
+def _shipped_fake(kind: str, adapter: AdapterRef | None, options: StudentOptions) -> Student:
+    if kind == "scripted":
+        from preceptor.agents.students.scripted import ScriptedStudent
+
+        return ScriptedStudent(options.script or {})
+    from preceptor.agents.students.simulated import SimulatedStudent, demo_spec
+
+    if not options.examples:
+        raise InputError("a simulated student needs examples with gold answers")
+    spec = options.simulated or demo_spec(options.examples, options.fields)
+    return SimulatedStudent(options.examples, spec, adapter)

@@ -119,5 +119,5 @@ def runs(sentence: str) -> tuple[tuple[str, ...], ...]:
 
 
 def flat(text: str) -> str:
-    """Return the words of ``text`` with one space around each: ``f" {phrase} " in flat(text)``."""
+    """Return the words of a text with one space around each, to look for whole phrases in."""
     return f" {' '.join(words(text))} "

@@ -1,7 +1,8 @@
 """The one parser: what a student wrote becomes values.
 
 Owns how forgiving reading is: the first JSON object in the text counts, in a code fence or in prose;
-labels match without case. What cannot be read is ``invalid``, never an exception.
+labels match without case. What cannot be read is ``invalid``, never an exception; what is no text
+(half of a surrogate pair) becomes a question mark, so that every answer can be stored.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from pydantic import JsonValue
 from preceptor.core.fields import FieldSpec
 from preceptor.core.records import Answer, Gold, Reply, Status
 
+PARSE_VERSION = 1
+"""Rises whenever the same raw text gives other values; part of every cache key."""
+
 _ORDER: tuple[Status, ...] = ("ok", "invalid", "truncated", "failed")
 _DECODER = json.JSONDecoder()
 
@@ -24,11 +28,17 @@ def first_object(raw: str) -> dict[str, JsonValue] | None:
     while start >= 0:
         try:
             value, _ = _DECODER.raw_decode(raw, start)
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):  # a ValueError, too, for a number of 5,000 digits
             start = raw.find("{", start + 1)
             continue
         return value if isinstance(value, dict) else None
     return None
+
+
+def _well_formed(value: JsonValue) -> JsonValue:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    return [_well_formed(item) for item in value] if isinstance(value, list) else value
 
 
 def read(raw: str, fields: Sequence[FieldSpec]) -> tuple[Gold, dict[str, Status]]:
@@ -40,8 +50,8 @@ def read(raw: str, fields: Sequence[FieldSpec]) -> tuple[Gold, dict[str, Status]
         try:
             if found is None or field.name not in found:
                 raise ValueError(field.name)
-            values[field.name] = field.read(found[field.name])
-        except ValueError:
+            values[field.name] = _well_formed(field.read(found[field.name]))
+        except (ValueError, RecursionError):
             problems[field.name] = "invalid"
     return values, problems
 
@@ -80,7 +90,7 @@ def answer(example_id: str, fields: Sequence[FieldSpec], replies: Sequence[Reply
         record={f.name: values[f.name] for f in fields if f.name in values} or None,
         status=max(problems.values(), key=_ORDER.index, default="ok"),
         problems=problems,
-        raw=tuple(r.raw for r in replies),
+        raw=tuple(r.raw.encode("utf-8", "replace").decode("utf-8") for r in replies),
         prompt_tokens=_sum([r.prompt_tokens for r in replies]),
         completion_tokens=_sum([r.completion_tokens for r in replies]),
         calls=len(replies),

@@ -1,0 +1,186 @@
+"""What a user may set: file, environment, command line, in this order of precedence.
+
+Owns the settings, their defaults, and where a wrong one came from. Secrets are no settings: they stand
+in the environment only, and nothing here ever shows one.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field, JsonValue, SecretStr, ValidationError
+
+from preceptor.core.egress import Policy
+from preceptor.core.errors import InputError
+from preceptor.core.ledger import Budget
+from preceptor.core.prices import PriceTable
+from preceptor.core.record import Record
+
+PREFIX = "PRECEPTOR_"
+_ALIASES = {"PRECEPTOR_DATA": ("data_dir",)}
+_FOREIGN = ("PRECEPTOR_TEST_", "PRECEPTOR_LIVE_")
+_SECRET_ENDINGS = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
+
+
+class Timeouts(Record):
+    """How long to wait, in seconds.
+
+    Attributes:
+        connect: For a server to take a connection.
+        student: For one answer of a student.
+        teacher: For one turn of a teacher.
+    """
+
+    connect: float = Field(default=10.0, gt=0)
+    student: float = Field(default=120.0, gt=0)
+    teacher: float = Field(default=180.0, gt=0)
+
+
+class Settings(Record):
+    """Everything that can be set. Relative paths start at the working directory.
+
+    Attributes:
+        runs_dir: The folder of all runs.
+        data_dir: Where data that is not part of the program lies.
+        student: The student to improve, unless the task or the command says otherwise.
+        teacher: Who teaches: ``rules``, or a chat model's name (``openai:gpt-4o``).
+        concurrency: The most requests to a student's server at one time.
+        egress: What may leave this machine.
+        timeouts: How long to wait.
+        budget: Limits of a run.
+        prices: Dollars per million tokens by model: ``{"model": {"input": 1, "output": 2}}``.
+    """
+
+    runs_dir: Path = Path("runs")
+    data_dir: Path = Path("../shared/data")
+    student: str = "nano"
+    teacher: str = "rules"
+    concurrency: int = Field(default=8, ge=1, le=1024)
+    egress: Policy = "redacted"
+    timeouts: Timeouts = Timeouts()
+    budget: Budget = Budget()
+    prices: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
+
+    def price_table(self) -> PriceTable:
+        """Return the built-in prices under the user's own.
+
+        Raises:
+            InputError: If an own price is none.
+        """
+        return PriceTable().override(dict(self.prices))
+
+
+@dataclass(frozen=True)
+class _Said:
+    """One value that somebody set, and where."""
+
+    keys: tuple[str, ...]
+    value: JsonValue
+    where: str
+
+
+def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, str]) -> Settings:
+    """Return the settings: defaults < file < environment < overrides.
+
+    Args:
+        path: A TOML file that must be there; None for ``preceptor.toml``, if there is one.
+        environ: ``PRECEPTOR_RUNS_DIR``, ``PRECEPTOR_BUDGET__DOLLARS``; ``PRECEPTOR_DATA`` is
+            ``data_dir``. Names that end like a secret's are left alone.
+        overrides: ``{"budget.dollars": "5"}``; a part with dots stands in double quotes.
+
+    Raises:
+        InputError: Naming the file, variable or option, and the key.
+    """
+    said = [*_from_file(path), *_from_environment(environ), *_from_options(overrides)]
+    merged: dict[str, JsonValue] = {}
+    for one in said:
+        _place(merged, one)
+    try:
+        settings = Settings.model_validate(merged)
+    except ValidationError as cause:
+        raise _wrong(cause, said) from cause
+    settings.price_table()
+    return settings
+
+
+def secret(name: str, environ: Mapping[str, str]) -> SecretStr | None:
+    """Return a secret from the environment, None if it is not there; it prints as asterisks."""
+    return SecretStr(environ[name]) if environ.get(name) else None
+
+
+def _from_file(path: Path | None) -> Iterator[_Said]:
+    file = path or Path("preceptor.toml")
+    if path is None and not file.is_file():
+        return
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as cause:
+        raise InputError(f"{str(file)!r} cannot be read", "check the path given") from cause
+    except ValueError as cause:  # bad TOML, or bytes that are no UTF-8
+        raise InputError(f"{file}: no TOML: {cause}", "correct that line") from cause
+    for keys, value in _leaves(content):
+        yield _Said(keys, value, str(file))
+
+
+def _leaves(
+    content: Mapping[str, JsonValue], above: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], JsonValue]]:
+    for key, value in content.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, (*above, key))
+        else:
+            yield (*above, key), value
+
+
+def _from_environment(environ: Mapping[str, str]) -> Iterator[_Said]:
+    for name, value in sorted(environ.items()):
+        if name in _ALIASES:
+            yield _Said(_ALIASES[name], value, name)
+        elif name.startswith(PREFIX) and not name.startswith(_FOREIGN):
+            if not name.endswith(_SECRET_ENDINGS):
+                keys = tuple(name.removeprefix(PREFIX).lower().split("__"))
+                yield _Said(keys, value, name)
+
+
+def _from_options(overrides: Mapping[str, str]) -> Iterator[_Said]:
+    for key, value in overrides.items():
+        where = f"--set {key}"
+        try:
+            [(keys, _)] = _leaves(tomllib.loads(f"{key} = 0"))
+        except ValueError as cause:
+            raise InputError(f"{where}: no key", "write --set a.b=value") from cause
+        yield _Said(keys, value, where)
+
+
+def _place(merged: dict[str, JsonValue], said: _Said) -> None:
+    inner = merged
+    for key in said.keys[:-1]:
+        deeper = inner.setdefault(key, {})
+        if not isinstance(deeper, dict):
+            raise InputError(f"{said.where}: {key!r} has no parts", "set it as a whole")
+        inner = deeper
+    inner[said.keys[-1]] = said.value
+
+
+def _wrong(cause: ValidationError, said: list[_Said]) -> InputError:
+    """Return the error for the first wrong key, with where it was last set."""
+    problem = cause.errors(include_input=False)[0]
+    keys = tuple(str(part) for part in problem["loc"])
+    wheres = [one.where for one in said if one.keys[: len(keys)] == keys[: len(one.keys)]]
+    where = wheres[-1] if wheres else "settings"
+    key = ".".join(keys)
+    if problem["type"] != "extra_forbidden":
+        return InputError(f"{where}: {key}: {problem['msg']}", "correct the value")
+    if key.upper().endswith(_SECRET_ENDINGS):
+        return InputError(
+            f"{where}: {key}: a secret is no setting", "put it in the environment instead"
+        )
+    return InputError(f"{where}: unknown key {key!r}", f"known: {_known(keys[:-1])}")
+
+
+def _known(above: tuple[str, ...]) -> str:
+    parts: dict[str, type[Record]] = {"budget": Budget, "timeouts": Timeouts}
+    return ", ".join(sorted(parts.get("".join(above[:1]), Settings).model_fields))

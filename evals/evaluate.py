@@ -1,0 +1,245 @@
+"""Running a recipe over notes: ask what the cache does not know, commit it, score it.
+
+Owns the order of the work: which notes are asked together, when money is reserved and when answers
+are committed. Leaves rendering and parsing to core, talking to the student, and scoring to
+``evals.scorers``.
+
+Notes are taken in chunks of fixed membership, in the order given. Of each chunk only the missing
+notes are asked; their calls are reserved before, and their answers committed in one transaction
+after, also when the student breaks or a person stops the run. So after a ``kill -9`` no committed
+answer is asked for again, and those of one chunk at most once more.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from preceptor.core import parse, render
+from preceptor.core.cache import AnswerCache, answer_key, example_key
+from preceptor.core.errors import InputError, Interrupted, StudentError
+from preceptor.core.fields import FieldSpec
+from preceptor.core.ledger import Ledger
+from preceptor.core.ports import Cancel, OnProgress, Progress, Retriever, Student
+from preceptor.core.record import digest
+from preceptor.core.records import Answer, Call, Evaluation, Example, Recipe, Reply
+from preceptor.evals.scorers import score_answer
+
+FEWEST_FAILURES = 8
+"""Fewer failed answers than this in one chunk never count as a student that cannot be used."""
+
+
+@dataclass(frozen=True)
+class EvaluatorSettings:
+    """What an evaluator asks, and in which portions.
+
+    Attributes:
+        fields: The task's fields.
+        chunk: How many notes are asked and committed together.
+    """
+
+    fields: tuple[FieldSpec, ...]
+    chunk: int = 64
+
+
+@dataclass
+class _Work:
+    """One chunk in progress: the replies so far, and the answers that are whole."""
+
+    notes: dict[str, Example]
+    waiting: dict[str, int]
+    replies: dict[str, list[Reply]] = field(default_factory=dict)
+    answers: dict[str, Answer] = field(default_factory=dict)
+    calls: int = 0
+
+    def take(self, reply: Reply, fields: Sequence[FieldSpec]) -> bool:
+        """Keep a reply; return whether it made its note's answer whole."""
+        note = reply.key[0]
+        if note not in self.notes or note in self.answers:
+            return False
+        self.calls += 1
+        got = self.replies.setdefault(note, [])
+        got.append(reply)
+        if len(got) < self.waiting[note]:
+            return False
+        self.answers[note] = parse.answer(note, fields, self.replies.pop(note))
+        return True
+
+    def give_up(self, fields: Sequence[FieldSpec]) -> None:
+        """Count every note that the student left out as failed."""
+        for note in self.notes:
+            if note not in self.answers:
+                self.answers[note] = parse.answer(note, fields, self.replies.pop(note, []))
+
+
+class CachedEvaluator:
+    """The Evaluator: answers come from the cache, and from the student where they are missing.
+
+    Args:
+        settings: What is asked.
+        students: Gives the student of a recipe. Whoever makes students also closes them.
+        cache: Where answers are kept. ``failed`` ones are not, so that they are tried again.
+        ledger: What calls and seconds are booked on, if anything.
+        retriever: Gives the retriever of a recipe, if it has an index.
+        cancel: Asked between calls.
+    """
+
+    def __init__(
+        self,
+        settings: EvaluatorSettings,
+        students: Callable[[Recipe], Student],
+        cache: AnswerCache,
+        ledger: Ledger | None = None,
+        retriever: Callable[[Recipe], Retriever | None] | None = None,
+        cancel: Cancel | None = None,
+    ) -> None:
+        self._settings = settings
+        self._students = students
+        self._cache = cache
+        self._ledger = ledger
+        self._retriever = retriever
+        self._cancel = cancel
+        self._session = uuid.uuid4().hex[:8]
+        self._asked: Counter[str] = Counter()
+        self._pace: dict[str, float] = {}
+
+    def answers(
+        self, recipe: Recipe, examples: Sequence[Example], on_progress: OnProgress | None = None
+    ) -> list[Answer]:
+        """Return one Answer per Example, in the same order; a note given twice is asked once.
+
+        Raises:
+            BudgetStop: Before a chunk is asked that does not fit the budget.
+            StudentError: If the student cannot be used, or more than half of a chunk failed.
+            Interrupted: If the run was cancelled; what was answered is in the cache.
+            InputError: If two different notes have one id.
+        """
+        student = self._students(recipe)
+        key = answer_key(recipe, student.ref, self._settings.fields)
+        keys = [example_key(e) for e in examples]
+        notes = dict(zip(keys, examples, strict=True))
+        if len({e.id for e in notes.values()}) < len(notes):
+            raise InputError("two different notes have one id", "give every note its own id")
+        known = self._cache.get_many(key, list(notes))
+        done = len(known)
+        tell = on_progress or (lambda _: None)
+        tell(Progress(done, len(notes)))
+
+        def one_more() -> None:
+            nonlocal done
+            done += 1
+            tell(Progress(done, len(notes)))
+
+        for chunk in self._chunks(list(notes)):
+            missing = {k: notes[k] for k in chunk if k not in known}
+            if missing:
+                known.update(self._ask(student, recipe, (key, missing), one_more))
+        return [known[k] for k in keys]
+
+    def evaluate(
+        self,
+        recipe: Recipe,
+        examples: Sequence[Example],
+        split: str,
+        on_progress: OnProgress | None = None,
+    ) -> Evaluation:
+        """Return the scores of ``examples`` under ``recipe``, in the same order.
+
+        Raises:
+            InputError: If a note has no gold answer; and what ``answers`` raises.
+        """
+        fields = self._settings.fields
+        given = self.answers(recipe, examples, on_progress)
+        scored = (score_answer(e, a, fields) for e, a in zip(examples, given, strict=True))
+        return Evaluation(recipe=recipe.fingerprint, split=split, scored=tuple(scored))
+
+    def _chunks(self, keys: list[str]) -> Iterator[list[str]]:
+        size = self._settings.chunk
+        return (keys[at : at + size] for at in range(0, len(keys), size))
+
+    def _ask(
+        self,
+        student: Student,
+        recipe: Recipe,
+        batch: tuple[str, dict[str, Example]],
+        one_more: Callable[[], None],
+    ) -> dict[str, Answer]:
+        """Ask the missing notes of one chunk, commit what came back whole, return it by key."""
+        key, missing = batch
+        if self._cancel is not None and self._cancel():
+            raise Interrupted("stopped before the next notes", "resume continues where it was")
+        by_id = {e.id: k for k, e in missing.items()}
+        calls, work = self._prepare(recipe, list(missing.values()))
+        settle = self._reserve(key, missing, len(calls))
+        started = time.perf_counter()
+        try:
+            for reply in student.complete(calls, self._cancel):
+                if work.take(reply, self._settings.fields):
+                    one_more()
+            self._finish(work)
+        finally:
+            whole = {by_id[note]: answer for note, answer in work.answers.items()}
+            self._cache.put_many(key, {k: a for k, a in whole.items() if a.status != "failed"})
+            settle(work.calls, time.perf_counter() - started)
+        _check_failures(whole.values())
+        return whole
+
+    def _prepare(self, recipe: Recipe, notes: list[Example]) -> tuple[list[Call], _Work]:
+        fields = self._settings.fields
+        retriever = self._retriever(recipe) if self._retriever and recipe.index else None
+        calls: list[Call] = []
+        waiting: dict[str, int] = {}
+        for note in notes:
+            hits = retriever.hits(note, fields) if retriever else None
+            asked = render.calls(recipe, fields, note, hits)
+            waiting[note.id] = len(asked)
+            calls += asked
+        return calls, _Work({n.id: n for n in notes}, waiting)
+
+    def _finish(self, work: _Work) -> None:
+        """Close a chunk whose student has nothing more to say.
+
+        Raises:
+            Interrupted: If notes are missing because the run was cancelled.
+        """
+        if len(work.answers) == len(work.notes):
+            return
+        if self._cancel is not None and self._cancel():
+            raise Interrupted("stopped while notes were asked", "resume continues where it was")
+        work.give_up(self._settings.fields)
+
+    def _reserve(
+        self, key: str, missing: dict[str, Example], calls: int
+    ) -> Callable[[int, float], None]:
+        """Reserve a chunk's calls and likely seconds; return what settles them.
+
+        The ledger's key names this asking, not only its content: notes that failed are asked again,
+        and cost again.
+        """
+        if self._ledger is None:
+            return lambda made, seconds: None
+        content = digest([key, *missing])
+        self._asked[content] += 1
+        name = f"answers:{content}:{self._session}.{self._asked[content]}"
+        likely = max(calls * self._pace.get(key, 0.0), 1e-6)
+        claim = self._ledger.reserve(name, student_calls=calls, compute_seconds=likely)
+
+        def settle(made: int, seconds: float) -> None:
+            if made:
+                self._pace[key] = seconds / made
+            claim.settle(student_calls=made, compute_seconds=seconds)
+
+        return settle
+
+
+def _check_failures(given: Collection[Answer]) -> None:
+    """Raise StudentError if most of a chunk got no answer at all."""
+    failed = sum(a.status == "failed" for a in given)
+    if failed >= FEWEST_FAILURES and 2 * failed > len(given):
+        raise StudentError(
+            f"{failed} of {len(given)} notes got no answer",
+            "look at the student's server, then resume; nothing that was answered is lost",
+        )

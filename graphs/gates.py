@@ -1,0 +1,246 @@
+"""Whether a candidate replaces the incumbent, and why.
+
+Owns the rule of acceptance and the run's error budget; leaves the numbers to ``evals.stats`` and what
+follows from a verdict to the graph. ``judge`` looks at dev once and is a pure function: the same
+evaluations and state give the same verdict on every machine. How often the rule promotes a candidate
+that is no better, and how often it finds one that is, is shown by ``benchmarks/gate_simulation.py``.
+
+The rule: one number per note, one unit per patient; a one-sided sign-flip test; one alpha for the
+whole run, spread over the looks that are left, and given back by an acceptance; nothing accepted
+that makes a field or the share of readable answers worse; what is better but not surely so is
+pending, and may be built on.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from preceptor.core.record import Record, digest
+from preceptor.core.records import Evaluation, Interval, Scored
+from preceptor.evals import stats
+from preceptor.evals.scorers import mean_cost
+
+Outcome = Literal["accept", "pending", "reject", "cannot_decide"]
+
+
+class GateConfig(Record):
+    """The thresholds; shares and scores are in [0, 1].
+
+    Attributes:
+        alpha: The most often that a run may promote a candidate that is no better.
+        looks: How many candidates may be judged on dev in one run.
+        min_groups: With fewer patients than this nothing is accepted.
+        field_drop: A field may not fall by this much and surely so.
+        field_alpha: How sure, after Holm's correction over fields.
+        valid_drop: Unreadable notes may rise by this share, or by one note.
+        cost_margin: A cheaper candidate may be worse by this much at most.
+        cost_saving: How much cheaper it must be.
+    """
+
+    alpha: float = Field(default=0.10, gt=0, lt=1)
+    looks: int = Field(default=8, ge=1)
+    min_groups: int = Field(default=15, ge=2)
+    field_drop: float = 0.05
+    field_alpha: float = 0.05
+    valid_drop: float = 0.01
+    cost_margin: float = 0.01
+    cost_saving: float = 0.30
+
+
+class GateState(Record):
+    """What is left of the run's error budget: part of the graph's state, as JSON."""
+
+    alpha_left: float
+    looks_left: int
+
+    @classmethod
+    def start(cls, config: GateConfig) -> GateState:
+        """Return the state before the first look."""
+        return cls(alpha_left=config.alpha, looks_left=config.looks)
+
+    @property
+    def next_alpha(self) -> float:
+        """The level of the next look."""
+        return self.alpha_left / self.looks_left if self.looks_left else 0.0
+
+
+class FieldGuard(Record):
+    """What became of one field.
+
+    Attributes:
+        field: Its name.
+        change: The mean change of its score.
+        p_value: Of a fall, one-sided, after Holm's correction.
+        failed: Whether it fell by too much, and surely so.
+    """
+
+    field: str
+    change: float
+    p_value: float
+    failed: bool
+
+
+class Verdict(Record):
+    """What the gate says about one candidate, and why.
+
+    Attributes:
+        outcome: ``accept``: it replaces the incumbent. ``pending``: better, not surely so; it may
+            be built on and judged again with what is built. ``reject``: roll back.
+            ``cannot_decide``: too few patients, or no look left.
+        reason: One line for a reader.
+        gain: Candidate minus incumbent on dev, with its 95 % interval.
+        p_value: Of the gain, one-sided; None if nothing was tested.
+        alpha: The level that this look was judged at.
+        spent: How much alpha it used up.
+        fields: One line per field.
+        valid_change: The change of the share of readable notes.
+        cost_ratio: Candidate's tokens per note over the incumbent's; None if unknown.
+        by_cost: Whether it was accepted for being cheaper, not for being better.
+    """
+
+    outcome: Outcome
+    reason: str
+    gain: Interval
+    p_value: float | None = None
+    alpha: float = 0.0
+    spent: float = 0.0
+    fields: tuple[FieldGuard, ...] = ()
+    valid_change: float = 0.0
+    cost_ratio: float | None = None
+    by_cost: bool = False
+
+
+def worth_a_look(train_gain: float | None) -> bool:
+    """Tell whether a candidate may be judged on dev: only if train, cross-fitted, says it is better."""
+    return train_gain is not None and train_gain > 0
+
+
+def _seed(before: Evaluation, after: Evaluation) -> int:
+    name = f"{before.recipe}:{after.recipe}:{before.split}"
+    return int(digest(name)[:12], 16)
+
+
+def guard_fields(
+    before: tuple[Scored, ...], after: tuple[Scored, ...], config: GateConfig, seed: int = 0
+) -> tuple[FieldGuard, ...]:
+    """Return what became of each field; the notes are the same, in the same order."""
+    names = dict.fromkeys(name for s in before for name in s.fields)
+    changes, falls = {}, {}
+    for name in names:
+        both = [(a, b) for a, b in zip(before, after, strict=True) if name in a.fields]
+        change = np.array([b.fields.get(name, 0.0) - a.fields[name] for a, b in both])
+        changes[name] = float(change.mean())
+        sums, _ = stats.group_sums([a.group for a, _ in both], change)
+        fell = changes[name] < 0
+        falls[name] = float(stats.sign_flip(-sums, seed)[0]) if fell else 1.0
+    adjusted = stats.holm(falls)
+    return tuple(
+        FieldGuard(
+            field=name,
+            change=changes[name],
+            p_value=adjusted[name],
+            failed=changes[name] <= -config.field_drop and adjusted[name] < config.field_alpha,
+        )
+        for name in names
+    )
+
+
+def _valid_change(before: tuple[Scored, ...], after: tuple[Scored, ...]) -> int:
+    return sum(s.valid for s in after) - sum(s.valid for s in before)
+
+
+def _cost_ratio(before: tuple[Scored, ...], after: tuple[Scored, ...]) -> float | None:
+    old, new = mean_cost(before), mean_cost(after)
+    return new / old if old and new is not None else None
+
+
+def _veto(fields: tuple[FieldGuard, ...], lost: int, notes: int, config: GateConfig) -> str:
+    """Return why a guard forbids the candidate, or an empty text."""
+    worst = [f for f in fields if f.failed]
+    if worst:
+        shown = ", ".join(f"{f.field} {100 * f.change:+.1f}" for f in worst[:3])
+        return f"surely worse on {shown} points"
+    if lost > max(1.0, config.valid_drop * notes):
+        return f"{lost} more of {notes} answers cannot be read"
+    return ""
+
+
+def _saves(
+    before: tuple[Scored, ...], after: tuple[Scored, ...], ratio: float | None, config: GateConfig
+) -> bool:
+    if ratio is None or ratio > 1 - config.cost_saving:
+        return False
+    bound = stats.paired_difference(before, after, level=0.90)
+    return bound.low >= -config.cost_margin
+
+
+def _undecided(reason: str, gain: Interval) -> Verdict:
+    return Verdict(outcome="cannot_decide", reason=reason, gain=gain)
+
+
+def judge(
+    incumbent: Evaluation, candidate: Evaluation, state: GateState, config: GateConfig
+) -> tuple[Verdict, GateState]:
+    """Judge a candidate on dev.
+
+    Args:
+        incumbent: What is in use, on dev.
+        candidate: What may replace it, on the same notes in the same order.
+        state: What is left of the error budget.
+        config: The thresholds.
+
+    Returns:
+        The verdict, and the state after it: unchanged when nothing was tested.
+
+    Raises:
+        InputError: If the two evaluations are not of the same notes.
+    """
+    before, after = incumbent.scored, candidate.scored
+    gain = stats.paired_difference(before, after)
+    groups, change = stats.paired(before, after)
+    patients = len(set(groups))
+    if patients < config.min_groups:
+        need = f"{patients} patients on dev; the gate needs {config.min_groups} to decide"
+        return _undecided(need, gain), state
+    if not state.looks_left:
+        return _undecided("no look at dev is left", gain), state
+    seed = _seed(incumbent, candidate)
+    sums, _ = stats.group_sums(groups, change)
+    p_value = float(stats.sign_flip(sums, seed)[0])
+    fields = guard_fields(before, after, config, seed)
+    change_valid = _valid_change(before, after)
+    ratio = _cost_ratio(before, after)
+    veto = _veto(fields, -change_valid, len(before), config)
+    outcome, reason, by_cost = _decide(gain.value, p_value, state.next_alpha, veto)
+    if outcome != "accept" and not veto and _saves(before, after, ratio, config):
+        outcome, by_cost = "accept", True
+        reason = f"not worse by more than {100 * config.cost_margin:.0f} point, and cheaper"
+    spent = 0.0 if outcome == "accept" and not by_cost else state.next_alpha
+    verdict = Verdict(
+        outcome=outcome,
+        reason=f"{100 * gain.value:+.1f} points (p = {p_value:.4f}): {reason}",
+        gain=gain,
+        p_value=p_value,
+        alpha=state.next_alpha,
+        spent=spent,
+        fields=fields,
+        valid_change=change_valid / len(before),
+        cost_ratio=ratio,
+        by_cost=by_cost,
+    )
+    left = GateState(alpha_left=state.alpha_left - spent, looks_left=state.looks_left - 1)
+    return verdict, left
+
+
+def _decide(gain: float, p_value: float, alpha: float, veto: str) -> tuple[Outcome, str, bool]:
+    """Return (outcome, reason, False) from the test and the guards alone."""
+    if veto:
+        return "reject", veto, False
+    if gain <= 0:
+        return "reject", "not better", False
+    if p_value <= alpha:
+        return "accept", f"better at the {alpha:.4f} that this look may spend", False
+    return "pending", f"better, but not at the {alpha:.4f} that this look may spend", False

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from preceptor.core.errors import InputError
-from preceptor.core.records import Scored
+from preceptor.core.records import Interval, Scored
 from preceptor.evals import stats
 
 
@@ -23,7 +23,7 @@ def test_wilson_agrees_with_the_published_example() -> None:
     first, second = stats.wilson(81, 263), stats.wilson(0, 20)
     assert (round(first.low, 4), round(first.high, 4)) == (0.2553, 0.3662)
     assert (round(second.low, 4), round(second.high, 4)) == (0.0, 0.1611)
-    assert stats.wilson(0, 0) == stats.Interval(value=0.0, low=0.0, high=1.0)
+    assert stats.wilson(0, 0) == Interval(value=0.0, low=0.0, high=1.0)
 
 
 def test_holm_agrees_with_hand_calculation() -> None:
@@ -86,7 +86,7 @@ def test_one_patient_tells_nothing_about_the_spread() -> None:
     found = stats.interval(scored([0.2, 0.4], ["p", "p"]))
     assert (found.low, found.high) == (0.0, 1.0)
     assert found.value == pytest.approx(0.3)
-    assert stats.interval([]) == stats.Interval(value=0.0, low=0.0, high=1.0)
+    assert stats.interval([]) == Interval(value=0.0, low=0.0, high=1.0)
 
 
 def test_paired_difference_is_narrower_than_unpaired_and_needs_the_same_notes() -> None:

@@ -1,1 +1,85 @@
-"""Preceptor: a teacher agent that makes compact local language models good enough."""
+"""Preceptor: a teacher agent that makes compact local language models good enough at extraction.
+
+The names here are the public API for plug-ins and programs; everything else may move. Importing this
+package imports no model library, no server client and no graph.
+"""
+
+from preceptor.core.errors import (
+    BudgetStop,
+    InputError,
+    Interrupted,
+    PreceptorError,
+    StoreError,
+    StudentError,
+    TaskError,
+    TeacherError,
+)
+from preceptor.core.fields import FieldSpec, LabelField, ListField
+from preceptor.core.ports import (
+    Evaluator,
+    Evidence,
+    Retriever,
+    Scorer,
+    Student,
+    Teacher,
+    Tool,
+    ToolResult,
+    ToolSpec,
+)
+from preceptor.core.records import (
+    Answer,
+    Call,
+    Decoding,
+    Evaluation,
+    Example,
+    Finding,
+    Guide,
+    Message,
+    ModelRef,
+    Prompt,
+    Recipe,
+    Reply,
+    Scored,
+    Shot,
+    Situation,
+    TeacherTurn,
+)
+
+__all__ = [
+    "Answer",
+    "BudgetStop",
+    "Call",
+    "Decoding",
+    "Evaluation",
+    "Evaluator",
+    "Evidence",
+    "Example",
+    "FieldSpec",
+    "Finding",
+    "Guide",
+    "InputError",
+    "Interrupted",
+    "LabelField",
+    "ListField",
+    "Message",
+    "ModelRef",
+    "PreceptorError",
+    "Prompt",
+    "Recipe",
+    "Reply",
+    "Retriever",
+    "Scored",
+    "Scorer",
+    "Shot",
+    "Situation",
+    "StoreError",
+    "Student",
+    "StudentError",
+    "TaskError",
+    "Teacher",
+    "TeacherError",
+    "TeacherTurn",
+    "Tool",
+    "ToolResult",
+    "ToolSpec",
+]

@@ -1,1 +1,90 @@
-"""The command line."""
+"""The command line: one thin file per verb.
+
+Owns the table of verbs, the way errors and exit codes come out, and nothing else. A verb's module is
+imported only when that verb is called, so that ``preceptor --help`` imports nothing heavy.
+
+Exit codes: 0 done · 2 bad input or configuration · 3 stopped by budget, best bundle kept · 4 teacher
+unusable · 5 student unusable · 130 interrupted, resumable.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from preceptor.core.errors import PreceptorError
+
+VERBS: dict[str, str] = {
+    "refine": "improve a student on a task, and keep what the evidence supports",
+    "resume": "go on with a run that was interrupted",
+    "runs": "list or remove runs",
+    "report": "show what a run came to",
+    "trace": "show what happened in a run, step by step",
+    "eval": "measure a bundle, a run's student or an untouched model on a task",
+    "extract": "answer notes with a bundle",
+    "tasks": "list, check or fetch tasks",
+    "doctor": "check this machine and say what mends it",
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    width = max(map(len, VERBS))
+    table = "\n".join(f"  {verb:<{width}}  {text}" for verb, text in VERBS.items())
+    parser = argparse.ArgumentParser(
+        prog="preceptor",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="A teacher agent that makes compact local language models better at extraction.",
+        epilog=f"verbs:\n{table}\n\nTry: preceptor refine toxicity    or: preceptor VERB --help",
+    )
+    parser.add_argument("--version", action="store_true", help="show the version")
+    parser.add_argument("verb", nargs="?", metavar="VERB", help="what to do")
+    return parser
+
+
+def _run(verb: str, rest: Sequence[str]) -> int:
+    module = importlib.import_module(f"preceptor.cli.{verb}")
+    parser = argparse.ArgumentParser(prog=f"preceptor {verb}", description=VERBS[verb])
+    module.configure(parser)
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return int(module.run(parser.parse_args(rest)))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: The arguments; those of the process if None.
+
+    Returns:
+        The exit code.
+    """
+    given = list(sys.argv[1:] if argv is None else argv)
+    verb = given[0] if given else ""
+    if verb not in VERBS:
+        args = _parser().parse_args(given[:1])
+        if args.version:
+            from importlib.metadata import version
+
+            print(version("preceptor"))
+            return 0
+        if verb:
+            print(f"preceptor: no verb {verb!r} (see: preceptor --help)", file=sys.stderr)
+            return 2
+        _parser().print_help()
+        return 0
+    try:
+        return _run(verb, given[1:])
+    except PreceptorError as error:
+        if "--debug" in given:
+            raise
+        print(f"preceptor: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("preceptor: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

@@ -1,0 +1,110 @@
+"""The bundle: what a run leaves behind for use, a folder that stands on its own.
+
+Owns its files and reading it back. Recipe, task schema, split seals and metrics; no note, no gold
+answer (worked examples in the recipe are the exception: they are train text, and the README of the
+bundle says so).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+from pydantic import JsonValue, ValidationError
+
+from preceptor.core.errors import InputError
+from preceptor.core.fields import FieldSpec, object_schema
+from preceptor.core.record import Record
+from preceptor.core.records import Recipe
+from preceptor.core.render import RENDER_VERSION
+from preceptor.graphs.session import Session
+from preceptor.graphs.state import RunState
+
+VERSION = 1
+
+_README = """# Bundle of {task}
+
+Made by Preceptor from run `{run}`. It extracts {fields} fields with the student `{student}`.
+
+    preceptor extract <this folder> --in notes.jsonl --out answers.jsonl
+    preceptor eval <this folder> --task {task} --split dev
+
+- `bundle.json`: what is asked and by which recipe (prompt, mode, decoding); `recipe` is its hash.
+- `schema.json`: JSON Schema of one answer.
+- `metrics.json`: the report of the run, with the sealed test, intervals, costs and split seals.
+
+Worked examples in the recipe, if there are any ({shots} here), are text of training notes: then this
+folder is as private as the notes.
+"""
+
+
+class Bundle(Record):
+    """What is needed to answer notes as the final student does."""
+
+    version: int = VERSION
+    render_version: int = RENDER_VERSION
+    task: str
+    task_fingerprint: str
+    synthetic: bool
+    fields: tuple[FieldSpec, ...]
+    recipe: Recipe
+    seals: dict[str, str]
+
+
+def write(session: Session, state: RunState) -> Path:
+    """Write the bundle of a finished run, whole or not at all; return its folder."""
+    recipe = session.recipe(state["incumbent"])
+    made = Bundle(
+        task=session.task.name,
+        task_fingerprint=session.task.fingerprint,
+        synthetic=session.task.synthetic,
+        fields=session.task.fields,
+        recipe=recipe,
+        seals={part: session.splits.digest(part) for part in ("train", "dev", "test")},
+    )
+    target = session.store.path / "bundle"
+    fresh = session.store.path / f".bundle-{os.getpid()}"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir()
+    _json(fresh / "bundle.json", made.model_dump(mode="json"))
+    _json(fresh / "schema.json", object_schema(session.task.fields))
+    report = session.store.path / "report.json"
+    shutil.copyfile(report, fresh / "metrics.json")
+    text = _README.format(
+        task=session.task.name,
+        run=session.store.path.name,
+        fields=len(session.task.fields),
+        student=recipe.model.spec,
+        shots=len(recipe.shots),
+    )
+    (fresh / "README.md").write_text(text, "utf-8")
+    shutil.rmtree(target, ignore_errors=True)
+    fresh.rename(target)
+    return target
+
+
+def _json(path: Path, value: JsonValue) -> None:
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def read(folder: Path) -> Bundle:
+    """Read a bundle; ``folder`` may also be a finished run.
+
+    Raises:
+        InputError: If it is none, or of a newer version.
+    """
+    file = folder / "bundle.json"
+    if not file.exists():
+        file = folder / "bundle" / "bundle.json"
+    if not file.exists():
+        raise InputError(f"{str(folder)!r} is no bundle", "name the folder that holds bundle.json")
+    try:
+        raw = json.loads(file.read_text("utf-8"))
+        newer = raw.get("version", 0) > VERSION or raw.get("render_version", 0) > RENDER_VERSION
+        if newer:
+            raise InputError(f"{str(file)!r} is of a newer version", "update preceptor")
+        return Bundle.model_validate(raw)
+    except (ValueError, ValidationError, AttributeError) as cause:
+        raise InputError(f"{str(file)!r} cannot be read as a bundle", "export it again") from cause

@@ -1,0 +1,33 @@
+"""The checkpoint of a run: LangGraph's SQLite saver in the run's folder.
+
+Owns opening and closing it, and the question whether there is anything to resume.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from langgraph.checkpoint.sqlite import SqliteSaver
+
+FILE = "checkpoint.sqlite"
+THREAD = "run"
+
+
+@contextmanager
+def saver(folder: Path) -> Iterator[SqliteSaver]:
+    """Open the saver of the run in ``folder``."""
+    with closing(sqlite3.connect(folder / FILE, check_same_thread=False)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA busy_timeout=30000")
+        yield SqliteSaver(connection)
+
+
+def exists(folder: Path) -> bool:
+    """Return whether the run in ``folder`` has a checkpoint to go on from."""
+    if not (folder / FILE).exists():
+        return False
+    with saver(folder) as opened:
+        return opened.get_tuple({"configurable": {"thread_id": THREAD}}) is not None

@@ -1,0 +1,114 @@
+"""Measuring one student on one split of a task, outside a run.
+
+Owns what ``preceptor eval`` does. Dev and train may be measured at will; an opening of the sealed test
+is logged like that of a run.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from preceptor.core.cache import AnswerCache
+from preceptor.core.ports import OnProgress
+from preceptor.core.record import Record
+from preceptor.core.records import Interval, ModelRef, Recipe, Split
+from preceptor.core.runs import log_opening, openings
+from preceptor.core.settings import Settings
+from preceptor.evals import evaluate, splits, stats
+from preceptor.graphs import bundle, wiring
+
+
+class Request(Record):
+    """Who is measured, on what."""
+
+    student: str
+    task: str
+    split: Split
+    seed: int | None = None
+    mode: str | None = None
+
+
+class Measured(Record):
+    """What came of it; every number with its 95 % interval over patients."""
+
+    student: str
+    task: str
+    synthetic: bool
+    split: str
+    notes: int
+    score: Interval
+    fields: dict[str, Interval]
+    valid: float
+    openings: int = 0
+
+    def text(self) -> str:
+        """Return it for a person."""
+        mark = " (synthetic data)" if self.synthetic else ""
+        rows = [
+            f"{self.student} on {self.task}{mark}, {self.split}: {self.notes} notes",
+            f"{'score':<28}{_shown(self.score)}",
+            f"{'valid answers':<28}{self.valid:.3f}",
+            *(f"  {name:<26}{_shown(value)}" for name, value in self.fields.items()),
+        ]
+        if self.split == "test":
+            rows.append(f"This test set has now been opened {self.openings} time(s).")
+        return "\n".join(rows)
+
+
+def _shown(value: Interval) -> str:
+    return f"{value.value:.3f} [{value.low:.3f}, {value.high:.3f}]"
+
+
+def measure(request: Request, settings: Settings, on_progress: OnProgress) -> Measured:
+    """Measure a student.
+
+    Raises:
+        InputError: If bundle, task or model is wrong.
+        StudentError: If the model cannot be used.
+    """
+    options = wiring.Options.model_validate(
+        {
+            "task": request.task,
+            "student": request.student,
+            "mode": request.mode,
+            "data_dir": str(settings.data_dir),
+            "parallel": settings.concurrency,
+            "timeout": settings.timeouts.student,
+        }
+    )
+    task = wiring.load_task(options)
+    drawn = splits.make(task, request.seed)
+    opened = wiring.Students(task, options)
+    root = Path(settings.runs_dir)
+    root.mkdir(parents=True, exist_ok=True)
+    try:
+        recipe = _recipe(request, options, opened)
+        if request.split == "test":
+            log_opening(root, task.name, drawn.digest("test"), "eval", recipe.fingerprint)
+        with AnswerCache(root / "eval-cache.sqlite") as cache:
+            evaluator = evaluate.CachedEvaluator(
+                evaluate.EvaluatorSettings(task.fields), opened.of, cache
+            )
+            found = evaluator.evaluate(
+                recipe, drawn.examples(task, request.split), request.split, on_progress
+            )
+    finally:
+        opened.close()
+    return Measured(
+        student=request.student,
+        task=task.name,
+        synthetic=task.synthetic,
+        split=request.split,
+        notes=len(found.scored),
+        score=stats.interval(found.scored),
+        fields=stats.field_intervals(found.scored),
+        valid=sum(s.valid for s in found.scored) / max(1, len(found.scored)),
+        openings=len(openings(root, task.name)),
+    )
+
+
+def _recipe(request: Request, options: wiring.Options, opened: wiring.Students) -> Recipe:
+    if Path(request.student).is_dir():
+        return bundle.read(Path(request.student)).recipe
+    model = opened.of(Recipe(model=ModelRef(spec=request.student))).ref
+    return wiring.start_recipe(wiring.load_task(options), model)

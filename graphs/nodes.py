@@ -1,0 +1,293 @@
+"""The nodes that measure: prepare, baseline, diagnose, evaluate, judge.
+
+Owns what each step reads and commits. Every effect is named by content, so that a node that is
+entered again after a kill finds what it did before. Teaching is in ``graphs.teaching``, the end of a
+run in ``graphs.ending``.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import JsonValue
+
+from preceptor.core.errors import BudgetStop
+from preceptor.core.ports import Evidence
+from preceptor.core.record import Record
+from preceptor.core.records import Attempt, Evaluation, Interval, Recipe, Scored, Situation
+from preceptor.evals import findings, scorers, stats
+from preceptor.graphs import gates, stops
+from preceptor.graphs.session import Session, folds
+from preceptor.graphs.state import RunState
+
+
+class Decision(Record):
+    """What becomes of a candidate.
+
+    Attributes:
+        outcome: As in an Attempt.
+        reason: One line.
+        gate: What is left of the error budget.
+        verdict: The gate's; None if no look at dev was spent.
+        dev: The candidate's evaluation on dev; empty if no look was spent.
+    """
+
+    outcome: Literal["accepted", "pending", "rejected"]
+    reason: str
+    gate: gates.GateState
+    verdict: gates.Verdict | None = None
+    dev: str = ""
+
+
+def prepare(session: Session, state: RunState) -> RunState:
+    """Seal the splits and keep the starting recipe."""
+    splits = session.splits
+    session.event(
+        "prepared",
+        "prepare",
+        {
+            "task": session.task.name,
+            "task_fingerprint": session.task.fingerprint,
+            "synthetic": session.task.synthetic,
+            "seed": splits.seed,
+            "notes": {"train": len(splits.train), "dev": len(splits.dev), "test": len(splits.test)},
+            "sealed_test": session.splits.digest("test"),
+            "dev": session.splits.digest("dev"),
+            "train": session.splits.digest("train"),
+            "teacher": session.teacher.name,
+            "student": session.start.model.model_dump(mode="json"),
+        },
+    )
+    start = session.put(session.start)
+    gate = gates.GateState.start(session.gate)
+    return {
+        "round": 0,
+        "baseline": start,
+        "incumbent": start,
+        "working": start,
+        "candidate": "",
+        "attempts": "",
+        "transcript": "",
+        "gate": gate.model_dump(mode="json"),
+        "idle": 0,
+        "bad_turns": 0,
+        "looks": 0,
+        "stop": "",
+    }
+
+
+def baseline(session: Session, state: RunState) -> RunState:
+    """Measure the untouched student on dev."""
+    evaluation = session.evaluate(session.recipe(state["baseline"]), session.splits.dev, "dev")
+    kept = session.put(evaluation)
+    session.event("baseline", "baseline", _summary(evaluation, kept))
+    return {"base_dev": kept, "incumbent_dev": kept}
+
+
+def evidence(session: Session, state: RunState) -> Evidence:
+    """Return what the teacher may look at in this round: the shown part of train."""
+    recipe = session.recipe(state["working"])
+    held = held_out(session, state["round"])
+    shown = [i for i in session.splits.train if i not in held] or list(session.splits.train)
+    examples = session.examples(shown)
+    answers = session.evaluator.answers(
+        recipe, examples, lambda p: session.listener.progress("train", p)
+    )
+    fields = session.task.fields
+    scored = tuple(scorers.score_answer(e, a, fields) for e, a in zip(examples, answers, strict=True))
+    return Evidence(fields, recipe, tuple(examples), tuple(answers), scored)
+
+
+def held_out(session: Session, round_: int) -> set[str]:
+    """Return the ids of the part of train that is not shown in this round."""
+    parts = folds(session.examples(session.splits.train), session.limits.folds, session.splits.seed)
+    return parts[(round_ - 1) % len(parts)]
+
+
+def diagnose(session: Session, state: RunState) -> RunState:
+    """Open a round: look at the errors on the shown part of train."""
+    fresh: RunState = {**state, "round": state["round"] + 1}
+    opened: RunState = {
+        "round": fresh["round"],
+        "candidate": "",
+        "transcript": "",
+        "move": "",
+        "bad_turns": 0,
+        "looks": 0,
+    }
+    try:
+        seen = evidence(session, fresh)
+    except BudgetStop as stop:
+        return {**opened, "stop": _out_of_budget(session, fresh["round"], stop)}
+    found = findings.diagnose(seen.examples, seen.answers, seen.fields)
+    situation = _situation(session, fresh, seen.scored, found)
+    kept = session.put(situation)
+    session.event(
+        "diagnosed",
+        f"round-{fresh['round']}-diagnosed",
+        {
+            "round": fresh["round"],
+            "working": state["working"],
+            "situation": kept,
+            "score": situation.score.model_dump(mode="json"),
+            "findings": [
+                {"kind": f.kind, "field": f.field, "count": f.count, "total": f.total} for f in found
+            ],
+        },
+    )
+    return {**opened, "situation": kept, "stop": "" if found else "nothing_left"}
+
+
+def _situation(
+    session: Session,
+    state: RunState,
+    scored: tuple[Scored, ...],
+    found: tuple[findings.Finding, ...],
+) -> Situation:
+    gate = gates.GateState.model_validate(state["gate"])
+    return Situation(
+        round=state["round"],
+        rounds_left=session.limits.rounds - state["round"],
+        looks_left=gate.looks_left,
+        score=stats.interval(scored),
+        dev=stats.interval(session.evaluation(state["incumbent_dev"]).scored),
+        fields=stats.field_intervals(scored),
+        findings=found,
+        attempts=session.attempts(state["attempts"]),
+        money=session.ledger.left(),
+        pending=state["working"] != state["incumbent"],
+    )
+
+
+def evaluate(session: Session, state: RunState) -> RunState:
+    """Estimate the candidate on the held-out part of train; this spends no look at dev."""
+    ids = [i for i in session.splits.train if i in held_out(session, state["round"])]
+    try:
+        before = session.evaluate(session.recipe(state["working"]), ids, "train")
+        after = session.evaluate(session.recipe(state["candidate"]), ids, "train")
+    except BudgetStop as stop:
+        return {"stop": _out_of_budget(session, state["round"], stop)}
+    gain = after.mean - before.mean
+    session.event(
+        "estimated",
+        f"round-{state['round']}-estimated",
+        {
+            "round": state["round"],
+            "candidate": state["candidate"],
+            "gain": gain,
+            "notes": len(ids),
+            "from": before.mean,
+            "to": after.mean,
+        },
+    )
+    return {"estimate": gain}
+
+
+def judge(session: Session, state: RunState) -> RunState:
+    """Accept, hold or roll back, and say why."""
+    if state["stop"]:
+        return {}
+    try:
+        decision = _decide(session, state)
+    except BudgetStop as stop:
+        return {"stop": _out_of_budget(session, state["round"], stop)}
+    changed = _standing(state, decision)
+    session.event(
+        "verdict",
+        f"round-{state['round']}-verdict",
+        {
+            "round": state["round"],
+            "candidate": state["candidate"],
+            "incumbent": changed.get("incumbent", state["incumbent"]),
+            "working": changed.get("working", state["working"]),
+            "estimate": state["estimate"],
+            **decision.model_dump(mode="json"),
+        },
+    )
+    session.listener.money(session.ledger.spent())
+    update: RunState = {
+        **changed,
+        "attempts": _remember(session, state, decision),
+        "gate": decision.gate.model_dump(mode="json"),
+        "candidate": "",
+    }
+    merged: RunState = {**state, **update}
+    return {**update, "stop": stops.reason(session, merged) or ""}
+
+
+def _decide(session: Session, state: RunState) -> Decision:
+    gate = gates.GateState.model_validate(state["gate"])
+    if not gates.worth_a_look(state["estimate"]):
+        why = f"{100 * state['estimate']:+.1f} points on held-out train: no look at dev spent"
+        return Decision(outcome="rejected", reason=why, gate=gate)
+    incumbent = session.evaluation(state["incumbent_dev"])
+    recipe = session.recipe(state["candidate"])
+    after = session.evaluate(recipe, session.splits.dev, "dev")
+    verdict, gate = gates.judge(incumbent, after, gate, session.gate)
+    return Decision(
+        outcome=_OUTCOMES[verdict.outcome],
+        reason=verdict.reason,
+        gate=gate,
+        verdict=verdict,
+        dev=session.put(after),
+    )
+
+
+_OUTCOMES: dict[gates.Outcome, Literal["accepted", "pending", "rejected"]] = {
+    "accept": "accepted",
+    "pending": "pending",
+    "reject": "rejected",
+    "cannot_decide": "rejected",
+}
+
+
+def _standing(state: RunState, decision: Decision) -> RunState:
+    """Return what a decision changes: incumbent, pending stack, rounds without progress."""
+    if decision.outcome == "accepted":
+        return {
+            "incumbent": state["candidate"],
+            "working": state["candidate"],
+            "incumbent_dev": decision.dev,
+            "idle": 0,
+        }
+    if decision.outcome == "pending":
+        return {"working": state["candidate"], "idle": state["idle"] + 1}
+    # A stack that dev speaks against is rolled back whole; a move that was not worth a look leaves
+    # the stack under it standing.
+    rolled = state["incumbent"] if decision.dev else state["working"]
+    return {"working": rolled, "idle": state["idle"] + 1}
+
+
+def _remember(session: Session, state: RunState, decision: Decision) -> str:
+    """Return the hash of all attempts, with this one."""
+    move = Attempt.model_validate(session.get_list(state["move"])[0])
+    done = move.model_copy(
+        update={
+            "outcome": decision.outcome,
+            "reason": decision.reason,
+            "train_gain": state["estimate"],
+            "dev_gain": decision.verdict.gain.value if decision.verdict else None,
+        }
+    )
+    return session.put_list([*session.get_list(state["attempts"]), done.model_dump(mode="json")])
+
+
+def _out_of_budget(session: Session, round_: int, stop: BudgetStop) -> Literal["budget"]:
+    session.event("budget", f"round-{round_}-budget", {"round": round_, "why": stop.message})
+    return "budget"
+
+
+def _summary(evaluation: Evaluation, kept: str) -> dict[str, JsonValue]:
+    interval: Interval = stats.interval(evaluation.scored)
+    return {
+        "recipe": evaluation.recipe,
+        "split": evaluation.split,
+        "evaluation": kept,
+        "notes": len(evaluation.scored),
+        "score": interval.model_dump(mode="json"),
+    }
+
+
+def recipes(session: Session, state: RunState) -> tuple[Recipe, Recipe]:
+    """Return (baseline, incumbent)."""
+    return session.recipe(state["baseline"]), session.recipe(state["incumbent"])

@@ -1,0 +1,60 @@
+"""What a checkpoint holds: ids, hashes and counters, never a note, a prediction or a prompt.
+
+Owns the shape of the loop's state. Everything heavy is in the run's store, under the hash that
+stands here.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+from pydantic import JsonValue
+
+StopReason = Literal[
+    "budget", "plateau", "target", "nothing_left", "rounds", "looks", "teacher", "finished"
+]
+"""Why a run went to its end. A stop file and Ctrl-C do not end a run: they leave it resumable."""
+
+
+class RunState(TypedDict, total=False):
+    """The state between two nodes.
+
+    Attributes:
+        round: From 1; 0 before the first.
+        baseline: Recipe that the run started from.
+        incumbent: Recipe that dev supports so far.
+        working: Incumbent, or the pending stack on top of it.
+        candidate: Recipe that the round's move made.
+        base_dev: Evaluation of the baseline on dev.
+        incumbent_dev: Evaluation of the incumbent on dev.
+        situation: What the teacher was told in this round.
+        transcript: The round's messages after the brief.
+        move: The round's changing move, as an Attempt without its outcome.
+        estimate: The move's gain on the held-out part of train.
+        attempts: All moves so far.
+        gate: The gate's state (alpha and looks left).
+        idle: Rounds in a row after which neither incumbent nor pending stack got better.
+        bad_turns: Teacher turns in a row that could not be used.
+        looks: Looks that the teacher took in this round.
+        stop: Why the run ends, empty while it goes on.
+        report: The report.
+    """
+
+    round: int
+    baseline: str
+    incumbent: str
+    working: str
+    candidate: str
+    base_dev: str
+    incumbent_dev: str
+    situation: str
+    transcript: str
+    move: str
+    estimate: float
+    attempts: str
+    gate: dict[str, JsonValue]
+    idle: int
+    bad_turns: int
+    looks: int
+    stop: StopReason | Literal[""]
+    report: str

@@ -1,0 +1,278 @@
+"""The one place that names concrete classes: options and settings become a Session.
+
+Owns how a run is created and reopened, and which student answers a recipe. Everything it decides is
+in the run's own config, so that a reopened run meets the same task, splits, student and rules.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from preceptor.agents import students, teacher
+from preceptor.core import settings as settings_file
+from preceptor.core.errors import InputError, StoreError, StudentError
+from preceptor.core.ledger import Budget, Ledger
+from preceptor.core.ports import Student
+from preceptor.core.record import Record
+from preceptor.core.records import Decoding, ModelRef, Recipe
+from preceptor.core.runs import RunStore
+from preceptor.core.settings import Settings
+from preceptor.evals import baselines, evaluate, splits
+from preceptor.evals.task import Task, resolve
+from preceptor.graphs import fits
+from preceptor.graphs.gates import GateConfig
+from preceptor.graphs.session import Limits, Listener, Session
+from preceptor.tools.look import CountNotes, DiffRecipes, ErrorsByField, Examples
+from preceptor.tools.prompt import EditPrompt
+from preceptor.tools.toolbox import Toolbox
+
+
+class Options(Record):
+    """What a run is asked to do; kept in its folder.
+
+    Attributes:
+        task: A task's name, file or ``pkg.mod:attr``.
+        student: The student's model.
+        teacher: The teacher.
+        mode: One call per field or one for all; the task's own if None.
+        seed: The draw of the splits; the task's own if None.
+        constrained: Whether only texts that fit the schema can come out.
+        budget: The run's limits of spending.
+        limits: When the run ends.
+        gate: The rule of acceptance.
+    """
+
+    task: str
+    student: str = "nano"
+    teacher: str = "rules"
+    mode: Literal["per_field", "joint"] | None = None
+    seed: int | None = None
+    constrained: bool = True
+    budget: Budget = Budget()
+    limits: Limits = Limits()
+    gate: GateConfig = GateConfig()
+    data_dir: str = ""
+    parallel: int = Field(default=8, ge=1)
+    timeout: float = Field(default=120.0, gt=0)
+
+
+@dataclass
+class Cancel:
+    """Whether somebody wants the run to stop: Ctrl-C sets ``asked``, a stop file does it too."""
+
+    store: RunStore | None = None
+    asked: bool = False
+
+    def __call__(self) -> bool:
+        """Return whether to stop."""
+        return self.asked or (self.store is not None and self.store.stop_requested)
+
+
+@dataclass
+class Students:
+    """Opens the student of a recipe, and keeps it open while recipes keep asking for it."""
+
+    task: Task
+    options: Options
+    _open: dict[tuple[str, str], Student] = field(default_factory=dict)
+
+    def of(self, recipe: Recipe) -> Student:
+        """Return the student that answers ``recipe``.
+
+        Raises:
+            StudentError: If it cannot be used, or is not the model that the recipe names.
+        """
+        key = recipe.model.spec, recipe.adapter.digest if recipe.adapter else ""
+        if key not in self._open:
+            self._open[key] = students.make(recipe.model, recipe.adapter, self._options())
+        student = self._open[key]
+        named, found = recipe.model.digest, student.ref.digest
+        if named and found and named != found:
+            raise StudentError(
+                f"{recipe.model.spec!r} is not the model that this recipe was made with",
+                f"recipe: {named}, here: {found}",
+            )
+        return student
+
+    def _options(self) -> students.StudentOptions:
+        return students.StudentOptions(
+            parallel=self.options.parallel,
+            timeout=self.options.timeout,
+            threads=int(os.environ.get("OMP_NUM_THREADS", "0") or 0),
+            examples=self.task.examples,
+            fields=self.task.fields,
+        )
+
+    def close(self) -> None:
+        """Close all of them."""
+        for student in self._open.values():
+            student.close()
+        self._open.clear()
+
+
+def load_task(options: Options) -> Task:
+    """Return the task that the options name, with their mode."""
+    task = resolve(options.task, Path(options.data_dir) if options.data_dir else None)
+    return task.model_copy(update={"mode": options.mode}) if options.mode else task
+
+
+def start_recipe(task: Task, model: ModelRef, constrained: bool = True) -> Recipe:
+    """Return the recipe of an untouched student."""
+    return Recipe(
+        model=model,
+        prompt=task.prompt,
+        mode=task.mode,
+        decoding=Decoding(constrained=constrained),
+    )
+
+
+@contextmanager
+def create(
+    options: Options, root: Path, name: str, settings: Settings, listener: Listener | None = None
+) -> Iterator[Session]:
+    """Make a run's folder and open it.
+
+    Raises:
+        InputError: If task, student, teacher or a number is wrong; then no folder is left behind.
+    """
+    task = load_task(options)
+    parts = splits.make(task, options.seed)
+    opened = Students(task, options)
+    try:
+        student = opened.of(Recipe(model=ModelRef(spec=options.student)))
+        start = start_recipe(task, student.ref, options.constrained)
+        teacher.make(options.teacher)
+        _held_back(options, task, parts)
+        fits.check(student, start, task)
+        config = {
+            "options": options.model_dump(mode="json"),
+            "task": task.name,
+            "task_fingerprint": task.fingerprint,
+            "start": start.model_dump(mode="json"),
+            "seed": parts.seed,
+            "seals": dict(parts.seals),
+        }
+        store = RunStore.create(root, name, config)
+        with store.lock():
+            yield _session(store, (task, parts, opened, start), options, settings, listener)
+    finally:
+        opened.close()
+
+
+@contextmanager
+def reopen(
+    path: Path, settings: Settings | None = None, listener: Listener | None = None
+) -> Iterator[Session]:
+    """Open a run that is there.
+
+    Raises:
+        StoreError: If it is no run, is locked, or its task's data have changed since.
+    """
+    store = RunStore.open(path)
+    options = Options.model_validate(store.config["options"])
+    settings = settings or settings_file.load(None, os.environ, {})
+    with store.lock():
+        task = load_task(options)
+        if task.fingerprint != store.config["task_fingerprint"]:
+            raise StoreError(
+                f"the data of task {task.name!r} have changed since run {store.path.name!r} began",
+                "start a new run: preceptor refine",
+            )
+        parts = splits.make(task, options.seed)
+        start = Recipe.model_validate(store.config["start"])
+        opened = Students(task, options)
+        try:
+            yield _session(store, (task, parts, opened, start), options, settings, listener)
+        finally:
+            opened.close()
+
+
+def _session(
+    store: RunStore,
+    parts: tuple[Task, splits.Splits, Students, Recipe],
+    options: Options,
+    settings: Settings,
+    listener: Listener | None,
+) -> Session:
+    task, drawn, opened, start = parts
+    cancel = Cancel(store)
+    prices = settings.price_table()
+    ledger = Ledger(store.ledger_path, _held_back(options, task, drawn), prices)
+    evaluator = evaluate.CachedEvaluator(
+        evaluate.EvaluatorSettings(task.fields),
+        opened.of,
+        store.cache,
+        ledger=ledger,
+        cancel=cancel,
+    )
+    return Session(
+        store=store,
+        task=task,
+        splits=drawn,
+        start=start,
+        teacher=teacher.make(options.teacher),
+        toolbox=_toolbox(store),
+        evaluator=evaluator,
+        ledger=ledger,
+        budget=options.budget,
+        gate=options.gate,
+        limits=options.limits,
+        turn_cost=lambda a, b: ledger.cost(options.teacher, a, b),
+        baselines=lambda train, notes: baselines.predictions(task.fields, train, notes),
+        cancel=cancel,
+        listener=listener or Listener(),
+    )
+
+
+def _toolbox(store: RunStore) -> Toolbox:
+    def lookup(digest: str) -> Recipe | None:
+        try:
+            return store.artefacts.get_record(digest, Recipe)
+        except StoreError:
+            return None
+
+    return Toolbox([EditPrompt(), ErrorsByField(), Examples(), DiffRecipes(lookup), CountNotes()])
+
+
+def _held_back(options: Options, task: Task, drawn: splits.Splits) -> Budget:
+    """Return the budget without the calls that the sealed test will need.
+
+    Raises:
+        InputError: If nothing would be left for refining.
+    """
+    limit = options.budget.student_calls
+    if limit is None:
+        return options.budget
+    per_note = 1 if task.mode == "joint" else len(task.fields)
+    left = limit - 2 * per_note * len(drawn.test)
+    needed = per_note * (2 * len(drawn.test) + len(drawn.dev))
+    if limit < needed:
+        raise InputError(
+            f"budget: {limit:g} student calls are too few for the baseline and the sealed test",
+            f"{needed} at least",
+        )
+    return options.budget.model_copy(update={"student_calls": left})
+
+
+def options(settings: Settings, given: Mapping[str, object]) -> Options:
+    """Return options: what was given, and the settings' defaults for the rest.
+
+    Raises:
+        pydantic.ValidationError: If a value is wrong.
+    """
+    defaults = {
+        "student": settings.student,
+        "teacher": settings.teacher,
+        "data_dir": str(settings.data_dir),
+        "parallel": settings.concurrency,
+        "timeout": settings.timeouts.student,
+    }
+    budget = {**settings.budget.limits(), **Budget.model_validate(given.get("budget", {})).limits()}
+    return Options.model_validate({**defaults, **given, "budget": budget})

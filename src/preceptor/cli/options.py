@@ -1,0 +1,62 @@
+"""Arguments that several verbs share, and how they become settings."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from preceptor.core.errors import InputError
+from preceptor.core.settings import Settings, load
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add what says where things are."""
+    group = parser.add_argument_group("settings")
+    group.add_argument("--config", type=Path, help="settings file (default: preceptor.toml if there)")
+    group.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="set one setting, e.g. a.b=c"
+    )
+    group.add_argument("--runs-dir", type=Path, help="where runs are kept (default: runs)")
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add ``--json``."""
+    parser.add_argument("--json", action="store_true", help="print JSON for programs")
+
+
+def settings(args: argparse.Namespace) -> Settings:
+    """Return the settings: file, then environment, then arguments.
+
+    Raises:
+        InputError: If one of them is wrong.
+    """
+    overrides: dict[str, str] = {}
+    for item in args.set:
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise InputError(f"--set {item!r} has no '='", "write --set key=value")
+        overrides[key] = value
+    if args.runs_dir is not None:
+        overrides["runs_dir"] = str(args.runs_dir)
+    return load(args.config, os.environ, overrides)
+
+
+def find_run(args: argparse.Namespace, name: str) -> Path:
+    """Return the folder of a run that is named by its path, its name, or ``last``.
+
+    Raises:
+        InputError: If there is none.
+    """
+    from preceptor.core.runs import list_runs
+
+    root = Path(settings(args).runs_dir)
+    if name == "last":
+        made = list_runs(root)
+        if not made:
+            raise InputError(f"there is no run in {str(root)!r}", "make one: preceptor refine TASK")
+        return made[-1].path
+    for path in (Path(name), root / name):
+        if (path / "run.json").exists():
+            return path
+    raise InputError(f"there is no run {name!r} in {str(root)!r}", "see: preceptor runs list")

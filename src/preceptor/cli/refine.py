@@ -1,0 +1,120 @@
+"""``preceptor refine``: improve a student on a task, and keep what the evidence supports."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from preceptor.cli.options import add_json, add_settings, settings
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("task", help="a task's name, a .yaml file, or pkg.mod:attr")
+    parser.add_argument("--student", help="nano, hf:PATH, ollama:NAME, openai:NAME@URL, simulated")
+    parser.add_argument("--teacher", help="rules, openai:NAME, ollama:NAME, openai:NAME@URL")
+    parser.add_argument("--mode", choices=("per_field", "joint"), help="fields per call")
+    parser.add_argument("--seed", type=int, help="the draw of the splits")
+    parser.add_argument("--rounds", type=int, default=8, help="the most rounds (default: 8)")
+    parser.add_argument("--looks", type=int, help="the most looks at dev")
+    parser.add_argument("--plateau", type=int, default=3, help="rounds without progress before the end")
+    parser.add_argument("--target", type=float, help="end when dev reaches this score (0 to 1)")
+    parser.add_argument("--name", help="the run's name (default: from task and time)")
+    parser.add_argument("--unconstrained", action="store_true", help="do not force the schema")
+    budget = parser.add_argument_group("budget (no limit if not given)")
+    budget.add_argument("--dollars", type=float)
+    budget.add_argument("--teacher-tokens", type=float)
+    budget.add_argument("--student-calls", type=float)
+    budget.add_argument("--compute-seconds", type=float)
+    budget.add_argument("--wall-seconds", type=float)
+    add_settings(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it."""
+    from pydantic import ValidationError
+
+    from preceptor.cli.show import Console
+    from preceptor.core.errors import InputError
+    from preceptor.graphs import wiring
+
+    chosen = settings(args)
+    try:
+        options = wiring.options(chosen, _given(args))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"option {where!r}: {first['msg']}", "see: preceptor refine --help") from error
+    name = args.name or f"{Path(args.task).stem.replace(':', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
+    with wiring.create(options, Path(chosen.runs_dir), name, chosen, Console()) as session:
+        return drive(session, as_json=args.json)
+
+
+def _given(args: argparse.Namespace) -> dict[str, object]:
+    """Return what was said on the command line, in the shape of the options."""
+    keys = ("dollars", "teacher_tokens", "student_calls", "compute_seconds", "wall_seconds")
+    limits = {"rounds": args.rounds, "plateau": args.plateau, "target": args.target}
+    found: dict[str, object] = {
+        "task": args.task,
+        "student": args.student,
+        "teacher": args.teacher,
+        "mode": args.mode,
+        "seed": args.seed,
+        "constrained": not args.unconstrained,
+        "budget": {k: getattr(args, k) for k in keys if getattr(args, k) is not None},
+        "limits": limits,
+    }
+    if args.looks is not None:
+        found["gate"] = {"looks": args.looks}
+    return {k: v for k, v in found.items() if v is not None}
+
+
+def drive(session: object, as_json: bool) -> int:
+    """Run a session to its end and say what came of it; return the exit code."""
+    from preceptor.graphs import refine, stops
+    from preceptor.graphs.session import Session
+    from preceptor.graphs.wiring import Cancel
+
+    assert isinstance(session, Session)
+    assert isinstance(session.cancel, Cancel)
+    _stop_on_ctrl_c(session.cancel)
+    state = refine.run(session)
+    folder = session.store.path
+    if as_json:
+        print((folder / "report.json").read_text("utf-8"), end="")
+    else:
+        print(file=sys.stderr)
+        print((folder / "report.txt").read_text("utf-8"), end="")
+        print(_whereabouts(folder))
+    code = stops.EXIT_CODES.get(state["stop"], 0)
+    if code:
+        print(f"preceptor: {stops.WORDS[state['stop']]}; the best bundle is kept", file=sys.stderr)
+    return code
+
+
+def _whereabouts(folder: Path) -> str:
+    shown = os.path.relpath(folder)
+    return (
+        f"\nReport: {shown}/report.txt (also report.json)      again: preceptor report {shown}\n"
+        f"Trace:  preceptor trace {shown}\n"
+        f"Bundle: {shown}/bundle      use it: "
+        f"preceptor extract {shown}/bundle --in notes.jsonl --out answers.jsonl"
+    )
+
+
+def _stop_on_ctrl_c(cancel: object) -> None:
+    """Leave at the next safe point on Ctrl-C; at once on the second."""
+
+    def asked(number: int, frame: FrameType | None) -> None:
+        cancel.asked = True  # type: ignore[attr-defined]
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        print("\nstopping at the next safe point (Ctrl-C again: at once)", file=sys.stderr)
+
+    signal.signal(signal.SIGINT, asked)
+    signal.signal(signal.SIGTERM, asked)

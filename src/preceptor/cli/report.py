@@ -1,0 +1,26 @@
+"""``preceptor report``: what a run came to, as text or JSON."""
+
+from __future__ import annotations
+
+import argparse
+
+from preceptor.cli.options import add_json, add_settings, find_run
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("run", nargs="?", default="last", help="a run's folder or name, or last")
+    add_settings(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it."""
+    from preceptor.core.errors import InputError
+
+    path = find_run(args, args.run)
+    file = path / ("report.json" if args.json else "report.txt")
+    if not file.exists():
+        raise InputError(f"run {path.name!r} has no report yet", f"go on with: preceptor resume {path}")
+    print(file.read_text("utf-8"), end="")
+    return 0

@@ -1,0 +1,73 @@
+"""``preceptor tasks list|check|fetch``: what tasks there are, and whether one is sound."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from preceptor.cli.options import add_json, add_settings, settings
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "action", nargs="?", choices=("list", "check", "fetch", "schema"), default="list"
+    )
+    parser.add_argument("task", nargs="?", help="a task's name, a .yaml file, or pkg.mod:attr")
+    parser.add_argument("--to", type=Path, help="with fetch: the folder (default: the data folder)")
+    parser.add_argument("--seed", type=int, help="with check: the draw of the splits")
+    add_settings(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it."""
+    from preceptor.core.errors import InputError
+
+    if args.action == "list":
+        return _list(args)
+    if args.action == "schema":
+        from preceptor.evals import taskfile
+
+        print(taskfile.schema_json())
+        return 0
+    if not args.task:
+        raise InputError(f"tasks {args.action} needs a task", "see: preceptor tasks list")
+    return _check(args) if args.action == "check" else _fetch(args)
+
+
+def _list(args: argparse.Namespace) -> int:
+    from preceptor.core.errors import PreceptorError
+    from preceptor.evals.task import names, resolve
+
+    rows: list[dict[str, str]] = []
+    for name in names():
+        try:
+            found = resolve(name, Path(settings(args).data_dir))
+            about = f"{len(found.examples)} notes, {len(found.fields)} fields. {found.description}"
+        except PreceptorError as error:
+            about = f"not usable here: {error}"
+        rows.append({"name": name, "about": about})
+    if args.json:
+        print(json.dumps(rows, indent=2))
+    for row in rows if not args.json else []:
+        print(f"{row['name']:<12} {row['about']}")
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    from preceptor.evals import check
+    from preceptor.evals.task import resolve
+
+    found = check.check(resolve(args.task, Path(settings(args).data_dir)), args.seed)
+    print(json.dumps(found.model_dump(mode="json"), indent=2) if args.json else check.to_text(found))
+    return 0
+
+
+def _fetch(args: argparse.Namespace) -> int:
+    from preceptor.evals.tasks import fetch
+
+    target = fetch.fetch(args.task, args.to or Path(settings(args).data_dir))
+    print(f"fetched {args.task} to {target}")
+    return 0

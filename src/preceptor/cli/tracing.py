@@ -1,0 +1,62 @@
+"""One trace event as text for a person."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from preceptor.cli.words import interval, line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pydantic import JsonValue
+
+    from preceptor.core.trace import Event
+
+
+def text(event: Event) -> str:
+    """Return the event: time, what happened, and what a reader of a run wants to know of it."""
+    head = f"{event.seq:>3}  {event.time[11:19]}  {event.kind:<12}"
+    told = _DETAILS[event.kind](event.data) if event.kind in _DETAILS else line(event.kind, event.data)
+    lines = told.strip().splitlines() or [_brief(event.data)]
+    return "\n".join([f"{head} {lines[0].strip()}", *(f"{'':27}{rest}" for rest in lines[1:])])
+
+
+def _turn(data: Mapping[str, JsonValue]) -> str:
+    calls = data["calls"]
+    assert isinstance(calls, list)
+    said = [str(data["text"]).strip()] if data["text"] else []
+    for call in calls:
+        assert isinstance(call, dict)
+        said.append(f"{call['name']}({_brief(call['args'])})")
+    return "\n".join(said) or "said nothing"
+
+
+def _move(data: Mapping[str, JsonValue]) -> str:
+    head = f"{data['tool']}: {data['from']} → {data['candidate']}"
+    return "\n".join([head, *(f"  {row}" for row in str(data["text"]).splitlines())])
+
+
+def _diagnosed(data: Mapping[str, JsonValue]) -> str:
+    found = data["findings"]
+    assert isinstance(found, list)
+    rows = [
+        f"  {f['field']:<24} {f['kind']:<12} {f['count']:>3} of {f['total']}"
+        for f in found
+        if isinstance(f, dict)
+    ]
+    shown = rows[:12] + ([f"  … and {len(rows) - 12} more"] if len(rows) > 12 else [])
+    return "\n".join([f"round {data['round']}: shown train {interval(data['score'])}", *shown])
+
+
+_DETAILS: dict[str, Callable[[Mapping[str, JsonValue]], str]] = {
+    "turn": _turn,
+    "move": _move,
+    "diagnosed": _diagnosed,
+}
+
+
+def _brief(value: JsonValue | Mapping[str, JsonValue]) -> str:
+    shown = json.dumps(value, ensure_ascii=False)
+    return shown if len(shown) <= 400 else f"{shown[:397]}..."

@@ -1,0 +1,78 @@
+"""The words for what happens in a run: one line per event of its trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from pydantic import JsonValue
+
+Data = Mapping[str, JsonValue]
+
+
+def points(value: object) -> str:
+    """Return a difference in [0, 1] as signed points."""
+    return f"{100 * value:+.1f}" if isinstance(value, (int, float)) else "?"
+
+
+def interval(value: object) -> str:
+    """Return ``0.71 [0.66, 0.76]``."""
+    if not isinstance(value, Mapping):
+        return "?"
+    return f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
+
+
+def line(kind: str, data: Data) -> str:
+    """Return one event as a line for a person; an empty text for those not worth one."""
+    shown = _LINES.get(kind)
+    return shown(data) if shown else ""
+
+
+def _prepared(data: Data) -> str:
+    notes = data["notes"]
+    assert isinstance(notes, Mapping)
+    mark = " (synthetic data)" if data.get("synthetic") else ""
+    sizes = ", ".join(f"{count} {split}" for split, count in notes.items())
+    student = data["student"]
+    spec = student["spec"] if isinstance(student, Mapping) else student
+    return (
+        f"Task {data['task']}{mark}: {sizes} notes; test sealed as {data['sealed_test']}.\n"
+        f"Student {spec}, teacher {data['teacher']}."
+    )
+
+
+def _move(data: Data) -> str:
+    text = str(data["text"]).splitlines()
+    return f"Round {data['round']}: {data['tool']}: {text[0] if text else ''}"
+
+
+def _estimated(data: Data) -> str:
+    return f"  held-out train: {points(data['gain'])} points on {data['notes']} notes"
+
+
+def _verdict(data: Data) -> str:
+    return f"  {data['outcome']}: {data['reason']}"
+
+
+def _diagnosed(data: Data) -> str:
+    found = data["findings"]
+    assert isinstance(found, list)
+    top = ", ".join(
+        f"{f['field']} {f['kind']} {f['count']}" for f in found[:3] if isinstance(f, Mapping)
+    )
+    return f"Round {data['round']}: shown train {interval(data['score'])}; {top or 'no errors'}"
+
+
+_LINES: dict[str, Callable[[Data], str]] = {
+    "prepared": _prepared,
+    "baseline": lambda d: f"Untouched student on dev: {interval(d['score'])}",
+    "diagnosed": _diagnosed,
+    "move": _move,
+    "estimated": _estimated,
+    "verdict": _verdict,
+    "corrected": lambda d: f"  the teacher was corrected: {d['why']}",
+    "teacher_lost": lambda d: f"  the teacher is lost: {d['why']}",
+    "budget": lambda d: f"  budget: {d['why']}",
+    "finish": lambda d: f"  teacher: finish: {d['why']}",
+    "stopped": lambda d: f"End: {d['words']}.",
+    "test_opened": lambda d: f"The sealed test {d['sealed_test']} is opened, once.",
+}

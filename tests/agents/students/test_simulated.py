@@ -84,7 +84,10 @@ def test_adapter_and_length_count() -> None:
 def test_share_of_right_answers_is_the_probability_and_changes_are_paired() -> None:
     given = [e for e in notes(2000) if "burning" in e.text]
     student = SimulatedStudent(given, SPEC)
-    before, after = right(student, recipe(), given), right(student, recipe(look_for=("burning",)), given)
+    before, after = (
+        right(student, recipe(), given),
+        right(student, recipe(look_for=("burning",)), given),
+    )
     assert sum(before) / len(given) == pytest.approx(0.40, abs=0.05)
     assert sum(after) / len(given) == pytest.approx(0.85, abs=0.05)
     assert not any(b and not a for b, a in zip(before, after, strict=True))

@@ -1,0 +1,1 @@
+"""Scripted protocol servers: real HTTP on loopback, no model behind it, for whoever talks to one."""

@@ -1,0 +1,131 @@
+"""A scripted server that speaks Ollama's native API, as its published docs/api.md has it.
+
+``GET /api/tags``, ``GET /api/version``, ``POST /api/show`` and ``POST /api/chat`` (whole or as a
+stream of JSON lines). Like the real one it answers 200 to a prompt that does not fit ``num_ctx``,
+having read only a part of it, and says so in nothing but ``prompt_eval_count``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+
+from pydantic import JsonValue
+
+from preceptor.agents.servers.scripted import (
+    Body,
+    Request,
+    Response,
+    ScriptedServer,
+    Trouble,
+    prompt_text,
+    simplest,
+    tokens,
+)
+
+DEFAULT_CTX = 4096
+
+
+def from_format(body: Body) -> str:
+    """Return the simplest answer that fits the request's ``format``."""
+    schema = body.get("format")
+    return json.dumps(simplest(schema if isinstance(schema, dict) else {"type": "object"}))
+
+
+class OllamaServer(ScriptedServer):
+    """Speaks Ollama's API.
+
+    Args:
+        answer: Returns the text of an answer to a chat request, or a whole ``message``.
+        models: Context length per model name; a name without a tag means ``:latest``.
+        omit: Keys to leave out of chat responses, as old servers do.
+        troubles: What goes wrong with which chat request.
+        latency: Seconds that every chat request takes.
+    """
+
+    answering = ("/api/chat",)
+
+    def __init__(
+        self,
+        answer: Callable[[Body], str | Body] = from_format,
+        *,
+        models: Mapping[str, int] | None = None,
+        omit: Iterable[str] = (),
+        troubles: Iterable[Trouble | None] = (),
+        latency: float = 0.0,
+    ) -> None:
+        self._answer = answer
+        self._models = {_tagged(n): size for n, size in (models or {"scripted": 32768}).items()}
+        self._omit = frozenset(omit)
+        self.version = "0.34.0"
+        super().__init__(troubles=troubles, latency=latency)
+
+    def respond(self, request: Request) -> Response:
+        """Return what the API answers."""
+        where = request.method, request.path
+        if where == ("GET", "/api/version"):
+            return Response.of({"version": self.version})
+        if where == ("GET", "/api/tags"):
+            return Response.of({"models": [_listed(name) for name in self._models]})
+        if where not in (("POST", "/api/show"), ("POST", "/api/chat")):
+            return Response(b"404 page not found", 404, type="text/plain")
+        name = str(request.body.get("model") or "")
+        if _tagged(name) not in self._models:
+            return Response.of({"error": f"model '{name}' not found"}, 404)
+        if request.path == "/api/show":
+            return Response.of(_shown(self._models[_tagged(name)]))
+        return self._chat(request.body, self._models[_tagged(name)])
+
+    def _chat(self, body: Body, longest: int) -> Response:
+        options = body.get("options")
+        options = options if isinstance(options, dict) else {}
+        window = min(_whole(options.get("num_ctx")) or DEFAULT_CTX, longest)
+        read = len(tokens(prompt_text(body)))
+        if read > window and (body.get("truncate") is False or body.get("shift") is False):
+            return Response.of({"error": "the prompt is longer than the context length"}, 400)
+        # Measured on real servers: a prompt that is too long is shifted to about half the window.
+        read = read if read <= window else window // 2 + 2
+        said = self._answer(body)
+        message: Body = {"role": "assistant", "content": said} if isinstance(said, str) else said
+        most = _whole(options.get("num_predict"))
+        room = window - read if most is None or most < 0 else min(most, window - read)
+        pieces = tokens(str(message.get("content") or ""))
+        cut = len(pieces) > room
+        message = {**message, "content": "".join(pieces[:room])}
+        last: Body = {
+            "model": body.get("model"),
+            "created_at": "2026-01-01T00:00:00Z",
+            "done": True,
+            "done_reason": "length" if cut else "stop",
+            "total_duration": 1_000_000,
+            "prompt_eval_count": read,
+            "eval_count": min(len(pieces), room),
+        }
+        last = {k: v for k, v in last.items() if k not in self._omit}
+        if body.get("stream") is False:
+            return Response.of({**last, "message": message})
+        first: Body = {**last, "done": False, "message": message}
+        for key in ("done_reason", "prompt_eval_count", "eval_count", "total_duration"):
+            first.pop(key, None)
+        lines = (first, {**last, "message": {"role": "assistant", "content": ""}})
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        return Response(text.encode(), type="application/x-ndjson")
+
+
+def _tagged(name: str) -> str:
+    return name if ":" in name else f"{name}:latest"
+
+
+def _whole(value: JsonValue) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _listed(name: str) -> JsonValue:
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    return {"name": name, "model": name, "digest": digest, "size": 1, "details": {"format": "gguf"}}
+
+
+def _shown(context: int) -> JsonValue:
+    info: Body = {"general.architecture": "scripted", "scripted.context_length": context}
+    return {"model_info": info, "capabilities": ["completion", "tools"], "details": {"format": "gguf"}}

@@ -1,0 +1,176 @@
+"""A scripted server that speaks OpenAI's chat completions, as the published reference has it.
+
+``GET /v1/models`` and ``POST /v1/chat/completions``, whole or streamed, with tool calls and
+structured output. Replies come from a script, a function, or the request's own schema.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+
+from pydantic import JsonValue
+
+from preceptor.agents.servers.scripted import (
+    Body,
+    Request,
+    Response,
+    ScriptedServer,
+    Trouble,
+    prompt_text,
+    simplest,
+    tokens,
+)
+
+Item = Body | Callable[[Body], Body]
+"""A full response (see ``completion``), or a function from a request to one."""
+
+
+def tool_call(name: str, arguments: Body | str, call_id: str = "call_1") -> JsonValue:
+    """Return one tool call of a reply; ``arguments`` as text may be broken JSON."""
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": text}}
+
+
+def completion(
+    text: str | None = None,
+    *,
+    calls: Sequence[JsonValue] = (),
+    finish: str = "",
+    usage: tuple[int, int] | None = (10, 5),
+    model: str = "scripted",
+) -> Body:
+    """Return a full chat completion.
+
+    Args:
+        text: The content.
+        calls: Tool calls, see ``tool_call``.
+        finish: The finish reason; ``tool_calls`` or ``stop`` if empty.
+        usage: Prompt and completion tokens; None leaves usage out, as some servers do.
+        model: Its name.
+    """
+    message: Body = {"role": "assistant", "content": text}
+    if calls:
+        message["tool_calls"] = list(calls)
+    reason = finish or ("tool_calls" if calls else "stop")
+    body: Body = {
+        "id": "chatcmpl-scripted",
+        "object": "chat.completion",
+        "created": 1767225600,
+        "model": model,
+        "choices": [{"index": 0, "message": message, "finish_reason": reason, "logprobs": None}],
+    }
+    if usage:
+        prompt, written = usage
+        body["usage"] = {
+            "prompt_tokens": prompt,
+            "completion_tokens": written,
+            "total_tokens": prompt + written,
+        }
+    return body
+
+
+def from_schema(body: Body) -> Body:
+    """Return the simplest completion that fits the request's schema and ``max_tokens``."""
+    wanted = body.get("response_format")
+    inner = wanted.get("json_schema") if isinstance(wanted, dict) else None
+    schema = inner.get("schema") if isinstance(inner, dict) else None
+    pieces = tokens(json.dumps(simplest(schema), ensure_ascii=False))
+    most = body.get("max_tokens") or body.get("max_completion_tokens")
+    room = most if isinstance(most, int) else len(pieces)
+    return completion(
+        "".join(pieces[:room]),
+        finish="length" if room < len(pieces) else "stop",
+        usage=(len(tokens(prompt_text(body))), min(room, len(pieces))),
+        model=str(body.get("model")),
+    )
+
+
+class OpenAIServer(ScriptedServer):
+    """Speaks chat completions.
+
+    Args:
+        script: The replies, in order; when it is used up, or not given, ``from_schema`` answers.
+        models: Context length per model name; any other name is answered with 404. None in place
+            of a length leaves it out.
+        schemas: Whether structured output is understood; if not, it is answered with 400.
+        troubles: What goes wrong with which request for a completion.
+        latency: Seconds that every completion takes.
+    """
+
+    answering = ("/v1/chat/completions",)
+
+    def __init__(
+        self,
+        script: Iterable[Item] = (),
+        *,
+        models: dict[str, int | None] | None = None,
+        schemas: bool = True,
+        troubles: Iterable[Trouble | None] = (),
+        latency: float = 0.0,
+    ) -> None:
+        self._script = iter(script)
+        self._models = models
+        self._schemas = schemas
+        super().__init__(troubles=troubles, latency=latency)
+
+    @property
+    def base_url(self) -> str:
+        """What a client calls ``base_url``."""
+        return f"{self.url}/v1"
+
+    def respond(self, request: Request) -> Response:
+        """Return what the API answers."""
+        if (request.method, request.path) == ("GET", "/v1/models"):
+            return Response.of({"object": "list", "data": self._listed()})
+        if (request.method, request.path) != ("POST", "/v1/chat/completions"):
+            return _error(404, "no such path", None)
+        name = str(request.body.get("model"))
+        if self._models is not None and name not in self._models:
+            return _error(404, f"The model `{name}` does not exist", "model_not_found")
+        if request.body.get("response_format") and not self._schemas:
+            return _error(400, "response_format is not supported", None)
+        longest = (self._models or {}).get(name)
+        if longest and len(tokens(prompt_text(request.body))) > longest:
+            text = f"This model's maximum context length is {longest} tokens."
+            return _error(400, text, "context_length_exceeded")
+        with self._lock:
+            item = next(self._script, from_schema)
+        reply = item(request.body) if callable(item) else item
+        return _streamed(reply) if request.body.get("stream") else Response.of(reply)
+
+    def _listed(self) -> list[JsonValue]:
+        listed: list[JsonValue] = []
+        for name, longest in (self._models or {"scripted": None}).items():
+            entry: Body = {"id": name, "object": "model", "created": 1767225600, "owned_by": "scripted"}
+            listed.append({**entry, "max_model_len": longest} if longest else entry)
+        return listed
+
+
+def _error(status: int, message: str, code: str | None) -> Response:
+    error: Body = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
+    return Response.of({"error": error}, status)
+
+
+def _streamed(reply: Body) -> Response:
+    choices = reply.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else {}
+    assert isinstance(choice, dict)
+    message = choice.get("message")
+    delta: Body = dict(message) if isinstance(message, dict) else {}
+    calls = delta.get("tool_calls")
+    if isinstance(calls, list):
+        delta["tool_calls"] = [
+            {**call, "index": i} for i, call in enumerate(calls) if isinstance(call, dict)
+        ]
+    head: Body = {**reply, "object": "chat.completion.chunk"}
+    usage = head.pop("usage", None)
+    end = choice.get("finish_reason")
+    chunks: list[Body] = [
+        {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]},
+        {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": end}]},
+    ]
+    if usage:
+        chunks.append({**head, "choices": [], "usage": usage})
+    lines = [f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n" for chunk in chunks]
+    return Response("".join([*lines, "data: [DONE]\n\n"]).encode(), type="text/event-stream")

@@ -1,0 +1,203 @@
+"""``openai:NAME@URL``: a model behind chat completions (vLLM, llama.cpp, any compatible server).
+
+Owns what is sent, what each error of the client means, and the one fallback: a server that rejects
+structured output with 400 is asked without it from then on (``without_schema`` says so). Without a
+URL it is OpenAI's own service. Concurrency and retries are ``pool`` and ``retry``; the client's own
+retries are off, because nobody could count them.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, cast
+from urllib.parse import urlsplit
+
+from preceptor.agents.students import StudentOptions
+from preceptor.agents.students.pool import Pool
+from preceptor.agents.students.retry import (
+    Backoff,
+    Passing,
+    Refused,
+    retry_after,
+    worth_another_try,
+)
+from preceptor.core.errors import StudentError
+from preceptor.core.fields import object_schema
+from preceptor.core.ports import Cancel
+from preceptor.core.records import Call, ModelRef, Reply
+
+if TYPE_CHECKING:
+    import openai
+    from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
+    from openai.types.chat.completion_create_params import ResponseFormat
+
+LOCAL = ("localhost", "127.0.0.1", "::1")
+KEY = "OPENAI_API_KEY"
+
+
+def with_path(url: str) -> str:
+    """Return ``url`` with ``/v1`` where it names no path."""
+    return url if not url or urlsplit(url).path.strip("/") else url.rstrip("/") + "/v1"
+
+
+def key_for(url: str) -> str:
+    """Return the key to send: the real one from the environment, never to this machine.
+
+    Raises:
+        StudentError: If OpenAI's own service is meant and there is no key.
+    """
+    real = os.environ.get(KEY, "")
+    if not url and not real:
+        raise StudentError("OpenAI needs a key", f"set {KEY}, or name a server: openai:NAME@URL")
+    return real if real and urlsplit(url).hostname not in LOCAL else "none"
+
+
+class _BadRequest(Refused):
+    """Status 400: too long, or asked for something that the server does not know."""
+
+
+class OpenAIStudent:
+    """Asks a model behind chat completions.
+
+    Args:
+        name: The model's name at the server.
+        url: The server, with or without ``/v1``; empty for OpenAI's own service.
+        options: Concurrency, timeout, retries.
+
+    Attributes:
+        without_schema: Whether the server rejected structured output.
+
+    Raises:
+        StudentError: If the server cannot be reached, or a key is missing.
+    """
+
+    def __init__(self, name: str, url: str, options: StudentOptions) -> None:
+        import openai
+
+        self._name = name
+        self._url = with_path(url)
+        self._timeout = options.timeout
+        self._client = openai.OpenAI(
+            api_key=key_for(url), base_url=self._url or None, timeout=options.timeout, max_retries=0
+        )
+        self.without_schema = False
+        where = f"{name}@{url}" if url else name
+        self.ref = ModelRef(spec=f"openai:{where}")
+        down = StudentError(
+            f"no server answers at {self._client.base_url}", "start it, or correct the URL"
+        )
+        self._pool = Pool(self._ask, options.parallel, Backoff(options.retries), down)
+        self.context = self._longest(down)
+
+    def complete(self, calls: Sequence[Call], cancel: Cancel | None = None) -> Iterator[Reply]:
+        """Answer the calls, as they come.
+
+        Raises:
+            StudentError: If the server or the model is gone.
+        """
+        yield from self._pool.run(calls, cancel)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _ask(self, call: Call) -> Reply:
+        began = time.monotonic()
+        constrained = call.decoding.constrained and not self.without_schema
+        try:
+            got = self._chat(call, constrained)
+        except _BadRequest as refusal:
+            if not constrained or refusal.truncated:
+                raise
+            got = self._chat(call, False)
+            # The same request went through without it, so it was the schema that was refused.
+            self.without_schema = True
+        return self._reply(call, got, time.monotonic() - began)
+
+    def _chat(self, call: Call, constrained: bool) -> ChatCompletion:
+        import openai
+
+        most = call.decoding.max_tokens
+        schema = {"name": "answer", "strict": True, "schema": object_schema(call.fields)}
+        shape = {"type": "json_schema", "json_schema": schema} if constrained else openai.omit
+        messages = [{"role": m.role, "content": m.content} for m in call.messages]
+        try:
+            return self._client.chat.completions.create(
+                model=self._name,
+                messages=cast("list[ChatCompletionMessageParam]", messages),
+                temperature=call.decoding.temperature,
+                seed=call.decoding.seed,
+                # OpenAI's newer models refuse the old name, other servers may not know the new one.
+                max_tokens=most if self._url else openai.omit,
+                max_completion_tokens=openai.omit if self._url else most,
+                response_format=cast("ResponseFormat | openai.Omit", shape),
+            )
+        except openai.OpenAIError as error:
+            raise self._trouble(error) from None
+        except (ValueError, TypeError):
+            raise Refused("the server answered with something that is no completion") from None
+
+    def _reply(self, call: Call, got: ChatCompletion, seconds: float) -> Reply:
+        choice = got.choices[0] if getattr(got, "choices", None) else None
+        if choice is None or choice.message is None:
+            raise Refused("the server answered with something that is no completion")
+        read = got.usage.prompt_tokens if got.usage else None
+        written = got.usage.completion_tokens if got.usage else None
+        text = choice.message.content or ""
+        if choice.finish_reason == "length":
+            return Reply(call.key, text, "truncated", read, written, seconds)
+        if not text:
+            raise Refused(f"no text came (finish reason {choice.finish_reason!r})")
+        return Reply(call.key, text, "ok", read, written, seconds)
+
+    def _trouble(self, error: openai.OpenAIError) -> Exception:
+        """Return what an error of the client means, without the server's own words."""
+        import openai
+
+        if isinstance(error, openai.APITimeoutError):
+            return Passing(f"no answer within {self._timeout:g} s")
+        if isinstance(error, openai.APIConnectionError):
+            refused = "refused" in str(error.__cause__).lower()
+            return Passing("the connection failed or broke off", unreachable=refused)
+        if isinstance(error, openai.APIResponseValidationError):
+            return Refused("the server answered with something that is no completion")
+        if isinstance(error, openai.APIStatusError):
+            return self._status(error)
+        return Refused(f"the client failed: {type(error).__name__}")
+
+    def _status(self, error: openai.APIStatusError) -> Exception:
+        status, code = error.status_code, str(error.code or "")
+        if worth_another_try(status) and code != "insufficient_quota":
+            wait = retry_after(error.response.headers.get("retry-after"))
+            return Passing(f"the server answered with status {status}", wait)
+        if status in (401, 403) or code == "insufficient_quota":
+            return StudentError(f"{self.ref.spec} refused access (status {status})", f"check {KEY}")
+        if status == 404:
+            return StudentError(
+                f"the server does not have the model {self._name!r}",
+                f"see which it has: curl {self._client.base_url}models",
+            )
+        long = code == "context_length_exceeded" or "maximum context" in str(error).lower()
+        long = long or "context size" in str(error).lower()
+        kind = _BadRequest if status == 400 else Refused
+        return kind(f"the server answered with status {status} {code}".strip(), truncated=long)
+
+    def _longest(self, down: StudentError) -> int | None:
+        """Return the context length, where the server's list of models tells one."""
+        import openai
+
+        try:
+            listed = self._client.models.list().data
+        except openai.APITimeoutError:
+            return None
+        except openai.APIConnectionError as error:
+            raise down from error
+        except (openai.OpenAIError, ValueError, TypeError, AttributeError):
+            return None
+        for model in listed:
+            longest = (model.model_extra or {}).get("max_model_len")
+            if model.id == self._name and isinstance(longest, int):
+                return longest
+        return None

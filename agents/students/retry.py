@@ -1,0 +1,96 @@
+"""How one request to a server is tried again: transport errors, 429 and 5xx only, with backoff.
+
+Owns when and how long; what counts as which kind of trouble is told by the student, in the words
+below. A server's own words are never shown: they may quote the prompt, and so the note.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from threading import Event
+from typing import TypeVar
+
+T = TypeVar("T")
+
+LONGEST_WAIT = 60.0
+
+
+class Passing(Exception):
+    """Trouble that may pass: try again.
+
+    Args:
+        why: What happened, without quoting a note.
+        wait: Seconds that the server asked for, None if it did not say.
+        unreachable: Whether nobody answered at all.
+    """
+
+    def __init__(self, why: str, wait: float | None = None, unreachable: bool = False) -> None:
+        super().__init__(why)
+        self.why = why
+        self.wait = wait
+        self.unreachable = unreachable
+
+
+class Refused(Exception):
+    """This one call cannot be answered, now or later; ``truncated`` if it is too long."""
+
+    def __init__(self, why: str, truncated: bool = False) -> None:
+        super().__init__(why)
+        self.why = why
+        self.truncated = truncated
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """How often to try again, and the first wait in seconds, which then doubles."""
+
+    retries: int = 4
+    first: float = 0.5
+
+    def wait(self, tried: int, asked_for: float | None) -> float:
+        """Return the seconds before the next try: what the server asked for, or the backoff."""
+        if asked_for is not None:
+            return min(asked_for, LONGEST_WAIT)
+        # Jitter keeps calls that failed together from coming back together.
+        return min(self.first * 2.0**tried, LONGEST_WAIT) * (1 + random.random() / 4)
+
+
+def persist(ask: Callable[[], T], backoff: Backoff, stop: Event) -> T:
+    """Return what ``ask`` returns, trying again while its trouble may pass.
+
+    Raises:
+        Passing: If it did not pass, or ``stop`` was set meanwhile.
+        Refused: As soon as ``ask`` raises it.
+    """
+    tried = 0
+    while True:
+        try:
+            return ask()
+        except Passing as trouble:
+            if tried >= backoff.retries or stop.wait(backoff.wait(tried, trouble.wait)):
+                raise
+            tried += 1
+
+
+def retry_after(header: str | None) -> float | None:
+    """Return the seconds that a ``Retry-After`` header asks for: a number or an HTTP date."""
+    if not header:
+        return None
+    try:
+        return max(0.0, float(header))
+    except ValueError:
+        pass
+    try:
+        at = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    return max(0.0, (at.astimezone(UTC) - datetime.now(UTC)).total_seconds())
+
+
+def worth_another_try(status: int) -> bool:
+    """Return whether an HTTP status is 429 or a server's own trouble."""
+    return status == 429 or 500 <= status < 600

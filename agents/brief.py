@@ -1,0 +1,253 @@
+"""The brief: what a chat teacher is told at the start of a round.
+
+Owns its words and its length. Scores, errors, the guideline and everything that was tried always
+stand in it, shortened if they must be; notes fill what room is left, failures beside passes, cut down
+to the sentences that bear on the field and quoted as data. The fixed words are in ``prompts``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib import resources
+from string import Template
+
+from pydantic import JsonValue
+
+from preceptor.agents.mining import Corpus
+from preceptor.agents.moves import FieldStudy, Study
+from preceptor.core.errors import InputError
+from preceptor.core.fields import FieldSpec
+from preceptor.core.ports import Evidence, ToolSpec
+from preceptor.core.record import canonical
+from preceptor.core.records import Attempt, Example, Finding, Interval, Situation
+from preceptor.core.render import field_block, numbered, quote, shot_line
+
+CHARS_PER_TOKEN = 3
+"""Below the usual four, so that an estimate rather leaves room than overruns."""
+
+LEAST_TOKENS = 2500
+SHARES = {"scores": 0.14, "findings": 0.1, "guideline": 0.28, "attempts": 0.18}
+"""How much of the room each part may take before it is shortened; notes get the rest."""
+
+NOTE_CHARS = 420
+PER_FINDING = 2
+
+
+@cache
+def words(name: str) -> str:
+    """Return the fixed words of ``prompts/NAME.md``."""
+    return (resources.files("preceptor.agents") / "prompts" / f"{name}.md").read_text("utf-8").strip()
+
+
+class Locator:
+    """Finds the sentences of a note that bear on a field: those with its hints, name or phrases."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Evidence, Study] | None = None
+
+    def study(self, evidence: Evidence) -> Study:
+        """Return what was counted for ``evidence``, counting it only once."""
+        if self._last is None or self._last[0] is not evidence:
+            self._last = evidence, Study(evidence, Corpus(evidence.examples))
+        return self._last[1]
+
+    def __call__(self, evidence: Evidence, field: FieldSpec, example: Example) -> list[str]:
+        """Return the sentences, in order; none if nothing in the note is known to bear on it."""
+        study = self.study(evidence)
+        at = next(i for i, e in enumerate(evidence.examples) if e.id == example.id)
+        of = next(s for s in study.fields if s.field.name == field.name)
+        return study.corpus.hit_sentences(at, study.names(of))
+
+
+def brief(
+    situation: Situation, evidence: Evidence, tools: Sequence[ToolSpec], most_tokens: int
+) -> tuple[str, str]:
+    """Return the system message and the brief.
+
+    Args:
+        situation: The round.
+        evidence: The shown part of train.
+        tools: What may be called.
+        most_tokens: The most tokens of both together, estimated at ``CHARS_PER_TOKEN``.
+
+    Raises:
+        InputError: If that is too little for any brief.
+    """
+    if most_tokens < LEAST_TOKENS:
+        raise InputError(f"a brief of {most_tokens} tokens is too short", f"at least {LEAST_TOKENS}")
+    system = words("teacher")
+    room = most_tokens * CHARS_PER_TOKEN - len(system) - len(words("brief")) - 600
+    caps = {name: int(share * room) for name, share in SHARES.items()}
+    parts = {
+        "round": str(situation.round),
+        "standing": _standing(situation, evidence),
+        "left": _left(situation, tools),
+        "scores": _scores(situation, evidence, caps["scores"]),
+        "findings": _findings(situation, caps["findings"]),
+        "guideline": _guideline(situation, evidence, caps["guideline"]),
+        "attempts": _attempts(situation.attempts, caps["attempts"]),
+    }
+    used = sum(len(text) for text in parts.values())
+    parts["notes"] = _notes(situation, evidence, max(0, room - used))
+    return system, Template(words("brief")).substitute(parts)
+
+
+def _shown(value: Interval) -> str:
+    return f"{value.value:.3f} [{value.low:.3f}, {value.high:.3f}]"
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: max(0, limit - 2)] + " …"
+
+
+def _fit(lines: Sequence[str], cap: int, more: str) -> str:
+    """Return the first lines that fit, and how many do not."""
+    kept: list[str] = []
+    size = 0
+    for line in lines:
+        if size + len(line) + 1 > cap - len(more) - 20:
+            return "\n".join([*kept, f"… {len(lines) - len(kept)} {more}"])
+        kept.append(line)
+        size += len(line) + 1
+    return "\n".join(kept) or "none"
+
+
+def _standing(situation: Situation, evidence: Evidence) -> str:
+    patients = len({e.group for e in evidence.examples})
+    lines = [
+        f"Mean note score on {len(evidence.examples)} shown training notes of {patients} patients: "
+        f"{_shown(situation.score)}."
+    ]
+    if situation.dev is not None:
+        lines.append(f"The accepted student on the development notes: {_shown(situation.dev)}.")
+    if situation.pending:
+        lines.append("The prompt below carries pending changes that are not yet accepted.")
+    return "\n".join(lines)
+
+
+def _left(situation: Situation, tools: Sequence[ToolSpec]) -> str:
+    money = ", ".join(f"{name} {amount:g}" for name, amount in sorted(situation.money.items()))
+    moves = ", ".join(t.name for t in tools if t.changing)
+    looks = ", ".join(t.name for t in tools if not t.changing)
+    return (
+        f"Rounds after this one: {situation.rounds_left}. Looks at the development notes: "
+        f"{situation.looks_left}. Money: {money or 'no limit set'}.\n"
+        f"Changing moves: {moves or 'none'}. Others: {looks or 'none'}."
+    )
+
+
+def _scores(situation: Situation, evidence: Evidence, cap: int) -> str:
+    ordered = sorted(situation.fields.items(), key=lambda item: (item[1].value, item[0]))
+    lines = [f"- {_cut(name, 64)}: {_shown(value)}" for name, value in ordered]
+    return _fit(lines, cap, "better fields not shown (look: errors_by_field)")
+
+
+def _findings(situation: Situation, cap: int) -> str:
+    lines = [
+        f"- {f.kind} in {f.field!r}: {f.count} of {f.total} notes"
+        + (f', beside "{_cut(quote(f.cue), 60)}"' if f.cue else "")
+        for f in situation.findings
+    ]
+    return _fit(lines, cap, "rarer ones not shown")
+
+
+def _guideline(situation: Situation, evidence: Evidence, cap: int) -> str:
+    """The prompt as rendered, worst fields first; rules carry their numbers."""
+    recipe = evidence.recipe
+    head = [f"Instruction: {_cut(recipe.prompt.instruction, cap // 6)}"]
+    if recipe.prompt.rules:
+        head.append(_cut("General " + numbered(recipe.prompt.rules), cap // 4))
+    ask = "one call per field" if recipe.mode == "per_field" else "all fields in one call"
+    head.append(f"Mode: {ask}. Model: {recipe.model.spec}.")
+    if recipe.index:
+        head.append(f"Retrieved worked examples: up to {recipe.index.k} per call.")
+    rank = {n: v.value for n, v in situation.fields.items()}
+    fields = sorted(evidence.fields, key=lambda f: (rank.get(f.name, 1.0), f.name))
+    blocks = [_cut(field_block(recipe.prompt, f), cap // 3) for f in fields]
+    shots = []
+    for i, shot in enumerate(recipe.shots, 1):
+        asked = [f for f in evidence.fields if f.name in shot.answer]
+        if asked:
+            names = ", ".join(f.name for f in asked)
+            shots.append(f"Worked example {i} ({names}): {_cut(shot_line(shot, asked), 160)}")
+    return _fit([*head, *blocks, *shots], cap, "more blocks not shown; they stay as they are")
+
+
+def _attempts(attempts: Sequence[Attempt], cap: int) -> str:
+    """Every attempt on a line; all get shorter together, none is left out."""
+    if not attempts:
+        return "nothing yet"
+    each = max(48, cap // len(attempts) - 1)
+    return "\n".join(_attempt(a, each) for a in attempts)
+
+
+def _attempt(attempt: Attempt, limit: int) -> str:
+    def points(gain: float | None) -> str:
+        return "?" if gain is None else f"{100 * gain:+.1f}"
+
+    told = f"train {points(attempt.train_gain)}, dev {points(attempt.dev_gain)}"
+    head = f"- round {attempt.round}: {attempt.outcome} ({told}) {attempt.tool}: "
+    tail = f" ({_cut(attempt.reason, limit // 3)})" if attempt.reason else ""
+    return _cut(
+        head + _cut(_summary(attempt.args), max(0, limit - len(head) - len(tail))) + tail, limit
+    )
+
+
+def _summary(args: dict[str, JsonValue]) -> str:
+    patches = args.get("patches")
+    if not isinstance(patches, list):
+        return quote(canonical(args))
+    said = []
+    for patch in patches:
+        if isinstance(patch, dict):
+            rest = [v for k, v in patch.items() if k not in ("kind", "field", "example_id")]
+            told = "; ".join(", ".join(map(str, v)) if isinstance(v, list) else str(v) for v in rest)
+            said.append(f"{patch.get('kind')} {patch.get('field', '')} [{told}]")
+    return quote(" | ".join(said))
+
+
+def _notes(situation: Situation, evidence: Evidence, room: int) -> str:
+    """Failures and passes, in turn over the findings, until the room is full."""
+    lines: list[str] = []
+    size = 0
+    for line in _excerpts(situation, evidence):
+        if size + len(line) + 1 > room:
+            break
+        lines.append(line)
+        size += len(line) + 1
+    return "\n".join(lines) or "none fit; use a look"
+
+
+def _excerpts(situation: Situation, evidence: Evidence) -> Iterator[str]:
+    study = Study(evidence, Corpus(evidence.examples))
+    place = {e.id: i for i, e in enumerate(evidence.examples)}
+    by_name = {s.field.name: s for s in study.fields}
+    passed: set[str] = set()
+    for turn in range(PER_FINDING):
+        for finding in situation.findings:
+            shown = [i for i in finding.example_ids if i in place]
+            of = by_name.get(finding.field)
+            if of is None or turn >= len(shown):
+                continue
+            yield _excerpt(study, of, place[shown[turn]], _named(finding))
+            if finding.field not in passed:
+                passed.add(finding.field)
+                right = sorted(of.notes(gold=True, right=True))[:1]
+                yield from (_excerpt(study, of, i, "right, for contrast") for i in right)
+
+
+def _named(finding: Finding) -> str:
+    return finding.kind.replace("_", " ")
+
+
+def _excerpt(study: Study, of: FieldStudy, note: int, what: str) -> str:
+    example, answer = study.evidence.examples[note], study.evidence.answers[note]
+    name = of.field.name
+    around = study.corpus.hit_sentences(note, study.names(of))
+    text = " … ".join(dict.fromkeys(around)) or example.text
+    shown = _cut(" ".join(quote(text).split()), NOTE_CHARS)
+    gold = canonical((example.gold or {}).get(name))
+    said = quote(_cut(canonical((answer.record or {}).get(name)), 80))
+    head = f"- {name}, {what}: note {quote(example.id)}, gold {gold}, answered {said}"
+    return f"{head}\n  <note>{shown}</note>"

@@ -1,0 +1,135 @@
+"""Teachers by name: ``rules``, ``openai:gpt-4o``, ``openai:NAME@URL``, ``ollama:NAME``, and others.
+
+Owns how a name becomes a teacher. Leaves a turn to ``agents.chat`` and ``agents.rules``. LangChain's
+own retries are switched off: hidden ones would escape the ledger and the breaker.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from preceptor.core.errors import InputError, TeacherError, boundary
+from preceptor.core.ports import Teacher
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+    from preceptor.agents.chat import Screen
+
+SPECS = (
+    "rules, openai:NAME, openai:NAME@URL, ollama:NAME, ollama:NAME@URL, or PROVIDER:NAME of LangChain"
+)
+
+LOCAL_KEY = "not-needed"
+"""What a server of one's own gets where no key is set: the client demands one."""
+
+
+@dataclass(frozen=True)
+class TeacherOptions:
+    """What can be set on a chat teacher.
+
+    Attributes:
+        timeout: Seconds to wait for one answer, without retries.
+        retries: How often a turn is tried again when the server cannot be reached, is too slow, or
+            answers 429 or 5xx.
+        temperature: How the model samples; None leaves it to the server (some models refuse it).
+        max_tokens: The most tokens of one answer.
+        brief_tokens: The most tokens of the brief (estimated).
+        api_key: For ``openai:``; ``OPENAI_API_KEY`` if empty.
+        screen: What every text that is sent goes through last.
+    """
+
+    timeout: float = 120.0
+    retries: int = 3
+    temperature: float | None = None
+    max_tokens: int = 4096
+    brief_tokens: int = 10_000
+    api_key: str = ""
+    screen: Screen | None = None
+
+
+def make(spec: str, options: TeacherOptions | None = None) -> Teacher:
+    """Return the teacher that ``spec`` names. Nothing is sent yet.
+
+    Args:
+        spec: See the module's first line.
+        options: Ignored by the rule teacher.
+
+    Raises:
+        InputError: If the spec names no teacher.
+        TeacherError: If the model cannot be set up: a missing key, a package that is not installed.
+    """
+    if spec == "rules":
+        from preceptor.agents.rules import RuleTeacher
+
+        return RuleTeacher()
+    kind, _, rest = spec.partition(":")
+    if not kind or not rest:
+        raise InputError(f"no teacher {spec!r}", f"one of: {SPECS}")
+    from preceptor.agents.chat import ChatTeacher
+
+    options = options or TeacherOptions()
+    name, _, url = rest.partition("@")
+    if url and urlsplit(url).scheme not in ("http", "https"):
+        raise InputError(
+            f"teacher {spec!r}: {url!r} is no URL", "write openai:NAME@http://HOST:PORT/v1"
+        )
+    hint = "see the provider's package and key; preceptor doctor shows what is there"
+    with boundary(TeacherError, f"teacher {spec!r} cannot be set up", hint):
+        model = _model(kind, name, url, options)
+    return ChatTeacher(spec, model, options)
+
+
+def _model(kind: str, name: str, url: str, options: TeacherOptions) -> BaseChatModel:
+    if kind == "openai":
+        return _openai(name, url, options)
+    if kind == "ollama":
+        return _ollama(name, url, options)
+    from langchain.chat_models import init_chat_model
+
+    model: BaseChatModel = init_chat_model(
+        name,
+        model_provider=kind,
+        timeout=options.timeout,
+        max_retries=0,
+        max_tokens=options.max_tokens,
+        temperature=options.temperature,
+    )
+    return model
+
+
+def _openai(name: str, url: str, options: TeacherOptions) -> BaseChatModel:
+    from langchain_openai import ChatOpenAI
+    from pydantic import SecretStr
+
+    key = options.api_key or os.environ.get("OPENAI_API_KEY", "")
+    if not key and not url:
+        raise TeacherError(f"no key for openai:{name}", "set OPENAI_API_KEY, or use openai:NAME@URL")
+    return ChatOpenAI(
+        model=name,
+        base_url=url or None,
+        api_key=SecretStr(key or LOCAL_KEY),
+        timeout=options.timeout,
+        max_retries=0,
+        temperature=options.temperature,
+        max_completion_tokens=options.max_tokens,
+        # The model's name would decide otherwise, and only OpenAI itself knows that path.
+        use_responses_api=False if url else None,
+    )
+
+
+def _ollama(name: str, url: str, options: TeacherOptions) -> BaseChatModel:
+    from langchain_ollama import ChatOllama
+
+    return ChatOllama(
+        model=name,
+        base_url=url or None,
+        temperature=options.temperature,
+        num_predict=options.max_tokens,
+        # Ollama cuts a longer prompt off without a word.
+        num_ctx=options.brief_tokens + 3 * options.max_tokens,
+        client_kwargs={"timeout": options.timeout},
+    )

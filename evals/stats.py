@@ -177,6 +177,29 @@ def sign_flip(sums: Floats, seed: int = 0) -> Floats:
     return np.asarray((1 + reached) / (1 + FLIPS), np.float64)
 
 
+def skewed_t(sums: Floats) -> float:
+    """Return a one-sided p value for «the mean is above 0» that allows for skewed patient sums.
+
+    Sign flips take a patient's gain to be symmetric around 0 under the null hypothesis. A change that
+    helps many patients a little and harms a few much is not, and is promoted too often; Hall's
+    transformation of the t statistic (J R Stat Soc B 54 (1992) 221) takes the skewness that is seen
+    into account, and stays monotone in the mean. The tail of Student's t is Wallace's normal
+    approximation (Ann Math Stat 30 (1959) 1124).
+
+    Args:
+        sums: Shape (patients,), at least two.
+    """
+    size, mean, spread = len(sums), float(sums.mean()), float(sums.std(ddof=1))
+    if spread < _TIE:
+        return 0.0 if mean > _TIE else 1.0
+    skew = float(((sums - mean) ** 3).mean()) / spread**3
+    shift = mean / spread
+    hall = shift + skew * shift**2 / 3 + skew**2 * shift**3 / 27 + skew / (6 * size)
+    t, free = hall * float(np.sqrt(size)), size - 1
+    z = (8 * free + 1) / (8 * free + 3) * float(np.sqrt(free * np.log1p(t * t / free)))
+    return 1 - NormalDist().cdf(float(np.copysign(z, t)))
+
+
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     """Return Holm's adjusted p values, in the order given."""
     ranked = sorted(p_values, key=lambda name: (p_values[name], name))

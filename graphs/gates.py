@@ -5,10 +5,11 @@ follows from a verdict to the graph. ``judge`` looks at dev once and is a pure f
 evaluations and state give the same verdict on every machine. How often the rule promotes a candidate
 that is no better, and how often it finds one that is, is shown by ``benchmarks/gate_simulation.py``.
 
-The rule: one number per note, one unit per patient; a one-sided sign-flip test; one alpha for the
-whole run, spread over the looks that are left, and given back by an acceptance; nothing accepted
-that makes a field or the share of readable answers worse; what is better but not surely so is
-pending, and may be built on.
+The rule: one number per note, one unit per patient; a one-sided sign-flip test, and beside it a t test
+that allows for skewness, of which the larger p counts (docs/adr/0010 says why); one alpha for the
+whole run, spread over the looks that are left, and given back by an acceptance; nothing accepted that
+makes a field or the share of readable answers worse; what is better but not surely so is pending, and
+may be built on.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ class Verdict(Record):
             ``cannot_decide``: too few patients, or no look left.
         reason: One line for a reader.
         gain: Candidate minus incumbent on dev, with its 95 % interval.
-        p_value: Of the gain, one-sided; None if nothing was tested.
+        p_value: Of the gain, one-sided, the larger of the two tests; None if nothing was tested.
         alpha: The level that this look was judged at.
         spent: How much alpha it used up.
         fields: One line per field.
@@ -127,16 +128,16 @@ def guard_fields(
     before: tuple[Scored, ...], after: tuple[Scored, ...], config: GateConfig, seed: int = 0
 ) -> tuple[FieldGuard, ...]:
     """Return what became of each field; the notes are the same, in the same order."""
-    names = dict.fromkeys(name for s in before for name in s.fields)
-    changes, falls = {}, {}
+    names = list(dict.fromkeys(name for s in before for name in s.fields))
+    groups = [s.group for s in before]
+    changes, sums = {}, []
     for name in names:
-        both = [(a, b) for a, b in zip(before, after, strict=True) if name in a.fields]
-        change = np.array([b.fields.get(name, 0.0) - a.fields[name] for a, b in both])
-        changes[name] = float(change.mean())
-        sums, _ = stats.group_sums([a.group for a, _ in both], change)
-        fell = changes[name] < 0
-        falls[name] = float(stats.sign_flip(-sums, seed)[0]) if fell else 1.0
-    adjusted = stats.holm(falls)
+        pairs = [(a.fields.get(name), b.fields.get(name)) for a, b in zip(before, after, strict=True)]
+        change = np.array([(b or 0.0) - a if a is not None else 0.0 for a, b in pairs])
+        changes[name] = float(change.sum()) / sum(a is not None for a, _ in pairs)
+        sums.append(stats.group_sums(groups, change)[0])
+    falls = stats.sign_flip(-np.stack(sums, axis=1), seed) if sums else ()
+    adjusted = stats.holm({name: float(p) for name, p in zip(names, falls, strict=True)})
     return tuple(
         FieldGuard(
             field=name,
@@ -209,7 +210,7 @@ def judge(
         return _undecided("no look at dev is left", gain), state
     seed = _seed(incumbent, candidate)
     sums, _ = stats.group_sums(groups, change)
-    p_value = float(stats.sign_flip(sums, seed)[0])
+    p_value = max(float(stats.sign_flip(sums, seed)[0]), stats.skewed_t(sums))
     fields = guard_fields(before, after, config, seed)
     change_valid = _valid_change(before, after)
     ratio = _cost_ratio(before, after)

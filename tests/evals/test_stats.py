@@ -112,3 +112,30 @@ def test_standard_error_sees_the_patients() -> None:
     assert together / alone == pytest.approx(2**0.5, rel=0.05)
     assert stats.standard_error(["p", "p"], [0.0, 1.0]) is None
     assert stats.detectable_gain(0.02) == pytest.approx(2.486 * 0.02, rel=1e-3)
+
+
+def test_skewed_t_agrees_with_t_when_there_is_no_skew() -> None:
+    # mirrored around its mean, so without skew: t = 0.5 / (s / sqrt(20)), tail by scipy.stats.t.sf
+    half = np.array([0.1, 0.4, 0.7, 1.0, 1.3, 1.6, 1.9, 2.2, 2.5, 2.8])
+    sums = np.concatenate([half, -half]) + 0.5
+    assert stats.skewed_t(sums) == pytest.approx(0.10590, abs=5e-4)
+    assert stats.skewed_t(-sums) == pytest.approx(1 - 0.10590, abs=5e-4)
+    assert stats.skewed_t(np.ones(5)) == 0.0
+    assert stats.skewed_t(np.zeros(5)) == 1.0
+
+
+def test_rare_great_harm_is_promoted_by_sign_flips_and_less_by_skewed_t() -> None:
+    rng = np.random.default_rng(2)
+    flips = skewed = 0
+    for seed in range(300):
+        sums = np.where(rng.random(40) < 0.15, -0.85, 0.15) + rng.normal(0, 0.05, 40)
+        flips += stats.sign_flip(sums, seed)[0] <= 0.0125
+        skewed += stats.skewed_t(sums) <= 0.0125
+    assert flips > 3 * 0.0125 * 300
+    assert skewed < flips / 2
+
+
+def test_skewed_t_is_monotone_in_the_gain() -> None:
+    sums = np.array([0.1] * 45 + [-1.0] * 5)
+    p_values = [stats.skewed_t(sums + shift) for shift in np.linspace(-0.3, 3, 60)]
+    assert p_values == sorted(p_values, reverse=True)

@@ -139,6 +139,7 @@ class Corpus:
     def __init__(self, examples: Sequence[Example]) -> None:
         self.groups = [e.group for e in examples]
         self.sentences = [sentences(e.text) for e in examples]
+        self._flat_sentences = [[flat(s) for s in found] for found in self.sentences]
         self.flat = ["\n".join(flat(" ".join(r)) for s in ss for r in runs(s)) for ss in self.sentences]
         held: dict[tuple[str, ...], list[int]] = {}
         for i, found in enumerate(self.sentences):
@@ -187,7 +188,8 @@ class Corpus:
     def hit_sentences(self, note: int, phrases: Collection[str]) -> list[str]:
         """Return the sentences of a note that hold one of ``phrases``, in order."""
         wanted = [flat(p) for p in phrases]
-        return [s for s in self.sentences[note] if any(w in flat(s) for w in wanted)]
+        rows = zip(self.sentences[note], self._flat_sentences[note], strict=True)
+        return [s for s, text in rows if any(w in text for w in wanted)]
 
 
 def nested(one: str, other: str) -> bool:

@@ -196,7 +196,8 @@ def field_hints(study: Study, of: FieldStudy, least_z: float) -> tuple[list[Phra
     known = frozenset(i for i in missed if any(i in study.corpus.holding(h) for h in held))
     left = missed - known
     positive = of.notes(gold=True)
-    base = len(positive) / max(len(of.cells), 1)
+    # An item of a list is its own mention; a label's phrase must beat how common the label is.
+    base = len(positive) / max(len(of.cells), 1) if isinstance(of.field, LabelField) else 0.0
     worth: dict[str, float] = {}
     able = []
     for phrase in of.mentions:

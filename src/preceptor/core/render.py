@@ -23,12 +23,21 @@ RENDER_VERSION = 1
 Hits = Mapping[str, Sequence[Shot]]
 """Retrieved worked examples per field name; ``""`` holds those for all fields."""
 
-_TAG = re.compile(r"<(?=\||/?[A-Za-z_]+>)|\[(?=/?INST\])")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_TAG = re.compile(
+    r"<(?=[|｜]|(?:/\s*)?(?:[A-Za-z_][\w.:-]*\s*/?>|(?i:note)\b))"
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\])"
+)
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\U000e0000-\U000e007f]"
+)
 
 
 def quote(text: str) -> str:
-    """Return foreign text as data: no tag, no special token, no control character is left in it."""
+    """Return foreign text as data: no tag, no special token, no control character is left in it.
+
+    Nor is anything that no one sees but a tokenizer (Unicode's tag characters), or that is no text
+    (half of a surrogate pair).
+    """
     plain = text.replace("\r\n", "\n").replace("\r", "\n")
     return _TAG.sub(lambda m: m.group() + " ", _CONTROL.sub(" ", plain)).strip()
 
@@ -65,8 +74,8 @@ def shot_line(shot: Shot, fields: Sequence[FieldSpec]) -> str:
     """Return one worked example: ``sentence => label``, or ``text => JSON`` for several fields."""
     asked = [f for f in fields if f.name in shot.answer]
     single = len(fields) == 1
-    answer = _bare(shot.answer[asked[0].name]) if single else answer_text(shot.answer, asked)
-    reason = f" ({quote(shot.reason)})" if shot.reason else ""
+    answer = quote(_bare(shot.answer[asked[0].name]) if single else answer_text(shot.answer, asked))
+    reason = f" ({' '.join(quote(shot.reason).split())})" if shot.reason else ""
     return f"{' '.join(quote(shot.text).split())} => {answer}{reason}"
 
 

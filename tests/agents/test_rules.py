@@ -119,7 +119,11 @@ def test_does_not_propose_what_is_told_already() -> None:
 
 def test_drops_a_hint_that_only_does_harm() -> None:
     def lured(example: Example, field: FieldSpec) -> JsonValue:
-        return "present" if "cane" in example.text and field.name == "rash" else (example.gold or {})[field.name]
+        return (
+            "present"
+            if "cane" in example.text and field.name == "rash"
+            else (example.gold or {})[field.name]
+        )
 
     recipe = told(Prompt(guides={"rash": Guide(look_for=("cane", "red blotches"))}))
     evidence = evidence_of(corpus(80), lured, recipe)
@@ -150,7 +154,10 @@ def test_hints_for_list_fields_are_items_that_patients_share() -> None:
     evidence = evidence_of(notes, blind, fields=(field,))
     turn = RuleTeacher().turn(situation_of(evidence), evidence, [], TOOLS)
     (patch,) = [p for p in patches(turn) if p["kind"] == "add_look_for"]
-    assert patch["phrases"] == ["aspirin", "folic acid"] or patch["phrases"] == ["folic acid", "aspirin"]
+    assert patch["phrases"] == ["aspirin", "folic acid"] or patch["phrases"] == [
+        "folic acid",
+        "aspirin",
+    ]
 
 
 def test_track_record_rises_and_falls_with_what_came_of_it() -> None:

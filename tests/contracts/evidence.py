@@ -23,7 +23,10 @@ NAMES = {
 }
 LABELS = ("present", "absent", "unknown")
 FIELDS: tuple[FieldSpec, ...] = tuple(LabelField(name=n, values=LABELS) for n in NAMES)
-STATED = {"present": ("Reports {}.", "Has had {} lately.", "Ongoing {}."), "absent": ("Denies {}.", "No {}.")}
+STATED = {
+    "present": ("Reports {}.", "Has had {} lately.", "Ongoing {}."),
+    "absent": ("Denies {}.", "No {}."),
+}
 FILLER = (
     "The dressing was changed.",
     "Appetite is fair.",

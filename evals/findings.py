@@ -118,9 +118,8 @@ def _negated(mention: _Mention) -> str:
     scope = before[max(0, *(before.rfind(turn) for turn in _TURN)) :]
     behind = " " + " ".join(after.split()[:3]) + " "
     for cue in NEGATION:
-        if f" {cue} " in scope or (
-            phrase and f" {cue} " in behind and cue not in ("no", "not", "without")
-        ):
+        after_too = f" {cue} " in behind and cue not in ("no", "not", "without")
+        if f" {cue} " in scope or after_too:
             return cue
     return ""
 

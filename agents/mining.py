@@ -122,7 +122,7 @@ def log_odds(a: int, b: int, n: int, m: int) -> float:
     """Return the z-score of a phrase that stands in ``a`` of ``n`` notes and ``b`` of ``m`` others."""
     prior = PRIOR_SHARE * (n + m)
     share = prior * (a + b) / max(n + m, 1)
-    if not share:
+    if not 0 < a + b < n + m:
         return 0.0
     ins = math.log((a + share) / (n + prior - a - share))
     out = math.log((b + share) / (m + prior - b - share))

@@ -72,7 +72,7 @@ def evidence_of(
     answers, scored = [], []
     for example in examples:
         said = {f.name: say(example, f) for f in fields}
-        read = {name: value for name, value in said.items() if value is not None}
+        read: Gold = {name: value for name, value in said.items() if value is not None}
         bad = [name for name in said if name not in read]
         gold = example.gold or {}
         marks = {f.name: float(said[f.name] == gold[f.name]) for f in fields if f.name in gold}

@@ -1,4 +1,4 @@
-"""edit_prompt: what each patch does, what is refused and how it is said, and what stays out of reach."""
+"""edit_prompt: what each patch does, what is refused and how, and what stays out of reach."""
 
 from __future__ import annotations
 
@@ -223,8 +223,9 @@ def test_texts_are_kept_on_one_line() -> None:
 
 
 def test_there_is_an_end_to_rules_and_phrases() -> None:
+    rules: list[Patches] = [{"kind": "add_rule", "text": f"rule {i}"} for i in range(MAX_RULES + 1)]
     with pytest.raises(InputError, match="more than"):
-        edit(*({"kind": "add_rule", "text": f"rule {i}"} for i in range(MAX_RULES + 1)))
+        edit(*rules)
     phrases: list[JsonValue] = [f"name{i}" for i in range(MAX_PHRASES + 1)]
     with pytest.raises(InputError, match="more than"):
         edit({"kind": "add_look_for", "field": "rash", "phrases": phrases})

@@ -3,10 +3,10 @@
 Owns the arrays behind ``gate_simulation``; leaves the tables to it.
 
 A note has ``fields`` cells, each right or wrong. A move changes a share of all cells; whether a cell
-changes depends on its patient and its note (intraclass correlations 0.15 and 0.10), so that the notes of
-a patient change alike. A move of effect e puts right e more cells than it breaks, in the population; on
-dev it may look otherwise. Moves act on what earlier moves have left, so that a stack is tested on the
-same notes as its parts.
+changes depends on its patient and its note (intraclass correlations 0.15 and 0.10), so that the notes
+of a patient change alike. A move of effect e puts right e more cells than it breaks, in the population;
+on dev it may look otherwise. Moves act on what earlier moves have left, so that a stack is tested on
+the same notes as its parts.
 """
 
 from __future__ import annotations

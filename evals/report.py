@@ -1,0 +1,309 @@
+"""What a run ends with: baseline against final on the sealed test, and what to think of it.
+
+Owns which numbers a report holds and how they are computed from plain records. Leaves its words to
+``evals.report_text``, and where the records come from to the graph. A score without an interval is not
+in a report; what is not known is None, never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import Field
+
+from preceptor.core.errors import InputError
+from preceptor.core.fields import FieldSpec
+from preceptor.core.record import Record
+from preceptor.core.records import Answer, Attempt, Evaluation, Example, Gold, Interval, Scored
+from preceptor.evals import report_text, stats
+from preceptor.evals.scorers import (
+    FieldMetrics,
+    exact_match,
+    field_metrics,
+    mean_cost,
+    score_answer,
+    valid_rate,
+)
+
+REPORT_VERSION = 1
+
+Finding = Literal["better", "worse", "no_gain", "unchanged", "not_measured"]
+"""What the sealed test says: «no_gain» is an interval that includes 0, «unchanged» the same recipe."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One student, on the sealed test and on dev.
+
+    Attributes:
+        dev: Its scores on dev.
+        test: Its scores on the sealed test; None if the test was not opened.
+        answers: Its answers to the test notes, in the order of ``ReportInputs.examples``; without
+            them the report has no precision and recall.
+    """
+
+    dev: Evaluation
+    test: Evaluation | None = None
+    answers: tuple[Answer, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """Everything that a report is made of.
+
+    Attributes:
+        task: The task's name.
+        fields: Its fields.
+        student: The model that answers.
+        teacher: Who taught.
+        baseline: The student as it came.
+        final: The student that the run kept.
+        examples: The test notes, with gold.
+        rules: What each rule baseline says about the test notes: values by note id, by its name.
+        attempts: Every changing move, with its verdict.
+        stop: Why the run ended, in words.
+        spent: Amount per resource.
+        unknown: How many amounts of a resource are not known; such a resource is shown as «at least».
+        openings: How often this test set has been opened so far, this run included.
+        seals: Content hash of each split.
+        synthetic: Whether the notes are generated.
+    """
+
+    task: str
+    fields: tuple[FieldSpec, ...]
+    student: str
+    teacher: str
+    baseline: Side
+    final: Side
+    examples: tuple[Example, ...] = ()
+    rules: Mapping[str, Mapping[str, Gold]] = field(default_factory=dict)
+    attempts: tuple[Attempt, ...] = ()
+    stop: str = ""
+    spent: Mapping[str, float] = field(default_factory=dict)
+    unknown: Mapping[str, int] = field(default_factory=dict)
+    openings: int = 0
+    seals: Mapping[str, str] = field(default_factory=dict)
+    synthetic: bool = False
+
+
+class Comparison(Record):
+    """Baseline against final on the same notes.
+
+    Attributes:
+        notes: How many.
+        patients: Of how many patients.
+        baseline: Mean score with its interval over patients.
+        final: Likewise.
+        gain: Final minus baseline, paired by note.
+        fixed: Notes that score higher than before.
+        broken: Notes that score lower.
+        exact: Share of notes with every field right: before, after.
+        valid: Share of notes whose every field could be read: before, after.
+        tokens: Mean prompt and completion tokens per note, before and after; None if not known.
+        detectable: The true gain that a comparison of this size finds four times out of five
+            (one-sided, 5 %), given how much the two differ from note to note; None if they do not.
+    """
+
+    notes: int
+    patients: int
+    baseline: Interval
+    final: Interval
+    gain: Interval
+    fixed: int
+    broken: int
+    exact: tuple[Interval, Interval]
+    valid: tuple[Interval, Interval]
+    tokens: tuple[float | None, float | None]
+    detectable: float | None
+
+
+class FieldRow(Record):
+    """One field on the sealed test; ``before`` and ``after`` hold counts, precision and recall."""
+
+    field: str
+    baseline: Interval
+    final: Interval
+    gain: Interval
+    before: FieldMetrics | None = None
+    after: FieldMetrics | None = None
+
+
+class RuleRow(Record):
+    """A rule baseline on the sealed test, and by how much the final student beats it."""
+
+    name: str
+    score: Interval
+    final_ahead: Interval
+
+
+class Cost(Record):
+    """What a run used up of one resource; with ``unknown`` entries it is a lower bound."""
+
+    spent: float
+    unknown: int = 0
+
+
+class Report(Record):
+    """A run's result, as JSON.
+
+    Attributes:
+        finding: What the sealed test says.
+        test: Baseline against final there; None if it was not opened.
+        dev: The same on dev, where candidates were chosen: it flatters the final student.
+        gap: Final on dev minus final on test.
+    """
+
+    version: int = REPORT_VERSION
+    task: str
+    synthetic: bool
+    student: str
+    teacher: str
+    finding: Finding
+    stop: str = ""
+    baseline_recipe: str
+    final_recipe: str
+    test: Comparison | None
+    dev: Comparison
+    gap: Interval | None = None
+    fields: tuple[FieldRow, ...] = ()
+    rules: tuple[RuleRow, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    costs: dict[str, Cost] = Field(default_factory=dict)
+    openings: int = 0
+    seals: dict[str, str] = Field(default_factory=dict)
+
+
+def _share(rate: float, notes: int) -> Interval:
+    return stats.wilson(round(rate * notes), notes)
+
+
+def compare(before: Sequence[Scored], after: Sequence[Scored]) -> Comparison:
+    """Return baseline against final on the same notes.
+
+    Raises:
+        InputError: If the notes differ, or there are none.
+    """
+    groups, gain = stats.paired(before, after)
+    if not groups:
+        raise InputError("there are no notes to compare", "look at the sizes of the splits")
+    error = stats.standard_error(groups, gain)
+    notes = len(groups)
+    return Comparison(
+        notes=notes,
+        patients=len(set(groups)),
+        baseline=stats.interval(before),
+        final=stats.interval(after),
+        gain=stats.paired_difference(before, after),
+        fixed=int((gain > 0).sum()),
+        broken=int((gain < 0).sum()),
+        exact=(_share(exact_match(before), notes), _share(exact_match(after), notes)),
+        valid=(_share(valid_rate(before), notes), _share(valid_rate(after), notes)),
+        tokens=(mean_cost(before), mean_cost(after)),
+        detectable=stats.detectable_gain(error) if error else None,
+    )
+
+
+def _field_row(
+    name: str,
+    sides: tuple[Sequence[Scored], Sequence[Scored]],
+    metrics: Sequence[FieldMetrics],
+) -> FieldRow:
+    pairs = [(b, a) for b, a in zip(*sides, strict=True) if name in b.fields]
+    groups = [b.group for b, _ in pairs]
+    before, after = [b.fields[name] for b, _ in pairs], [a.fields[name] for _, a in pairs]
+    change = [new - old for old, new in zip(before, after, strict=True)]
+    return FieldRow(
+        field=name,
+        baseline=stats.cluster_interval(groups, before),
+        final=stats.cluster_interval(groups, after),
+        gain=stats.cluster_interval(groups, change, (-1.0, 1.0)),
+        before=metrics[0] if metrics else None,
+        after=metrics[1] if metrics else None,
+    )
+
+
+def _field_rows(inputs: ReportInputs, before: Evaluation, after: Evaluation) -> tuple[FieldRow, ...]:
+    metrics: dict[str, list[FieldMetrics]] = {}
+    if inputs.baseline.answers and inputs.final.answers:
+        for side in (inputs.baseline, inputs.final):
+            for counted in field_metrics(inputs.examples, side.answers, inputs.fields):
+                metrics.setdefault(counted.field, []).append(counted)
+    scored = {name for s in before.scored for name in s.fields}
+    sides = before.scored, after.scored
+    return tuple(
+        _field_row(f.name, sides, metrics.get(f.name, ())) for f in inputs.fields if f.name in scored
+    )
+
+
+def _rule_rows(inputs: ReportInputs, after: Evaluation) -> tuple[RuleRow, ...]:
+    """Score what the rule baselines say; the strongest comes first."""
+    rows = []
+    for name, said in inputs.rules.items():
+        answers = [Answer(example_id=e.id, record=said.get(e.id), calls=0) for e in inputs.examples]
+        both = zip(inputs.examples, answers, strict=True)
+        scored = [score_answer(e, a, inputs.fields) for e, a in both]
+        ahead = stats.paired_difference(scored, after.scored)
+        rows.append(RuleRow(name=name, score=stats.interval(scored), final_ahead=ahead))
+    return tuple(sorted(rows, key=lambda row: (-row.score.value, row.name)))
+
+
+def _gap(dev: Sequence[Scored], test: Sequence[Scored]) -> Interval | None:
+    """Return dev minus test with a normal interval (the two hold different patients)."""
+    errors = [
+        stats.standard_error([s.group for s in part], [s.score for s in part]) for part in (dev, test)
+    ]
+    if errors[0] is None or errors[1] is None:
+        return None
+    value = sum(s.score for s in dev) / len(dev) - sum(s.score for s in test) / len(test)
+    half = 1.96 * float((errors[0] ** 2 + errors[1] ** 2) ** 0.5)
+    return Interval(value=value, low=value - half, high=value + half)
+
+
+def _finding(inputs: ReportInputs, test: Comparison | None) -> Finding:
+    if test is None:
+        return "not_measured"
+    if inputs.baseline.dev.recipe == inputs.final.dev.recipe:
+        return "unchanged"
+    if test.gain.low > 0:
+        return "better"
+    return "worse" if test.gain.high < 0 else "no_gain"
+
+
+def build(inputs: ReportInputs) -> Report:
+    """Return the report of a run.
+
+    Raises:
+        InputError: If baseline and final were measured on different notes.
+    """
+    before, after = inputs.baseline.test, inputs.final.test
+    test = compare(before.scored, after.scored) if before and after else None
+    names = {**inputs.spent, **inputs.unknown}
+    return Report(
+        task=inputs.task,
+        synthetic=inputs.synthetic,
+        student=inputs.student,
+        teacher=inputs.teacher,
+        finding=_finding(inputs, test),
+        stop=inputs.stop,
+        baseline_recipe=inputs.baseline.dev.recipe,
+        final_recipe=inputs.final.dev.recipe,
+        test=test,
+        dev=compare(inputs.baseline.dev.scored, inputs.final.dev.scored),
+        gap=_gap(inputs.final.dev.scored, after.scored) if after else None,
+        fields=_field_rows(inputs, before, after) if before and after else (),
+        rules=_rule_rows(inputs, after) if after else (),
+        attempts=inputs.attempts,
+        costs={
+            name: Cost(spent=inputs.spent.get(name, 0.0), unknown=inputs.unknown.get(name, 0))
+            for name in names
+        },
+        openings=inputs.openings,
+        seals=dict(inputs.seals),
+    )
+
+
+def to_text(report: Report) -> str:
+    """Return the report for a reader; the first line says whether there is a gain."""
+    return report_text.write(report)

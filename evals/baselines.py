@@ -75,8 +75,10 @@ HYPOTHETICAL = _any(
     "if", "return", "should", "call for", "warned", "counseled", "risk of", "watch for", "possible",
     "discussed", "will", "plan to", "in case", "handout", "questionnaire", "not assessed",
 )  # fmt: skip
-END = _any("but", "however", "though", "although", "except", "apart from", "other than", "despite", "still", "yet",
-           "which", "because", "secondary to", "aside from")  # fmt: skip
+END = _any(
+    "but", "however", "though", "although", "except", "apart from", "other than", "despite", "still",
+    "yet", "which", "because", "secondary to", "aside from",
+)  # fmt: skip
 
 _SENTENCE = re.compile(r"(?<=[.;!?])\s+|\n+")
 

@@ -53,8 +53,8 @@ SYMPTOMS: tuple[Symptom, ...] = (
         frequent voids | passing urine often | hourly voiding | q1h voids | small frequent voids |
         increased voiding by day | short voiding intervals | frequent micturition |
         peeing all day long | needing the urinal every hour | pollakiuria |
-        constant trips to pee | frequent trips to the john | emptying his bladder too often | more voids than usual |
-        overactive daytime bladder | voids every 30-40 min""",
+        constant trips to pee | frequent trips to the john | emptying his bladder too often |
+        more voids than usual | overactive daytime bladder | voids every 30-40 min""",
         """Voids q1h during the day. | Has to stop the car every hour to pee. |
         Passes water every 45 min in the daytime. | Bladder only holds for an hour at a time. |
         Counts {m} voids between breakfast and bedtime.""",
@@ -91,7 +91,8 @@ SYMPTOMS: tuple[Symptom, ...] = (
         voiding several times a night | nightly bathroom visits | interrupted sleep from urinating |
         needing the urinal after bedtime | bladder wake-ups | overnight urine calls |
         peeing in the small hours | leaving bed to urinate | nocturnal urinary calls""",
-        """Up to void x{k} overnight. | Gets up {k} times a night to pee. | Bladder wakes him q2h at night. |
+        """Up to void x{k} overnight. | Gets up {k} times a night to pee. |
+        Bladder wakes him q2h at night. |
         Nights broken by {k} trips to the toilet. | Keeps a urinal at the bedside and uses it {k}x.""",
         """Sleeps through without having to void. | Bladder lets him sleep all night. |
         Sleeps 7 h without a bathroom trip. | Stays in bed until morning without needing to pee.""",
@@ -101,7 +102,8 @@ SYMPTOMS: tuple[Symptom, ...] = (
         "dysuria",
         "GU",
         (0.25, 0.31),
-        """burning with urination | dysuria | painful urination | burning on voiding | pain with voiding |
+        """burning with urination | dysuria | painful urination | burning on voiding |
+        pain with voiding |
         discomfort on urination | stinging when he pees | urethral burning | pain passing water |
         smarting on passing urine | micturition pain | scalding on micturition |
         burning in the penis on voiding | hot feeling when urinating | sting at the end of the stream |

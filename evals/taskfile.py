@@ -1,0 +1,231 @@
+"""The YAML task file: its schema, and how it becomes a ``Task``.
+
+Owns the keys of the file and the one-line errors about them. Leaves the data to ``evals.data``.
+
+    # yaml-language-server: $schema=preceptor-task.schema.json
+    name: cough
+    instruction: Read the note and fill in the field. Answer in JSON.
+    fields:
+      - name: cough
+        kind: label
+        values: [present, absent, unknown]
+        meanings: {unknown: not mentioned}
+        look_for: [tussis]
+    data:
+      path: notes.jsonl
+      columns: {id: note_id, text: text, group: patient}
+    split: {train: 0.4, dev: 0.3, test: 0.3}
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from preceptor.core.errors import TaskError
+from preceptor.core.fields import FieldSpec, LabelField, ListField
+from preceptor.core.record import Record
+from preceptor.core.records import Guide, Prompt
+from preceptor.evals import data
+from preceptor.evals.splits import SplitSpec
+from preceptor.evals.task import Mode, Task
+
+SCHEMA_FILE = "preceptor-task.schema.json"
+HINT = f"# yaml-language-server: $schema={SCHEMA_FILE}\n"
+"""The first line of a task file, for editors that know the YAML language server."""
+
+
+class FieldEntry(Record):
+    """One field of a task file: what ``FieldSpec`` takes, and the field's guide.
+
+    Attributes:
+        name: The field.
+        kind: ``label`` or ``list``.
+        values: The labels (label).
+        meanings: What a label stands for (label).
+        default: The label for «nothing found»; the last one if not given (label).
+        ordered: Whether the labels form a scale (label).
+        of: What the items are (list).
+        max_items: The most items (list).
+        weight: The field's weight in a note's score.
+        meaning: A definition, for the prompt.
+        look_for: Phrases that count as a mention, for the prompt.
+        rules: Rules of this field, for the prompt.
+    """
+
+    name: str
+    kind: Literal["label", "list"] = "label"
+    values: tuple[str, ...] | None = None
+    meanings: dict[str, str] | None = None
+    default: str | None = None
+    ordered: bool | None = None
+    of: str | None = None
+    max_items: int | None = None
+    weight: float = Field(default=1.0, gt=0)
+    meaning: str = ""
+    look_for: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+
+    def spec(self) -> FieldSpec:
+        """Return the field as the student's schema has it."""
+        given = self.model_dump(exclude_none=True, exclude={"meaning", "look_for", "rules"})
+        kind = LabelField if self.kind == "label" else ListField
+        return kind.model_validate(given)
+
+    def guide(self) -> Guide:
+        """Return the field's guide."""
+        return Guide(meaning=self.meaning, look_for=self.look_for, rules=self.rules)
+
+
+class TaskFile(Record):
+    """A task file.
+
+    Attributes:
+        name: What reports call the task; the file's name if not given.
+        description: One or two sentences.
+        instruction: The opening of the system message.
+        rules: Rules for all fields.
+        mode: One call per field, or one for all.
+        fields: What is asked.
+        data: Where the notes are.
+        split: How large the parts are.
+        synthetic: Whether the notes are invented.
+        source: Where the data come from.
+    """
+
+    name: str = ""
+    description: str = ""
+    instruction: str = Prompt().instruction
+    rules: tuple[str, ...] = ()
+    mode: Mode = "per_field"
+    fields: tuple[FieldEntry, ...] = Field(min_length=1)
+    data: data.Source
+    split: SplitSpec = SplitSpec()
+    synthetic: bool = False
+    source: str = ""
+
+
+def schema_json() -> str:
+    """Return the JSON Schema of a task file, for editors."""
+    return json.dumps(TaskFile.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def load(path: Path) -> Task:
+    """Read a task file and its data.
+
+    Raises:
+        TaskError: One line with file and line or key, for anything that is wrong.
+    """
+    entry = read(path)
+    specs = tuple(_spec(path, field) for field in entry.fields)
+    guides = {f.name: f.guide() for f in entry.fields if f.guide() != Guide()}
+    return Task(
+        name=entry.name or path.stem,
+        fields=specs,
+        prompt=Prompt(instruction=entry.instruction, rules=entry.rules, guides=guides),
+        mode=entry.mode,
+        examples=data.load(entry.data, specs, path.parent),
+        split=entry.split,
+        synthetic=entry.synthetic,
+        description=entry.description,
+        source=entry.source,
+    )
+
+
+def read(path: Path) -> TaskFile:
+    """Read a task file without its data.
+
+    Raises:
+        TaskError: If it is missing, no YAML, or has an unknown or wrong key.
+    """
+    try:
+        found = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except FileNotFoundError as cause:
+        raise TaskError(f"{path}: no such file", "give the path of a task file") from cause
+    except OSError as cause:
+        raise TaskError(f"{path}: cannot be read: {cause.strerror}") from cause
+    except UnicodeDecodeError as cause:
+        raise TaskError(f"{path}: not UTF-8 at byte {cause.start}", "save it as UTF-8") from cause
+    except yaml.YAMLError as cause:
+        mark = getattr(cause, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        what = getattr(cause, "problem", None) or "cannot be read"
+        raise TaskError(f"{path}{line}: broken YAML: {what}", "check indentation and quotes") from cause
+    if not isinstance(found, dict):
+        raise TaskError(f"{path}: not a task file", "write 'key: value' lines; see docs/tasks.md")
+    try:
+        return TaskFile.model_validate(found)
+    except ValidationError as cause:
+        raise _one_line(path, cause) from cause
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML where a key may stand once, and ``yes``, ``no``, ``on`` and ``off`` stay labels."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[object, object]:
+    seen: set[object] = set()
+    for key, _ in node.value:
+        name = loader.construct_object(key, deep=True)
+        if not isinstance(name, str | int | float) or name in seen:
+            raise yaml.MarkedYAMLError(
+                problem=f"the key {str(name)[:40]!r} stands twice or is no text",
+                problem_mark=key.start_mark,
+            )
+        seen.add(name)
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+_Loader.yaml_implicit_resolvers = {
+    first: [
+        (tag, pattern)
+        for tag, pattern in resolvers
+        if tag != "tag:yaml.org,2002:bool" or first in "tTfF"
+    ]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _one_line(path: Path, cause: ValidationError) -> TaskError:
+    first = cause.errors(include_url=False, include_input=False)[0]
+    key = ".".join(str(part) for part in first["loc"]) or "the file"
+    if first["type"] == "extra_forbidden":
+        known = _known(first["loc"][:-1])
+        return TaskError(f"{path}: unknown key {key!r}", f"known here: {', '.join(known)}")
+    if first["type"] == "missing":
+        return TaskError(f"{path}: {key!r} is missing", "add it")
+    return TaskError(f"{path}: {key}: {first['msg'].removeprefix('Value error, ')}", "correct it")
+
+
+def _known(place: tuple[int | str, ...]) -> list[str]:
+    """Return the keys that are known at a place of the file."""
+    models: dict[tuple[str, ...], type[Record]] = {
+        (): TaskFile,
+        ("fields",): FieldEntry,
+        ("data",): data.Source,
+        ("data", "columns"): data.Columns,
+        ("split",): SplitSpec,
+    }
+    return list(models[tuple(p for p in place if isinstance(p, str))].model_fields)
+
+
+def _spec(path: Path, entry: FieldEntry) -> FieldSpec:
+    try:
+        return entry.spec()
+    except ValidationError as cause:
+        first = cause.errors(include_url=False, include_input=False)[0]
+        if first["type"] == "extra_forbidden":
+            key = str(first["loc"][-1])
+            raise TaskError(
+                f"{path}: field {entry.name!r}: {key!r} does not go with kind {entry.kind!r}", "drop it"
+            ) from cause
+        what = first["msg"].removeprefix("Value error, ")
+        where = ".".join(str(part) for part in first["loc"])
+        raise TaskError(
+            f"{path}: field {entry.name!r}{f', {where}' if where else ''}: {what}"
+        ) from cause

@@ -208,3 +208,20 @@ def test_a_note_is_named_by_id_and_text_only() -> None:
     assert example_key(note) == example_key(same)
     others = [note, note.model_copy(update={"id": "2"}), note.model_copy(update={"text": "u"})]
     assert len({example_key(one) for one in others}) == 3
+
+
+def test_opening_waits_for_someone_who_is_just_making_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = sqlite3.connect(tmp_path / "c", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("CREATE TABLE other (a)")
+    waited = []
+
+    def commit_meanwhile(seconds: float) -> None:
+        waited.append(seconds)
+        other.close()
+
+    monkeypatch.setattr("preceptor.core.database.time.sleep", commit_meanwhile)
+    AnswerCache(tmp_path / "c").close()
+    assert len(waited) == 1

@@ -43,11 +43,14 @@ def test_a_module_that_fails_says_how_in_one_line(folder: Path) -> None:
         plugins.load_object("needs_more:x")
 
 
-def test_a_module_of_the_working_directory_is_found_after_installed_ones(folder: Path) -> None:
+def test_a_module_of_the_working_directory_is_found_after_installed_ones(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (folder / "my_own_task.py").write_text("task = 5")
-    (folder / "json.py").write_text("dumps = 'shadow'")
+    (folder / "colorsys.py").write_text("rgb_to_hsv = 'shadow'")
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
     assert plugins.load_object("my_own_task:task") == 5
-    assert plugins.load_object("json:dumps") != "shadow"
+    assert plugins.load_object("colorsys:rgb_to_hsv") != "shadow"
 
 
 def install(folder: Path, package: str, entries: str) -> None:

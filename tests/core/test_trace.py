@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -114,3 +116,16 @@ def test_two_runs_are_compared_without_clock_and_attempt(path: Path) -> None:
             "data": {"score": 0.5, "spent": {"dollars": 1.0}, "parts": [{"n": 1}]},
         }
     ]
+
+
+def test_several_processes_write_an_event_once_and_in_one_order(path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from preceptor.core.trace import Trace\n"
+        "trace = Trace(Path(sys.argv[1]))\n"
+        "for i in range(60): trace.append('k', {}, f'k{i}')"
+    )
+    children = [subprocess.Popen([sys.executable, "-c", code, str(path)]) for _ in range(3)]
+    assert [child.wait(120) for child in children] == [0, 0, 0]
+    events = list(read(path))
+    assert [event.key for event in events] == [f"k{i}" for i in range(60)]
+    assert [event.seq for event in events] == list(range(1, 61))

@@ -20,11 +20,9 @@ from preceptor.core.records import Answer, Attempt, Evaluation, Example, Gold, I
 from preceptor.evals import report_text, stats
 from preceptor.evals.scorers import (
     FieldMetrics,
-    exact_match,
     field_metrics,
     mean_cost,
     score_answer,
-    valid_rate,
 )
 
 REPORT_VERSION = 1
@@ -175,8 +173,12 @@ class Report(Record):
     seals: dict[str, str] = Field(default_factory=dict)
 
 
-def _share(rate: float, notes: int) -> Interval:
-    return stats.wilson(round(rate * notes), notes)
+def _shares(scored: Sequence[Scored]) -> tuple[Interval, Interval]:
+    """Return the share of notes fully right and the share of readable ones, over patients."""
+    groups = [s.group for s in scored]
+    whole = [float(all(v == 1.0 for v in s.fields.values())) for s in scored]
+    valid = [float(s.valid) for s in scored]
+    return stats.cluster_interval(groups, whole), stats.cluster_interval(groups, valid)
 
 
 def compare(before: Sequence[Scored], after: Sequence[Scored]) -> Comparison:
@@ -189,17 +191,17 @@ def compare(before: Sequence[Scored], after: Sequence[Scored]) -> Comparison:
     if not groups:
         raise InputError("there are no notes to compare", "look at the sizes of the splits")
     error = stats.standard_error(groups, gain)
-    notes = len(groups)
+    (exact, valid), (exact_after, valid_after) = _shares(before), _shares(after)
     return Comparison(
-        notes=notes,
+        notes=len(groups),
         patients=len(set(groups)),
         baseline=stats.interval(before),
         final=stats.interval(after),
         gain=stats.paired_difference(before, after),
         fixed=int((gain > 0).sum()),
         broken=int((gain < 0).sum()),
-        exact=(_share(exact_match(before), notes), _share(exact_match(after), notes)),
-        valid=(_share(valid_rate(before), notes), _share(valid_rate(after), notes)),
+        exact=(exact, exact_after),
+        valid=(valid, valid_after),
         tokens=(mean_cost(before), mean_cost(after)),
         detectable=stats.detectable_gain(error) if error else None,
     )

@@ -185,6 +185,38 @@ def test_different_notes_cannot_be_judged() -> None:
         judge(evaluation(student(40)), evaluation(student(42), "after"), START, CONFIG)
 
 
+def null_runs(alpha: float, runs: int, looks: int = 4) -> int:
+    """Count the runs that promote anything though no candidate is better, with stacking.
+
+    40 notes of 20 patients, 3 fields; a move toggles cells of whole patients, at random.
+    """
+    config = GateConfig(alpha=alpha, looks=looks)
+    promoted = 0
+    for run in range(runs):
+        rng = np.random.default_rng([9, run])
+        incumbent = working = rng.integers(0, 2, (40, 3)).astype(float)
+        state, any_accepted = GateState.start(config), False
+        for look in range(looks):
+            moved = np.repeat(rng.random((20, 1)) < 0.5, 2, axis=0) & (rng.random((40, 3)) < 0.7)
+            candidate = np.where(moved, rng.integers(0, 2, (40, 3)).astype(float), working)
+            verdict, state = judge(
+                evaluation(incumbent), evaluation(candidate, f"{run}.{look}"), state, config
+            )
+            accept = verdict.outcome == "accept"
+            any_accepted |= accept
+            incumbent = candidate if accept else incumbent
+            working = candidate if accept or verdict.outcome == "pending" else working
+        promoted += any_accepted
+    return promoted
+
+
+def test_false_promotions_of_whole_runs_stay_within_alpha() -> None:
+    # nominal: 12 of 120; at exactly 10 %, 20 or more would be seen about once in a hundred times
+    assert null_runs(CONFIG.alpha, 120) < 20
+    # the bound can fail: 0.10 at each of four looks goes beyond it
+    assert null_runs(4 * CONFIG.alpha, 120) >= 20
+
+
 def test_only_a_gain_on_train_is_worth_a_look() -> None:
     assert worth_a_look(0.001)
     assert not worth_a_look(0.0)

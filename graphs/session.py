@@ -15,7 +15,7 @@ from pydantic import Field, JsonValue
 from preceptor.core.ledger import Budget, Ledger
 from preceptor.core.ports import Cancel, Evaluator, Progress, Teacher
 from preceptor.core.record import Record, canonical, digest
-from preceptor.core.records import Attempt, Evaluation, Example, Gold, Recipe, Situation
+from preceptor.core.records import Attempt, Evaluation, Example, Recipe, Situation
 from preceptor.core.runs import RunStore
 from preceptor.evals.splits import Splits
 from preceptor.evals.task import Task
@@ -73,7 +73,6 @@ class Session:
         gate: The rule of acceptance.
         limits: When the run ends.
         turn_cost: Dollars of (input, output) tokens of one teacher turn, None if unknown.
-        baselines: Answers of the rule baselines, by name, note and field.
         cancel: Whether a person wants the run to stop.
         listener: Who shows what happens.
     """
@@ -90,7 +89,6 @@ class Session:
     gate: GateConfig
     limits: Limits
     turn_cost: Callable[[int, int], float | None]
-    baselines: Callable[[Sequence[Example], Sequence[Example]], dict[str, dict[str, Gold]]]
     cancel: Cancel
     listener: Listener = field(default_factory=Listener)
 

@@ -24,7 +24,7 @@ from preceptor.core.record import Record
 from preceptor.core.records import Decoding, ModelRef, Recipe
 from preceptor.core.runs import RunStore
 from preceptor.core.settings import Settings
-from preceptor.evals import baselines, evaluate, splits
+from preceptor.evals import evaluate, splits
 from preceptor.evals.task import Task, resolve
 from preceptor.graphs import fits
 from preceptor.graphs.gates import GateConfig
@@ -225,7 +225,6 @@ def _session(
         gate=options.gate,
         limits=options.limits,
         turn_cost=lambda a, b: ledger.cost(options.teacher, a, b),
-        baselines=lambda train, notes: baselines.predictions(task.fields, train, notes),
         cancel=cancel,
         listener=listener or Listener(),
     )

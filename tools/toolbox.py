@@ -53,6 +53,7 @@ class Toolbox:
 
     def __init__(self, tools: Iterable[Tool[Any]]) -> None:
         self._tools: dict[str, Tool[Any]] = {}
+        self._specs: tuple[ToolSpec, ...] | None = None
         for tool in tools:
             if tool.name in self._tools:
                 raise InputError(f"two tools are called {tool.name!r}", "rename one")
@@ -70,7 +71,9 @@ class Toolbox:
 
     def specs(self) -> tuple[ToolSpec, ...]:
         """Return what a teacher is told."""
-        return tuple(spec(tool) for tool in self._tools.values())
+        if self._specs is None:  # a schema takes pydantic tens of milliseconds
+            self._specs = tuple(spec(tool) for tool in self._tools.values())
+        return self._specs
 
     def validate(self, call: ToolCall) -> BaseModel:
         """Return the call's arguments, checked.

@@ -41,8 +41,9 @@ def _prepared(data: Data) -> str:
 
 
 def _move(data: Data) -> str:
-    text = str(data["text"]).splitlines()
-    return f"Round {data['round']}: {data['tool']}: {text[0] if text else ''}"
+    text = str(data["text"])
+    shown = text if len(text) <= 160 else f"{text[:159].rsplit(';', 1)[0]}; …"
+    return f"Round {data['round']}: {data['tool']}: {shown}"
 
 
 def _estimated(data: Data) -> str:

@@ -1,0 +1,76 @@
+"""From a finished run to its report: gathers the records, has them counted, writes the files.
+
+Owns where the numbers come from; what a report holds is in ``evals.report``.
+"""
+
+from __future__ import annotations
+
+import json
+
+from preceptor.core.files import write_whole
+from preceptor.core.records import Answer, Example, Gold
+from preceptor.core.runs import openings
+from preceptor.core.trace import read
+from preceptor.evals import baselines, report
+from preceptor.graphs import stops
+from preceptor.graphs.session import Session
+from preceptor.graphs.state import RunState
+
+
+def make(session: Session, state: RunState) -> report.Report:
+    """Return the report of a run whose sealed test has been opened."""
+    notes = session.examples(session.splits.test)
+    task, splits = session.task, session.splits
+    measured = next(e.data for e in read(session.store.trace.path) if e.kind == "test")
+    opened = bool(measured["measured"])
+    return report.build(
+        report.ReportInputs(
+            task=task.name,
+            fields=task.fields,
+            student=session.start.model.spec,
+            teacher=session.teacher.name,
+            baseline=_side(session, state["baseline"], state["base_dev"], measured.get("baseline")),
+            final=_side(session, state["incumbent"], state["incumbent_dev"], measured.get("final")),
+            examples=tuple(notes) if opened else (),
+            rules=_rules(session, notes) if opened else {},
+            attempts=session.attempts(state["attempts"]),
+            stop=stops.WORDS[state["stop"] or "rounds"],
+            spent=session.ledger.spent(),
+            unknown=session.ledger.unknown(),
+            openings=_openings(session),
+            seals=dict(splits.seals),
+            synthetic=task.synthetic,
+        )
+    )
+
+
+def _side(session: Session, recipe: str, dev: str, test: object) -> report.Side:
+    answers: tuple[Answer, ...] = ()
+    if isinstance(test, str):
+        notes = session.examples(session.splits.test)
+        answers = tuple(session.evaluator.answers(session.recipe(recipe), notes))
+    return report.Side(
+        dev=session.evaluation(dev),
+        test=session.evaluation(test) if isinstance(test, str) else None,
+        answers=answers,
+    )
+
+
+def _rules(session: Session, notes: list[Example]) -> dict[str, dict[str, Gold]]:
+    train = session.examples(session.splits.train)
+    return {name: baselines.predict(name, session.task, train, notes) for name in baselines.NAMES}
+
+
+def _openings(session: Session) -> int:
+    """Return how often this very test set has been opened, by its seal."""
+    found = openings(session.store.path.parent, session.task.name)
+    seal = session.splits.digest("test")
+    return sum(opening.test_digest == seal for opening in found)
+
+
+def write(session: Session, made: report.Report) -> None:
+    """Write ``report.json`` and ``report.txt``, each whole or not at all."""
+    folder = session.store.path
+    text = json.dumps(made.model_dump(mode="json"), indent=2, ensure_ascii=False)
+    write_whole(folder / "report.json", f"{text}\n".encode())
+    write_whole(folder / "report.txt", (report.to_text(made).rstrip() + "\n").encode())

@@ -249,7 +249,7 @@ FILLERS: dict[str, tuple[str, ...]] = {
         BP 1{k}8/8{k}, afebrile.
         DRE deferred.
         No LE edema.
-        Prostate flat, no nodules.
+        Neuro grossly intact.
         """),
     "A/P": _lines("""
         PSA in 3 mo.

@@ -48,7 +48,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
     _symptom(
         "urinary frequency",
         "GU",
-        (0.32, 0.23),
+        (0.31, 0.23),
         """frequent urination | frequency | urinary frequency | voiding every hour | daytime frequency |
         frequent voids | passing urine often | hourly voiding | q1h voids | small frequent voids |
         increased voiding by day | short voiding intervals | frequent micturition |
@@ -83,7 +83,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
     _symptom(
         "nocturia",
         "GU",
-        (0.34, 0.23),
+        (0.31, 0.23),
         """getting up at night to void | nocturia | night-time voiding | waking to urinate |
         nighttime trips to the bathroom | getting up overnight to pee | sleep broken by voiding |
         nocturnal voids | waking with a full bladder | rising overnight to pass water |
@@ -101,7 +101,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
     _symptom(
         "dysuria",
         "GU",
-        (0.25, 0.31),
+        (0.27, 0.31),
         """burning with urination | dysuria | painful urination | burning on voiding |
         pain with voiding |
         discomfort on urination | stinging when he pees | urethral burning | pain passing water |
@@ -119,7 +119,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
     _symptom(
         "hematuria",
         "GU",
-        (0.23, 0.35),
+        (0.27, 0.35),
         """blood in the urine | hematuria | gross hematuria | bloody urine | pink urine |
         blood-tinged urine | red urine | clots in the urine | blood when voiding |
         rust-colored urine | visible blood on voiding | urinary bleeding |
@@ -168,7 +168,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
     _symptom(
         "rectal bleeding",
         "GI",
-        (0.26, 0.31),
+        (0.27, 0.31),
         """blood with BMs | BRBPR | rectal bleeding | blood in the stool | blood on the toilet paper |
         hematochezia | bright red blood per rectum | bloody stools | bleeding per rectum |
         blood when wiping | blood streaks on the stool | bleeding with bowel movements |
@@ -185,7 +185,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
     _symptom(
         "rectal pain",
         "GI",
-        (0.26, 0.29),
+        (0.27, 0.29),
         """pain with BMs | rectal pain | painful bowel movements | rectal discomfort | rectal soreness |
         anal pain | pain on defecation | proctalgia | soreness in the rectum |
         sharp pain when passing stool | rectal ache | anorectal pain | sore bottom |
@@ -202,7 +202,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
     _symptom(
         "fatigue",
         "General",
-        (0.33, 0.22),
+        (0.31, 0.22),
         """tiredness | fatigue | low energy | feeling tired | exhaustion | lack of energy |
         feeling worn out | reduced energy | feeling run down | lethargy | poor stamina |
         feeling drained | tiring easily | weariness | feeling wiped out | asthenia |

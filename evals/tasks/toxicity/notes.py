@@ -73,6 +73,10 @@ class Note:
     mentions: tuple[Mention, ...]
 
 
+_Piece = tuple[str, str, str]
+"""Text, and for a mention its field and slot (both empty for other text)."""
+
+
 @dataclass
 class _Author:
     """How the notes of one patient are written."""
@@ -84,10 +88,7 @@ class _Author:
     age: int
     opening: str
     usual: dict[str, str] = field(default_factory=dict)
-
-
-_Piece = tuple[str, str, str]
-"""Text, and for a mention its field and slot (both empty for other text)."""
+    ailments: list[list[_Piece]] = field(default_factory=list)
 
 
 def corpus(seed: int, patients: int) -> list[Note]:
@@ -106,6 +107,8 @@ def _patient(r: Random, patient: int) -> list[Note]:
     )
     author.opening = author.opening.replace("{rt}", r.choice(frames.RADIOTHERAPY))
     author.opening = author.opening.replace("{dx}", r.choice(frames.DIAGNOSES))
+    ailments = r.sample(frames.FILLERS["PMH"], r.choice((2, 2, 3)))
+    author.ailments = [_write(r, author, line, []) for line in ailments]
     first = {s.name: _label(r, s, 1.0) for s in SYMPTOMS}
     second = {s.name: first[s.name] if r.random() < 0.25 else _label(r, s, 0.9) for s in SYMPTOMS}
     return [_note(r, author, patient, 1, first, {}), _note(r, author, patient, 2, second, first)]
@@ -161,8 +164,11 @@ def _note(
         section = r.choice(("PMH", "HPI"))
         body[section] += _sentences(r, author, "H", [plan["H"].pop()])
     body["FHx"] = _sentences(r, author, "F", plan["F"])
-    for section, lines in frames.FILLERS.items():
-        body[section] += [_write(r, author, f, []) for f in r.sample(lines, r.choice((2, 2, 3)))]
+    few = sum(len(names) for names in plan.values()) < 10
+    body["PMH"] += author.ailments
+    for section in ("HPI", "Exam", "A/P"):
+        chosen = r.sample(frames.FILLERS[section], 3 if few else r.choice((2, 2, 3)))
+        body[section] += [_write(r, author, line, []) for line in chosen]
     exam = [s for s in body["HPI"] if _on_skin(s) and r.random() < 0.6]
     body["HPI"] = [s for s in body["HPI"] if s not in exam]
     body["Exam"] += exam

@@ -1,0 +1,176 @@
+"""What ``tasks check`` prints: is this task ready to be taught, and what is odd about it?
+
+Owns the figures (sizes, labels, lengths, splits, near-duplicates across them) and the warnings drawn
+from them. Never shows a text. Leaves errors, which stop the loading, to ``evals.data`` and
+``evals.task``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from preceptor.core.fields import LabelField
+from preceptor.core.record import Record
+from preceptor.core.records import Split
+from preceptor.evals import duplicates, splits
+from preceptor.evals.task import Task
+
+LEAST_GROUPS = 15
+"""Below this many groups in dev the gate cannot decide."""
+
+RARE = 5
+"""A label with fewer examples in a part than this has hardly any weight in a decision."""
+
+LOPSIDED = 0.9
+"""From this share on, one label says nearly everything about a field."""
+
+_SHOWN = 8
+
+
+class FieldCheck(Record):
+    """One field: how many examples have a value, and how often each label occurs."""
+
+    name: str
+    labelled: int
+    labels: dict[str, int]
+    majority: float
+
+
+class PartCheck(Record):
+    """One part of the split."""
+
+    examples: int
+    groups: int
+    seal: str
+
+
+class Check(Record):
+    """All figures about a task.
+
+    Attributes:
+        task: Its name.
+        synthetic: Whether its notes are invented.
+        examples: All of them.
+        groups: All of them.
+        unlabelled: Examples without gold.
+        unused: Labelled examples that stand in no part.
+        words: Shortest, median, 95th percentile and longest text, in words.
+        fields: Per field.
+        parts: Per part of the split.
+        near_duplicates: Pairs across parts, as (id, id, similarity).
+        warnings: What is odd, one line each.
+    """
+
+    task: str
+    synthetic: bool
+    examples: int
+    groups: int
+    unlabelled: int
+    unused: int
+    words: tuple[int, int, int, int]
+    fields: tuple[FieldCheck, ...]
+    parts: dict[Split, PartCheck]
+    near_duplicates: tuple[tuple[str, str, float], ...]
+    warnings: tuple[str, ...]
+
+
+def check(task: Task, seed: int | None = None) -> Check:
+    """Return the figures of a task under one draw of its split.
+
+    Raises:
+        TaskError: If the split cannot be drawn.
+    """
+    made = splits.make(task, seed)
+    twins = duplicates.across(task.examples, made)
+    fields = tuple(_field(task, i) for i in range(len(task.fields)))
+    unlabelled = sum(e.gold is None for e in task.examples)
+    used = sum(len(made.ids(p)) for p in splits.PARTS)
+    lengths = sorted(len(e.text.split()) for e in task.examples)
+    parts = {p: _part(task, made, p) for p in splits.PARTS}
+    return Check(
+        task=task.name,
+        synthetic=task.synthetic,
+        examples=len(task.examples),
+        groups=len({e.group for e in task.examples}),
+        unlabelled=unlabelled,
+        unused=len(task.examples) - unlabelled - used,
+        words=(lengths[0], _at(lengths, 0.5), _at(lengths, 0.95), lengths[-1]),
+        fields=fields,
+        parts=parts,
+        near_duplicates=tuple((t.first, t.second, round(t.similarity, 3)) for t in twins),
+        warnings=tuple(_warnings(task, made, fields, len(twins))),
+    )
+
+
+def _at(ordered: list[int], share: float) -> int:
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def _field(task: Task, place: int) -> FieldCheck:
+    field = task.fields[place]
+    values = [e.gold[field.name] for e in task.examples if e.gold and field.name in e.gold]
+    known = field.values if isinstance(field, LabelField) else ("none", "some")
+    seen = Counter(v if isinstance(v, str) else ("some" if v else "none") for v in values)
+    labels = {label: seen[label] for label in known}
+    return FieldCheck(
+        name=field.name,
+        labelled=len(values),
+        labels=labels,
+        majority=max(labels.values()) / len(values) if values else 0.0,
+    )
+
+
+def _part(task: Task, made: splits.Splits, part: Split) -> PartCheck:
+    members = made.examples(task, part)
+    return PartCheck(
+        examples=len(members), groups=len({e.group for e in members}), seal=made.digest(part)
+    )
+
+
+def _warnings(
+    task: Task, made: splits.Splits, fields: tuple[FieldCheck, ...], twins: int
+) -> Iterator[str]:
+    if twins:
+        yield f"{twins} near-duplicates stand in different parts: give them one group"
+    groups = {e.group for e in made.examples(task, "dev")}
+    if len(groups) < LEAST_GROUPS:
+        yield f"dev has {len(groups)} groups: under {LEAST_GROUPS} nothing can be accepted"
+    for field in fields:
+        if not field.labelled:
+            yield f"field {field.name!r}: no example has a value"
+        elif field.majority >= LOPSIDED:
+            yield f"field {field.name!r}: {field.majority:.0%} of the examples have one label"
+    for part in splits.PARTS:
+        yield from _rare(task, made, part)
+
+
+def _rare(task: Task, made: splits.Splits, part: Split) -> Iterator[str]:
+    members = made.examples(task, part)
+    for field in task.fields:
+        if not isinstance(field, LabelField):
+            continue
+        seen = Counter(str(e.gold[field.name]) for e in members if e.gold and field.name in e.gold)
+        rare = [f"{v} ({seen[v]})" for v in field.values if seen[v] < RARE]
+        if rare:
+            yield f"{part}, field {field.name!r}: few examples of {', '.join(rare)}"
+
+
+def text(found: Check) -> str:
+    """Return the figures as lines for a terminal."""
+    kind = "SYNTHETIC, " if found.synthetic else ""
+    short, median, most, longest = found.words
+    lines = [
+        f"{found.task}: {kind}{found.examples} examples of {found.groups} groups, "
+        f"{found.unlabelled} unlabelled, {found.unused} in no part",
+        f"words per text: {short} to {longest}, median {median}, 95 % up to {most}",
+    ]
+    for part, p in found.parts.items():
+        lines.append(f"{part:<6} {p.examples:>6} examples {p.groups:>6} groups  seal {p.seal}")
+    for field in found.fields:
+        labels = ", ".join(f"{label} {n}" for label, n in field.labels.items())
+        lines.append(f"{field.name}: {labels} (most frequent {field.majority:.0%})")
+    for first, second, similarity in found.near_duplicates[:_SHOWN]:
+        lines.append(f"near-duplicate across parts: {first} and {second} ({similarity:.2f})")
+    lines += [f"warning: {line}" for line in found.warnings]
+    return "\n".join([*lines, "ok" if not found.warnings else f"{len(found.warnings)} warnings"])

@@ -51,6 +51,7 @@ def null_table(runs: int) -> str:
     base, even = World(), even_move()
     cases: list[tuple[str, World, Rule, Move]] = [
         ("**the gate**: 100 notes, 50 patients, 8 looks", base, "gate", even),
+        ("a rejected look rolls back only the last move", base, "keep stack", even),
         ("without stacking", base, "no stacking", even),
         ("75 notes, 25 patients", replace(base, patients=25, notes=3), "gate", even),
         ("76 notes, 38 patients", replace(base, patients=38), "gate", even),

@@ -74,7 +74,8 @@ def one_run(run: int, looks: int, patients: int, rule: str) -> bool:
     student = SimulatedStudent(notes, spec(looks, run))
     config = GateConfig(looks=looks)
     state, promoted = GateState.start(config), False
-    rules: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    rules = kept
     with tempfile.TemporaryDirectory() as folder, AnswerCache(Path(folder) / "a.db") as cache:
         evaluator = CachedEvaluator(EvaluatorSettings(FIELDS, 256), lambda _: student, cache)
         incumbent: Evaluation = evaluator.evaluate(recipe(rules), notes, "dev")
@@ -83,9 +84,8 @@ def one_run(run: int, looks: int, patients: int, rule: str) -> bool:
             candidate = evaluator.evaluate(recipe(tried), notes, "dev")
             verdict, state = judge(incumbent, candidate, state, config)
             if verdict.outcome == "accept":
-                incumbent, promoted = candidate, True
-            if verdict.outcome in ("accept", "pending"):
-                rules = tried
+                incumbent, kept, promoted = candidate, tried, True
+            rules = tried if verdict.outcome in ("accept", "pending") else kept
     return promoted
 
 

@@ -25,7 +25,11 @@ from preceptor.graphs.gates import GateConfig, GateState, guard_fields, judge
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
-Rule = Literal["gate", "flips only", "no stacking", "alpha not returned", "better", "p < .05"]
+Rule = Literal[
+    "gate", "keep stack", "flips only", "no stacking", "alpha not returned", "better", "p < .05"
+]
+ALONE: tuple[Rule, ...] = ("no stacking", "better", "p < .05")
+"""Rules under which every candidate stands on the incumbent."""
 Move = Callable[[np.random.Generator, Bools, Floats, float], Bools]
 
 _QUANTILE = np.vectorize(NormalDist().inv_cdf, otypes=[np.float64])
@@ -60,7 +64,7 @@ class World:
 def latent(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
     """Return standard normal numbers, correlated within patients and notes."""
     runs, patients, notes, _ = shape
-    drawn = rng.standard_normal(shape) * np.sqrt(1 - 0.15 - 0.10)
+    drawn: Floats = rng.standard_normal(shape) * np.sqrt(1 - 0.15 - 0.10)
     drawn += rng.standard_normal((runs, patients, 1, 1)) * np.sqrt(0.15)
     drawn += rng.standard_normal((runs, patients, notes, 1)) * np.sqrt(0.10)
     return drawn
@@ -68,7 +72,7 @@ def latent(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
 
 def start(rng: np.random.Generator, world: World, runs: int) -> Bools:
     """Return which cells the first student gets right."""
-    return latent(rng, world.shape(runs)) < NormalDist().inv_cdf(world.accuracy)
+    return np.asarray(latent(rng, world.shape(runs)) < NormalDist().inv_cdf(world.accuracy))
 
 
 def even_move(change: float = 0.18) -> Move:
@@ -140,8 +144,8 @@ def run_looks(
 ) -> Outcome:
     """Run the loop: one candidate per look, on what is pending or else on the incumbent.
 
-    A rejected move is rolled back alone; what was pending before it stays. That keeps more of what
-    looked good on dev than dropping the whole stack, so it is the harder case.
+    A look that is rejected rolls the whole stack back, as the loop does; under «keep stack» only the
+    last move, which keeps more of what looked good on dev.
     """
     incumbent = start(rng, world, runs)
     working = incumbent.copy()
@@ -163,13 +167,14 @@ def run_looks(
         gained = truth[1] + effect
         false |= accept & (gained <= truth[0] + 1e-12)
         accepted += int(accept.sum())
-        keep = accept | (better if rule not in ("no stacking", "better", "p < .05") else False)
         truth[0] = np.where(accept, gained, truth[0])
         incumbent[accept] = candidate[accept]
-        truth[1] = np.where(keep, gained, truth[1])
-        working[keep] = candidate[keep]
-        if rule in ("no stacking", "better", "p < .05"):
-            truth[1], working = truth[0].copy(), incumbent.copy()
+        held = accept | better if rule not in ALONE else accept
+        truth[1] = np.where(held, gained, truth[1])
+        working[held] = candidate[held]
+        if rule != "keep stack":
+            truth[1] = np.where(held, truth[1], truth[0])
+            working[~held] = incumbent[~held]
     return Outcome(false, truth[0] - world.accuracy, accepted / runs)
 
 
@@ -248,7 +253,7 @@ def real_runs(seed: int, world: World, effect: float, runs: int) -> tuple[int, i
             different += accept != array and not any(f.failed for f in verdict.fields)
             any_accepted |= accept
             incumbent = candidate if accept else incumbent
-            working = candidate if accept or verdict.outcome == "pending" else working
+            working = candidate if accept or verdict.outcome == "pending" else incumbent
         promoted += any_accepted
     return promoted, different
 

@@ -205,7 +205,7 @@ def null_runs(alpha: float, runs: int, looks: int = 4) -> int:
             accept = verdict.outcome == "accept"
             any_accepted |= accept
             incumbent = candidate if accept else incumbent
-            working = candidate if accept or verdict.outcome == "pending" else working
+            working = candidate if accept or verdict.outcome == "pending" else incumbent
         promoted += any_accepted
     return promoted
 

@@ -65,12 +65,14 @@ class Phrase:
         z: The log-odds ratio over its standard error.
         inside: The notes of the first kind that hold it.
         outside: The notes of the second kind that hold it.
+        chance: How likely it is a mention at all.
     """
 
     text: str
     z: float
     inside: frozenset[int]
     outside: frozenset[int]
+    chance: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,7 @@ class Corpus:
         }
 
     @cached_property
-    def _closed(self) -> list[tuple[str, frozenset[int]]]:
+    def closed(self) -> list[tuple[str, frozenset[int]]]:
         """The phrases that no longer one replaces: one that holds them, in the same notes."""
         longest: dict[frozenset[int], list[str]] = {}
         for text in sorted(self.phrases, key=lambda t: (-len(t.split()), t)):
@@ -177,7 +179,7 @@ class Corpus:
         """Return the phrases that stand in notes of at least two patients ``inside``, best first."""
         first, second = frozenset(inside), frozenset(outside)
         out = []
-        for text, notes in self._closed:
+        for text, notes in self.closed:
             a, b = notes & first, notes & second
             if len(a) >= MIN_PATIENTS and self.patients(a) >= MIN_PATIENTS:
                 z = log_odds(len(a), len(b), len(first), len(second))

@@ -14,6 +14,7 @@ from functools import cached_property
 
 from pydantic import JsonValue
 
+from preceptor.agents.mentions import Verdict, judge
 from preceptor.agents.mining import (
     MAX_CHARS,
     MIN_PATIENTS,
@@ -37,15 +38,18 @@ from preceptor.core.text import flat, words
 MAX_HINTS = 12
 MAX_CUES = 6
 MAX_SHOTS = 2
-MAX_SHOT_CHARS = 220
-FIX = {"hints": 0.5, "cues": 0.35, "shots": 0.2, "prune": 0.4}
+MAX_SHOT_WORDS = 30
+FIX = {"hints": 0.6, "cues": 0.35, "shots": 0.2, "prune": 0.4}
 """Prior chance that a note which a move addresses is repaired by it."""
 
-BREAK = {"hints": 0.3, "cues": 0.35, "shots": 0.05, "prune": 0.4}
+BREAK = {"hints": 0.4, "cues": 0.35, "shots": 0.05, "prune": 0.4}
 """Prior chance that a right answer which a move touches is broken by it."""
 
-HOPEFUL, SURE = 1.2, 1.8
-"""The z-scores from which a phrase may be tried, and from which others may lean on it."""
+HOPEFUL, SURE = 0.35, 0.7
+"""How likely a mention must be to be tried, and for others to lean on it."""
+
+CUE_Z = 1.8
+"""The least log-odds z-score of a cue."""
 
 CHARS_PER_TOKEN = 4
 
@@ -118,27 +122,34 @@ class Study:
         self.corpus = corpus
         total = sum(f.weight for f in evidence.fields)
         notes = max(len(evidence.examples), 1)
-        self.fields = tuple(self._study(f, f.weight / total / notes) for f in evidence.fields)
+        found = {f.name: tuple(cells(evidence, f)) for f in evidence.fields}
+        mentions = self._mentions(found)
+        self.fields = tuple(
+            FieldStudy(f, f.weight / total / notes, found[f.name], tuple(mentions[f.name]))
+            for f in evidence.fields
+        )
 
-    def _study(self, field: FieldSpec, unit: float) -> FieldStudy:
-        found = tuple(cells(self.evidence, field))
-        empty = nothing(field)
-        inside = frozenset(c.note for c in found if c.gold != empty)
-        outside = frozenset(c.note for c in found if c.gold == empty)
-        if isinstance(field, LabelField):
-            mentions = self.corpus.contrast(inside, outside)
-        else:
-            mentions = _items(field, found, self.corpus)
-        return FieldStudy(field, unit, found, tuple(mentions))
-
-    @cached_property
-    def strongest(self) -> dict[str, float]:
-        """The z-score of each phrase in the field that it speaks for most."""
-        best: dict[str, float] = {}
-        for study in self.fields:
-            for phrase in study.mentions:
-                best[phrase.text] = max(best.get(phrase.text, 0.0), phrase.z)
-        return best
+    def _mentions(self, found: dict[str, tuple[Cell, ...]]) -> dict[str, list[Phrase]]:
+        """Return the phrases that may be mentions of each field, likeliest first."""
+        out: dict[str, list[Phrase]] = {}
+        by_labels: dict[tuple[str, ...], list[LabelField]] = {}
+        for field in self.evidence.fields:
+            if isinstance(field, LabelField):
+                rest = (v for v in field.values if v != field.default)
+                by_labels.setdefault((field.default, *rest), []).append(field)
+            else:
+                out[field.name] = _items(found[field.name], self.corpus)
+        for labels, fields in by_labels.items():
+            golds = [{c.note: str(c.gold) for c in found[f.name]} for f in fields]
+            guides = [self.evidence.recipe.prompt.guide(f.name) for f in fields]
+            told = [
+                " ".join((f.name.replace("_", " "), g.meaning, *g.look_for))
+                for f, g in zip(fields, guides, strict=True)
+            ]
+            judged = judge(self.corpus, golds, labels, told)
+            for field, chances in zip(fields, judged, strict=True):
+                out[field.name] = _likely(self.corpus, found[field.name], field.default, chances)
+        return out
 
     @cached_property
     def base_tokens(self) -> float:
@@ -157,19 +168,33 @@ class Study:
 
     def names(self, study: FieldStudy) -> list[str]:
         """Return what a mention of the field can be told by: its hints, its name, its own phrases."""
-        strong = [p.text for p in study.mentions if p.z >= SURE and self.own(p)][:MAX_HINTS]
+        strong = [p.text for p in study.mentions if p.chance >= SURE][:MAX_HINTS]
         return [*self.hints(study), study.field.name.replace("_", " "), *strong]
-
-    def own(self, phrase: Phrase) -> bool:
-        """Return whether no other field has a much better claim to a phrase."""
-        return phrase.z >= 0.7 * self.strongest[phrase.text]
 
     def support(self, notes: frozenset[int]) -> float:
         """Return how much of a phrase's support is left without one patient: 1, or a half."""
         return 1.0 if self.corpus.patients(notes) > MIN_PATIENTS else 0.5
 
 
-def _items(field: FieldSpec, found: Sequence[Cell], corpus: Corpus) -> list[Phrase]:
+def _likely(
+    corpus: Corpus, found: Sequence[Cell], empty: str, verdicts: dict[str, Verdict]
+) -> list[Phrase]:
+    """Return the phrases that speak for a mention, likeliest first, then by log-odds.
+
+    Their notes are those that a reader who goes by the phrase would answer rightly, and those where
+    it would lure him.
+    """
+    inside = frozenset(c.note for c in found if c.gold != empty)
+    outside = frozenset(c.note for c in found if c.gold == empty)
+    said = [
+        Phrase(p.text, p.z, v.right & inside, v.lured, v.chance)
+        for p in corpus.contrast(inside, outside)
+        if (v := verdicts.get(p.text)) is not None
+    ]
+    return sorted(said, key=lambda p: (-p.chance, -p.z, p.text))
+
+
+def _items(found: Sequence[Cell], corpus: Corpus) -> list[Phrase]:
     """Return the items of a list field that two patients share, as phrases."""
     holding: dict[str, set[int]] = {}
     for cell in found:
@@ -189,22 +214,18 @@ def _edit(patches: list[Patch], family: str, gain: float, tokens: int, why: str)
     return Move(family, "edit_prompt", args, gain, tokens, why)
 
 
-def field_hints(study: Study, of: FieldStudy, least_z: float) -> tuple[list[Phrase], float]:
+def field_hints(study: Study, of: FieldStudy, least: float) -> tuple[list[Phrase], float]:
     """Choose phrases to look for in one field; return them with the expected gain."""
     missed, right = of.missed, of.notes(right=True)
     held = study.hints(of)
-    known = frozenset(i for i in missed if any(i in study.corpus.holding(h) for h in held))
-    left = missed - known
-    positive = of.notes(gold=True)
-    # An item of a list is its own mention; a label's phrase must beat how common the label is.
-    base = len(positive) / max(len(of.cells), 1) if isinstance(of.field, LabelField) else 0.0
+    left = missed - frozenset(i for h in held for i in study.corpus.holding(" ".join(words(h))))
     worth: dict[str, float] = {}
     able = []
     for phrase in of.mentions:
-        fails = (len(phrase.inside & missed) + 0.5) / (len(phrase.inside) + 1)
-        if phrase.z >= least_z and study.own(phrase) and phrase.inside & left:
-            share = attributable(phrase, base) * fails * study.support(phrase.inside)
-            worth[phrase.text] = FIX["hints"] * share
+        if phrase.chance >= least and phrase.inside & left:
+            fails = (len(phrase.inside & missed) + 0.5) / (len(phrase.inside) + 1)
+            share = phrase.chance * fails
+            worth[phrase.text] = FIX["hints"] * share * study.support(phrase.inside)
             worth["-" + phrase.text] = BREAK["hints"] * len(phrase.outside & right) + 0.1
             able.append(phrase)
     chosen = cover(able, left, worth, MAX_HINTS - len(held), held)
@@ -218,11 +239,11 @@ def field_hints(study: Study, of: FieldStudy, least_z: float) -> tuple[list[Phra
 def hint_moves(study: Study) -> list[Move]:
     """Propose phrases to look for: for all weak fields at once, strict or not, and for one field."""
     out = []
-    for least_z in (HOPEFUL, SURE):
+    for least in (HOPEFUL, SURE):
         patches: list[Patch] = []
         total, tokens = 0.0, 0
         for of in study.fields:
-            chosen, gain = field_hints(study, of, least_z)
+            chosen, gain = field_hints(study, of, least)
             if not chosen:
                 continue
             phrases: list[JsonValue] = [p.text for p in chosen]
@@ -230,10 +251,10 @@ def hint_moves(study: Study) -> list[Move]:
             cost = sum(len(p.text) + 2 for p in chosen) // CHARS_PER_TOKEN + 1
             patches.append(patch)
             total, tokens = total + gain, tokens + cost
-            if least_z == HOPEFUL:
+            if least == HOPEFUL:
                 out.append(_edit([patch], "hints_one", gain, cost, f"{of.field.name}"))
         if len(patches) > 1:
-            why = f"{len(patches)} fields, z at least {least_z}"
+            why = f"{len(patches)} fields, each phrase at least {100 * least:.0f} % sure"
             out.append(_edit(patches, "hints_all", total, tokens, why))
     return out
 
@@ -275,7 +296,7 @@ def _cue_rules(study: Study, pool: _Pool, label: str) -> list[tuple[str, float, 
     out: list[tuple[str, float, frozenset[int]]] = []
     taken: list[str] = []
     for cue in cues(inside, outside, wrong, pool.groups):
-        if cue.z < SURE or any(nested(cue.text, t) for t in taken):
+        if cue.z < CUE_Z or any(nested(cue.text, t) for t in taken):
             continue
         few = len({pool.groups[i] for i in cue.inside & wrong}) <= MIN_PATIENTS
         gain = FIX["cues"] * attributable(cue, base) * sum(units[i] for i in cue.inside & wrong)
@@ -339,7 +360,7 @@ def _shots_for(study: Study, of: FieldStudy) -> tuple[list[Patch], float, int]:
     best: dict[str, tuple[float, int, str]] = {}
     for cell in of.cells:
         hits = study.corpus.hit_sentences(cell.note, names)
-        if len(hits) != 1 or len(hits[0]) > MAX_SHOT_CHARS or flat(hits[0]) in shown:
+        if len(hits) != 1 or not 3 <= len(words(hits[0])) <= MAX_SHOT_WORDS or flat(hits[0]) in shown:
             continue
         gold = cell.gold
         if isinstance(gold, list) and not all(flat(str(i)) in flat(hits[0]) for i in gold):

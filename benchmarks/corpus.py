@@ -14,7 +14,7 @@ from preceptor.core.records import Example, Gold
 from preceptor.evals import baselines, duplicates, splits
 from preceptor.evals.task import Task
 from preceptor.evals.tasks import toxicity
-from preceptor.evals.tasks.toxicity import notes, oracle
+from preceptor.evals.tasks.toxicity import frames, notes, oracle
 from preceptor.evals.tasks.toxicity.lexicon import SYMPTOMS
 
 OUT = Path(__file__).parent.parent / "docs" / "results" / "corpus.md"
@@ -92,7 +92,7 @@ def shape(task: Task, written: list[notes.Note]) -> list[str]:
         f"Words per note: median {words[len(words) // 2]}, {words[0]} to {words[-1]}; words and marks: "
         f"median {tokens[len(tokens) // 2]}, {tokens[0]} to {tokens[-1]}.",
         f"Mentions per note: {said.total() / len(written):.1f}; by what they say: "
-        + ", ".join(f"{notes.frames.WHY[s]} {n / said.total():.0%}" for s, n in said.most_common())
+        + ", ".join(f"{frames.WHY[s]} {n / said.total():.0%}" for s, n in said.most_common())
         + f". Statements overturned by a later one: {settled} ({settled / len(written):.2f} a note).",
     ]
 

@@ -72,7 +72,8 @@ def latent(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
 
 def start(rng: np.random.Generator, world: World, runs: int) -> Bools:
     """Return which cells the first student gets right."""
-    return np.asarray(latent(rng, world.shape(runs)) < NormalDist().inv_cdf(world.accuracy))
+    right: Bools = latent(rng, world.shape(runs)) < NormalDist().inv_cdf(world.accuracy)
+    return right
 
 
 def even_move(change: float = 0.18) -> Move:
@@ -84,7 +85,8 @@ def even_move(change: float = 0.18) -> Move:
         drawn = latent(rng, cells.shape)
         raised = drawn > _QUANTILE(1 - up)[:, None, None, None]
         lowered = drawn < _QUANTILE(down)[:, None, None, None]
-        return np.where(cells, ~lowered, raised)
+        changed: Bools = np.where(cells, ~lowered, raised)
+        return changed
 
     return apply
 

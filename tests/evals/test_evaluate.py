@@ -163,6 +163,12 @@ def test_a_student_that_fails_mostly_cannot_be_used(cache: AnswerCache) -> None:
     assert make(few, cache, chunk=16).evaluate(RECIPE, notes(7), "dev").mean < 0.2
 
 
+def test_half_of_a_chunk_may_fail(cache: AnswerCache) -> None:
+    student = ScriptedStudent({}, faults={2 * i: "fail" for i in range(8)})
+    found = make(student, cache, chunk=16).answers(RECIPE, notes(16))
+    assert [a.status for a in found] == ["failed"] * 8 + ["ok"] * 8
+
+
 def test_what_was_whole_is_kept_when_the_student_goes_down(cache: AnswerCache) -> None:
     student = ScriptedStudent({}, faults={5: "down"})
     with pytest.raises(StudentError):

@@ -23,6 +23,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, get_args
 
+from pydantic import JsonValue
+
 from preceptor.core.fields import FieldSpec, LabelField
 from preceptor.core.records import Example, Gold
 from preceptor.evals.task import Task
@@ -105,7 +107,7 @@ def predict(
     return {e.id: read(e.text, task.fields, phrases, reader) for e in examples}
 
 
-def _majority(field: FieldSpec, train: Iterable[Example]) -> str | list[str]:
+def _majority(field: FieldSpec, train: Iterable[Example]) -> JsonValue:
     if not isinstance(field, LabelField):
         return []
     seen = Counter(str(e.gold[field.name]) for e in train if e.gold and field.name in e.gold)

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 import yaml
 
@@ -12,6 +11,8 @@ from preceptor.core.errors import TaskError
 from preceptor.core.fields import LabelField, ListField
 from preceptor.evals import splits, taskfile
 from preceptor.evals.task import resolve
+
+jsonschema = pytest.importorskip("jsonschema")
 
 FILE: dict[str, Any] = {
     "name": "cough",

@@ -15,7 +15,7 @@ from string import Template
 from pydantic import JsonValue
 
 from preceptor.agents.mining import Corpus
-from preceptor.agents.moves import FieldStudy, Study
+from preceptor.agents.study import FieldStudy, Study
 from preceptor.core.errors import InputError
 from preceptor.core.fields import FieldSpec
 from preceptor.core.ports import Evidence, ToolSpec

@@ -10,48 +10,41 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from pydantic import JsonValue
 
-from preceptor.agents.mentions import Verdict, judge
 from preceptor.agents.mining import (
-    MAX_CHARS,
     MIN_PATIENTS,
     Beside,
     Cell,
-    Corpus,
     Phrase,
     attributable,
     beside,
-    cells,
     cover,
     cues,
     nested,
     nothing,
 )
-from preceptor.core.fields import FieldSpec, LabelField
-from preceptor.core.ports import Evidence
-from preceptor.core.render import calls
+from preceptor.agents.study import CHARS_PER_TOKEN, MAX_HINTS, SURE, FieldStudy, Study
+from preceptor.core.fields import LabelField
 from preceptor.core.text import flat, words
 
-MAX_HINTS = 12
 MAX_CUES = 6
 MAX_SHOTS = 2
+SHOTS_PER_FIELD = 4
 MAX_SHOT_WORDS = 30
-FIX = {"hints": 0.6, "cues": 0.35, "shots": 0.2, "prune": 0.4}
+FIX = {"hints": 0.6, "cues": 0.35, "shots": 0.12, "prune": 0.4}
 """Prior chance that a note which a move addresses is repaired by it."""
 
 BREAK = {"hints": 0.4, "cues": 0.35, "shots": 0.05, "prune": 0.4}
 """Prior chance that a right answer which a move touches is broken by it."""
 
-HOPEFUL, SURE = 0.35, 0.7
+HOPEFUL, CERTAIN = 0.35, 0.9
 """How likely a mention must be to be tried, and for others to lean on it."""
 
 CUE_Z = 1.8
 """The least log-odds z-score of a cue."""
 
-CHARS_PER_TOKEN = 4
 
 Patch = dict[str, JsonValue]
 
@@ -75,138 +68,6 @@ class Move:
     gain: float
     tokens: int
     why: str
-
-
-@dataclass(frozen=True)
-class FieldStudy:
-    """What the student's answers say about one field.
-
-    Attributes:
-        field: The field.
-        unit: What one repaired note of this field adds to the mean note score.
-        cells: Its notes.
-        mentions: The phrases that speak for a mention, best first.
-    """
-
-    field: FieldSpec
-    unit: float
-    cells: tuple[Cell, ...]
-    mentions: tuple[Phrase, ...]
-
-    def notes(self, gold: bool | None = None, right: bool | None = None) -> frozenset[int]:
-        """Return the notes with(out) something to find that were (not) answered rightly."""
-        empty = nothing(self.field)
-        return frozenset(
-            c.note
-            for c in self.cells
-            if (gold is None or (c.gold != empty) == gold) and (right is None or c.right == right)
-        )
-
-    @property
-    def missed(self) -> frozenset[int]:
-        """The notes where the student found nothing, and something is there."""
-        empty = nothing(self.field)
-        return frozenset(c.note for c in self.cells if c.said == empty and c.gold != empty)
-
-
-class Study:
-    """Everything that was counted for one turn.
-
-    Args:
-        evidence: The train notes and the student's answers.
-        corpus: The same notes, cut up.
-    """
-
-    def __init__(self, evidence: Evidence, corpus: Corpus) -> None:
-        self.evidence = evidence
-        self.corpus = corpus
-        total = sum(f.weight for f in evidence.fields)
-        notes = max(len(evidence.examples), 1)
-        found = {f.name: tuple(cells(evidence, f)) for f in evidence.fields}
-        mentions = self._mentions(found)
-        self.fields = tuple(
-            FieldStudy(f, f.weight / total / notes, found[f.name], tuple(mentions[f.name]))
-            for f in evidence.fields
-        )
-
-    def _mentions(self, found: dict[str, tuple[Cell, ...]]) -> dict[str, list[Phrase]]:
-        """Return the phrases that may be mentions of each field, likeliest first."""
-        out: dict[str, list[Phrase]] = {}
-        by_labels: dict[tuple[str, ...], list[LabelField]] = {}
-        for field in self.evidence.fields:
-            if isinstance(field, LabelField):
-                rest = (v for v in field.values if v != field.default)
-                by_labels.setdefault((field.default, *rest), []).append(field)
-            else:
-                out[field.name] = _items(found[field.name], self.corpus)
-        for labels, fields in by_labels.items():
-            golds = [{c.note: str(c.gold) for c in found[f.name]} for f in fields]
-            guides = [self.evidence.recipe.prompt.guide(f.name) for f in fields]
-            told = [
-                " ".join((f.name.replace("_", " "), g.meaning, *g.look_for))
-                for f, g in zip(fields, guides, strict=True)
-            ]
-            judged = judge(self.corpus, golds, labels, told)
-            for field, chances in zip(fields, judged, strict=True):
-                out[field.name] = _likely(self.corpus, found[field.name], field.default, chances)
-        return out
-
-    @cached_property
-    def base_tokens(self) -> float:
-        """The mean prompt tokens of one note, as the backend counted or by the rule of thumb."""
-        known = [a.prompt_tokens for a in self.evidence.answers if a.prompt_tokens is not None]
-        if known:
-            return max(1.0, sum(known) / len(known))
-        if not self.evidence.examples:
-            return 1.0
-        made = calls(self.evidence.recipe, self.evidence.fields, self.evidence.examples[0])
-        return max(1.0, sum(len(m.content) for c in made for m in c.messages) / CHARS_PER_TOKEN)
-
-    def hints(self, study: FieldStudy) -> tuple[str, ...]:
-        """Return the phrases that the prompt tells the student to look for."""
-        return self.evidence.recipe.prompt.guide(study.field.name).look_for
-
-    def names(self, study: FieldStudy) -> list[str]:
-        """Return what a mention of the field can be told by: its hints, its name, its own phrases."""
-        strong = [p.text for p in study.mentions if p.chance >= SURE][:MAX_HINTS]
-        return [*self.hints(study), study.field.name.replace("_", " "), *strong]
-
-    def support(self, notes: frozenset[int]) -> float:
-        """Return how much of a phrase's support is left without one patient: 1, or a half."""
-        return 1.0 if self.corpus.patients(notes) > MIN_PATIENTS else 0.5
-
-
-def _likely(
-    corpus: Corpus, found: Sequence[Cell], empty: str, verdicts: dict[str, Verdict]
-) -> list[Phrase]:
-    """Return the phrases that speak for a mention, likeliest first, then by log-odds.
-
-    Their notes are those that a reader who goes by the phrase would answer rightly, and those where
-    it would lure him.
-    """
-    inside = frozenset(c.note for c in found if c.gold != empty)
-    outside = frozenset(c.note for c in found if c.gold == empty)
-    said = [
-        Phrase(p.text, p.z, v.right & inside, v.lured, v.chance)
-        for p in corpus.contrast(inside, outside)
-        if (v := verdicts.get(p.text)) is not None
-    ]
-    return sorted(said, key=lambda p: (-p.chance, -p.z, p.text))
-
-
-def _items(found: Sequence[Cell], corpus: Corpus) -> list[Phrase]:
-    """Return the items of a list field that two patients share, as phrases."""
-    holding: dict[str, set[int]] = {}
-    for cell in found:
-        for item in cell.gold if isinstance(cell.gold, list) else []:
-            holding.setdefault(" ".join(words(str(item))), set()).add(cell.note)
-    out = []
-    for text, notes in sorted(holding.items()):
-        short = 0 < len(text.split()) <= 5 and len(text) <= MAX_CHARS
-        if short and corpus.patients(notes) >= MIN_PATIENTS:
-            outside = corpus.holding(text) - notes
-            out.append(Phrase(text, float(len(notes)), frozenset(notes), outside))
-    return sorted(out, key=lambda p: (-p.z, p.text))
 
 
 def _edit(patches: list[Patch], family: str, gain: float, tokens: int, why: str) -> Move:
@@ -353,40 +214,53 @@ def _rule_patches(
 
 
 def _shots_for(study: Study, of: FieldStudy) -> tuple[list[Patch], float, int]:
-    """Choose worked sentences for one field: unambiguous ones that resemble what goes wrong."""
-    errors = {c.note: c for c in of.cells if not c.right and c.said is not None}
-    shown = {flat(s.text) for s in study.evidence.recipe.shots if of.field.name in s.answer}
-    names = study.names(of)
-    best: dict[str, tuple[float, int, str]] = {}
+    """Choose worked sentences for one field: those whose mention stands in notes that went wrong.
+
+    A sentence is taken where it is the only one in its note with a mention, and where the mention and
+    what stands beside it go with the note's label.
+    """
+    name = of.field.name
+    shots = [s for s in study.evidence.recipe.shots if name in s.answer]
+    shown = {flat(s.text) for s in shots}
+    names = study.names(of, CERTAIN)
+    holding = {n: study.corpus.holding(" ".join(words(n))) for n in names}
+    fits = {p.text: p.inside for p in of.mentions}
+    errors = {c.note: c.gold for c in of.cells if not c.right and c.said is not None}
+    best: dict[str, tuple[float, int, str, int]] = {}
     for cell in of.cells:
         hits = study.corpus.hit_sentences(cell.note, names)
-        if len(hits) != 1 or not 3 <= len(words(hits[0])) <= MAX_SHOT_WORDS or flat(hits[0]) in shown:
+        if len(hits) != 1 or not _showable(hits[0], cell.gold) or flat(hits[0]) in shown:
             continue
-        gold = cell.gold
-        if isinstance(gold, list) and not all(flat(str(i)) in flat(hits[0]) for i in gold):
+        like = [n for n in names if flat(n) in flat(hits[0])]
+        if not all(cell.note in fits.get(n, holding[n]) for n in like):
             continue
-        like = {n for n in names if flat(n) in flat(hits[0])}
-        alike = [i for i, c in errors.items() if c.gold == gold or isinstance(gold, list)]
-        helped = frozenset(i for i in alike if any(i in study.corpus.holding(n) for n in like))
+        alike = {i for i, gold in errors.items() if gold == cell.gold or isinstance(gold, list)}
+        helped = frozenset(alike & set().union(*(holding[n] for n in like)))
         worth = len(helped) * study.support(helped) - len(hits[0]) / 1000
-        key = str(gold)
+        key = str(cell.gold)
         if helped and (key not in best or worth > best[key][0]):
-            best[key] = worth, cell.note, hits[0]
-    chosen = sorted(best.values(), key=lambda b: (-b[0], b[1]))[:MAX_SHOTS]
-    chosen = [c for c in chosen if c[0] >= 1]
-    ids = study.evidence.examples
+            best[key] = worth, cell.note, hits[0], len(helped)
+    room = max(0, min(MAX_SHOTS, SHOTS_PER_FIELD - len(shots)))
+    chosen = sorted((b for b in best.values() if b[0] >= 1), key=lambda b: (-b[0], b[1]))[:room]
     patches: list[Patch] = [
         {
             "kind": "add_shot",
-            "field": of.field.name,
-            "example_id": ids[i].id,
+            "field": name,
+            "example_id": study.evidence.examples[i].id,
             "sentence": " ".join(s.split()),
         }
-        for _, i, s in chosen
+        for _, i, s, _ in chosen
     ]
-    touched = len(of.notes(right=True))
-    gain = FIX["shots"] * sum(w for w, _, _ in chosen) - BREAK["shots"] * 0.1 * touched
-    return patches, gain * of.unit, sum(len(s) + 15 for _, _, s in chosen) // CHARS_PER_TOKEN
+    risk = BREAK["shots"] * len(of.notes(right=True)) / 10 if chosen else 0.0
+    gain = FIX["shots"] * sum(w for w, *_ in chosen) - risk
+    return patches, gain * of.unit, sum(len(s) + 15 for _, _, s, _ in chosen) // CHARS_PER_TOKEN
+
+
+def _showable(sentence: str, gold: JsonValue) -> bool:
+    """Return whether a sentence is short enough, and holds all items of a list."""
+    text = flat(sentence)
+    whole = not isinstance(gold, list) or all(flat(str(i)) in text for i in gold)
+    return whole and 3 <= len(words(sentence)) <= MAX_SHOT_WORDS
 
 
 def shot_moves(study: Study) -> list[Move]:

@@ -14,7 +14,8 @@ from pydantic import JsonValue
 
 from preceptor.agents.chat import as_turn
 from preceptor.agents.mining import Corpus
-from preceptor.agents.moves import Move, Study, propose
+from preceptor.agents.moves import Move, propose
+from preceptor.agents.study import Study
 from preceptor.core.ports import Evidence, ToolSpec
 from preceptor.core.record import canonical, digest
 from preceptor.core.records import Attempt, Example, Situation, TeacherTurn, Usage

@@ -1,0 +1,156 @@
+"""The study: what the student's answers and the notes say, counted once per turn.
+
+Owns the view of the evidence from which moves are made: per field what was missed, found or wrong,
+and which phrases may be its mentions. Leaves the counting to ``agents.mining`` and
+``agents.mentions``, and what is made of it to ``agents.moves``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from preceptor.agents.mentions import Verdict, judge
+from preceptor.agents.mining import MAX_CHARS, MIN_PATIENTS, Cell, Corpus, Phrase, cells, nothing
+from preceptor.core.fields import FieldSpec, LabelField
+from preceptor.core.ports import Evidence
+from preceptor.core.render import calls
+from preceptor.core.text import words
+
+CHARS_PER_TOKEN = 4
+MAX_HINTS = 12
+SURE = 0.7
+"""How likely a phrase must be a mention for other counts to lean on it."""
+
+
+@dataclass(frozen=True)
+class FieldStudy:
+    """What the student's answers say about one field.
+
+    Attributes:
+        field: The field.
+        unit: What one repaired note of this field adds to the mean note score.
+        cells: Its notes.
+        mentions: The phrases that speak for a mention, best first.
+    """
+
+    field: FieldSpec
+    unit: float
+    cells: tuple[Cell, ...]
+    mentions: tuple[Phrase, ...]
+
+    def notes(self, gold: bool | None = None, right: bool | None = None) -> frozenset[int]:
+        """Return the notes with(out) something to find that were (not) answered rightly."""
+        empty = nothing(self.field)
+        return frozenset(
+            c.note
+            for c in self.cells
+            if (gold is None or (c.gold != empty) == gold) and (right is None or c.right == right)
+        )
+
+    @property
+    def missed(self) -> frozenset[int]:
+        """The notes where the student found nothing, and something is there."""
+        empty = nothing(self.field)
+        return frozenset(c.note for c in self.cells if c.said == empty and c.gold != empty)
+
+
+class Study:
+    """Everything that was counted for one turn.
+
+    Args:
+        evidence: The train notes and the student's answers.
+        corpus: The same notes, cut up.
+    """
+
+    def __init__(self, evidence: Evidence, corpus: Corpus) -> None:
+        self.evidence = evidence
+        self.corpus = corpus
+        total = sum(f.weight for f in evidence.fields)
+        notes = max(len(evidence.examples), 1)
+        found = {f.name: tuple(cells(evidence, f)) for f in evidence.fields}
+        mentions = self._mentions(found)
+        self.fields = tuple(
+            FieldStudy(f, f.weight / total / notes, found[f.name], tuple(mentions[f.name]))
+            for f in evidence.fields
+        )
+
+    def _mentions(self, found: dict[str, tuple[Cell, ...]]) -> dict[str, list[Phrase]]:
+        """Return the phrases that may be mentions of each field, likeliest first."""
+        out: dict[str, list[Phrase]] = {}
+        by_labels: dict[tuple[str, ...], list[LabelField]] = {}
+        for field in self.evidence.fields:
+            if isinstance(field, LabelField):
+                rest = (v for v in field.values if v != field.default)
+                by_labels.setdefault((field.default, *rest), []).append(field)
+            else:
+                out[field.name] = _items(found[field.name], self.corpus)
+        for labels, fields in by_labels.items():
+            golds = [{c.note: str(c.gold) for c in found[f.name]} for f in fields]
+            guides = [self.evidence.recipe.prompt.guide(f.name) for f in fields]
+            told = [
+                " ".join((f.name.replace("_", " "), g.meaning, *g.look_for))
+                for f, g in zip(fields, guides, strict=True)
+            ]
+            judged = judge(self.corpus, golds, labels, told)
+            for field, chances in zip(fields, judged, strict=True):
+                out[field.name] = _likely(self.corpus, found[field.name], field.default, chances)
+        return out
+
+    @cached_property
+    def base_tokens(self) -> float:
+        """The mean prompt tokens of one note, as the backend counted or by the rule of thumb."""
+        known = [a.prompt_tokens for a in self.evidence.answers if a.prompt_tokens is not None]
+        if known:
+            return max(1.0, sum(known) / len(known))
+        if not self.evidence.examples:
+            return 1.0
+        made = calls(self.evidence.recipe, self.evidence.fields, self.evidence.examples[0])
+        return max(1.0, sum(len(m.content) for c in made for m in c.messages) / CHARS_PER_TOKEN)
+
+    def hints(self, study: FieldStudy) -> tuple[str, ...]:
+        """Return the phrases that the prompt tells the student to look for."""
+        return self.evidence.recipe.prompt.guide(study.field.name).look_for
+
+    def names(self, study: FieldStudy, least: float = SURE) -> list[str]:
+        """Return what a mention of the field can be told by: its hints, its name, its own phrases."""
+        strong = [p.text for p in study.mentions if p.chance >= least][:MAX_HINTS]
+        return [*self.hints(study), study.field.name.replace("_", " "), *strong]
+
+    def support(self, notes: frozenset[int]) -> float:
+        """Return how much of a phrase's support is left without one patient: 1, or a half."""
+        return 1.0 if self.corpus.patients(notes) > MIN_PATIENTS else 0.5
+
+
+def _likely(
+    corpus: Corpus, found: Sequence[Cell], empty: str, verdicts: dict[str, Verdict]
+) -> list[Phrase]:
+    """Return the phrases that speak for a mention, likeliest first, then by log-odds.
+
+    Their notes are those that a reader who goes by the phrase would answer rightly, and those where
+    it would lure him.
+    """
+    inside = frozenset(c.note for c in found if c.gold != empty)
+    outside = frozenset(c.note for c in found if c.gold == empty)
+    said = [
+        Phrase(p.text, p.z, v.right & inside, v.lured, v.chance)
+        for p in corpus.contrast(inside, outside)
+        if (v := verdicts.get(p.text)) is not None
+    ]
+    return sorted(said, key=lambda p: (-p.chance, -p.z, p.text))
+
+
+def _items(found: Sequence[Cell], corpus: Corpus) -> list[Phrase]:
+    """Return the items of a list field that two patients share, as phrases."""
+    holding: dict[str, set[int]] = {}
+    for cell in found:
+        for item in cell.gold if isinstance(cell.gold, list) else []:
+            holding.setdefault(" ".join(words(str(item))), set()).add(cell.note)
+    out = []
+    for text, notes in sorted(holding.items()):
+        short = 0 < len(text.split()) <= 5 and len(text) <= MAX_CHARS
+        if short and corpus.patients(notes) >= MIN_PATIENTS:
+            outside = corpus.holding(text) - notes
+            out.append(Phrase(text, float(len(notes)), frozenset(notes), outside))
+    return sorted(out, key=lambda p: (-p.z, p.text))

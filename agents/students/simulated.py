@@ -25,11 +25,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import blake2b
 from itertools import pairwise
 
 from pydantic import Field, JsonValue
 
+from preceptor.agents.students.latent import latent
 from preceptor.agents.students.scripted import nothing_found
 from preceptor.core.fields import FieldSpec, LabelField
 from preceptor.core.ports import Cancel
@@ -104,12 +104,6 @@ def _holds(text: str, phrase: str) -> bool:
 @lru_cache(maxsize=65536)
 def _whole(phrase: str) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w){re.escape(phrase)}(?!\w)")
-
-
-def latent(*key: object) -> float:
-    """Return the uniform number in [0, 1) that belongs to ``key``, the same on every machine."""
-    name = "\x1f".join(map(str, key)).encode("utf-8", "surrogatepass")
-    return int.from_bytes(blake2b(name, digest_size=7).digest(), "big") / 2**56
 
 
 def entries(block: str) -> list[str]:

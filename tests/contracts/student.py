@@ -37,7 +37,7 @@ EXAMPLES = (
 def calls_about(
     examples: tuple[Example, ...], mode: str = "per_field", decoding: Decoding | None = None
 ) -> list[Call]:
-    recipe = Recipe(model=ModelRef(spec="any"), mode=mode, decoding=decoding or Decoding(max_tokens=96))
+    recipe = Recipe(model=ModelRef(spec="any"), mode=mode, decoding=decoding or Decoding(max_tokens=32))
     return [call for e in examples for call in render.calls(recipe, FIELDS, e)]
 
 
@@ -99,7 +99,7 @@ class StudentContract:
         assert list(student.complete(calls_about(examples), lambda: True)) == []
 
     def test_cancelled_on_the_way(self, student: Student, examples: tuple[Example, ...]) -> None:
-        calls = calls_about(examples) * 20
+        calls = calls_about(examples) * 8
         got: list[str] = []
         for reply in student.complete(calls, lambda: bool(got)):
             got.append(reply.raw)

@@ -1,0 +1,145 @@
+"""A model's folder: is it there, what is in it, and loading it.
+
+Owns the digest of a model (its weights, configuration and tokenizer) and the adapter on top of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from preceptor.core.errors import StudentError, boundary
+from preceptor.core.record import DIGEST_CHARS
+from preceptor.core.records import AdapterRef
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+WEIGHTS = (".safetensors", ".bin")
+DECISIVE = ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in memory.
+
+    Attributes:
+        model: Ready for inference; fp32 on a CPU, as stored elsewhere.
+        tokenizer: A fast one.
+        context: The most tokens of prompt and answer, None if it does not say.
+        ends: The tokens that end an answer.
+        vocabulary: How many logits it gives.
+        pad: What fills up short rows; masked, so that any token will do.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerFast
+    context: int | None
+    ends: frozenset[int]
+    vocabulary: int
+    pad: int
+
+
+def folder_of(path: str) -> Path:
+    """Return the model's folder.
+
+    Raises:
+        StudentError: If there is no model in it.
+    """
+    folder = Path(path).expanduser()
+    if not (folder / "config.json").is_file():
+        hint = f"get it: hf download {path} --local-dir FOLDER, then hf:FOLDER"
+        if folder.is_absolute() or path.startswith("."):
+            hint = "name a folder with config.json and weights"
+        raise StudentError(f"no model in {path!r}", hint)
+    if not _files(folder):
+        raise StudentError(f"no weights in {path!r}", "the folder must hold *.safetensors")
+    return folder
+
+
+def _files(folder: Path) -> list[Path]:
+    weights = sorted(p for p in folder.iterdir() if p.suffix in WEIGHTS)
+    tensors = [p for p in weights if p.suffix == ".safetensors"]
+    return tensors or weights
+
+
+def digest_of(folder: Path) -> str:
+    """Return the content hash of a model: weights, configuration, tokenizer, chat template."""
+    whole = hashlib.sha256()
+    for file in [*_files(folder), *(folder / n for n in DECISIVE if (folder / n).is_file())]:
+        with file.open("rb") as stream:
+            whole.update(file.name.encode() + hashlib.file_digest(stream, "sha256").digest())
+    return whole.hexdigest()[:DIGEST_CHARS]
+
+
+def load(folder: Path, adapter: AdapterRef | None, at: Path | None, device: str) -> Loaded:
+    """Load a model, with the adapter in folder ``at`` if there is one.
+
+    Raises:
+        StudentError: If the libraries are missing or the folder cannot be loaded.
+    """
+    with boundary(StudentError, "models in process need more packages", "pip install preceptor[local]"):
+        import llguidance  # noqa: F401
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    merged = at if adapter is not None and adapter.kind == "merged" else None
+    with boundary(StudentError, f"the model in {str(folder)!r} cannot be loaded"), _silence():
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            merged or folder,
+            dtype=torch.float32 if device == "cpu" else "auto",
+            local_files_only=True,
+        )
+        if adapter is not None and at is not None and merged is None:
+            model = _with_lora(model, at)
+        torch.nn.Module.to(torch.nn.Module.eval(model), device)
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        raise StudentError(f"the model in {str(folder)!r} has no fast tokenizer")
+    size = int(model.config.get_text_config().vocab_size)
+    context, ends = _context(model, tokenizer), _ends(model, tokenizer)
+    return Loaded(model, tokenizer, context, ends, size, _pad(tokenizer))
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Show no progress bars of transformers meanwhile: the front door shows progress."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def _with_lora(model: PreTrainedModel, at: Path) -> PreTrainedModel:
+    from peft import PeftModel
+
+    merged: PreTrainedModel = PeftModel.from_pretrained(model, str(at)).merge_and_unload()
+    return merged
+
+
+def _context(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> int | None:
+    stated = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    # Without a limit of its own, a tokenizer states an absurdly large number.
+    known = [n for n in (stated, tokenizer.model_max_length) if isinstance(n, int) and 0 < n < 10**9]
+    return min(known, default=None)
+
+
+def _ends(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> frozenset[int]:
+    found = getattr(model.generation_config, "eos_token_id", None)
+    listed = found if isinstance(found, list) else [found]
+    return frozenset(i for i in (*listed, tokenizer.eos_token_id) if isinstance(i, int))
+
+
+def _pad(tokenizer: PreTrainedTokenizerFast) -> int:
+    pad = tokenizer.pad_token_id
+    return pad if isinstance(pad, int) else 0

@@ -1,0 +1,45 @@
+"""Own the order in which tasks get harder, and when the next stage is due."""
+
+from __future__ import annotations
+
+from preceptor.nano.generate import Level
+
+STAGES: tuple[Level, ...] = (
+    Level(words=200, hints=2, distract=0, schemes=-1, asked=3, plain=8, marks_only=True),
+    Level(words=1000, hints=2, distract=1, schemes=-1, asked=3, plain=20, marks_only=True),
+    Level(words=400, hints=1, distract=1, schemes=-1, asked=2, plain=20),
+    Level(words=400, asked=2, plain=30),
+    Level(words=1000, hints=2, distract=2, long=0.2),
+    Level(words=2000, hints=3, distract=3, long=0.35, schemes=1),
+    Level(9000, 4, 4, 0.45, schemes=1, special=0.15, rules=0.2, shots=0.1, bare=0.03),
+    Level(9000, 5, 5, 0.5, 2, special=0.3, rules=0.5, shots=0.25, style=0.3, bare=0.06),
+    Level(9000, 7, 7, 0.5, 2, special=0.3, rules=0.5, shots=0.3, style=0.7, asked=4, bare=0.06),
+)
+PASS = (0.93, 0.93, 0.9, 0.9, 0.92, 0.91, 0.88, 0.86, 1.1)
+"""Share of right labels over the last answers that a stage must reach."""
+
+FRAME = (0.0, 0.0, 0.0, 0.0, 0.0, 0.05, 0.1, 0.15, 0.15)
+"""Weight of the answer's braces, name and end beside its label. Copying names is slow to form, and
+its gradient drowns the label's; once matching is there it comes within minutes."""
+
+QUESTIONS = (96, 96, 96, 108, 120, 120, 120, 120, 120)
+"""Questions per step. Small steps first: how soon matching forms is a matter of updates."""
+
+LAST = 3000
+"""How many of the last answers count."""
+
+
+def next_stage(stage: int, hits: list[bool], done: float) -> int:
+    """Return the stage to go on with.
+
+    Args:
+        stage: The present one.
+        hits: Whether each of the last answers at this stage was right.
+        done: Share of the whole training that is done; a stage is left at the latest when its
+            share of the first 60 % is over.
+    """
+    if stage + 1 >= len(STAGES):
+        return stage
+    passed = len(hits) >= LAST and sum(hits[-LAST:]) / LAST >= PASS[stage]
+    late = done > 0.6 * (stage + 1) / (len(STAGES) - 1)
+    return stage + 1 if passed or late else stage

@@ -1,0 +1,232 @@
+"""Own the measurement of nano: ``python -m preceptor.nano.evaluate --model DIR --out FILE``.
+
+Pages come from other seeds than training and from wordings and label names that training never
+shows. The same questions are asked bare, with hints and with worked sentences; answers come from
+greedy, unconstrained generation, and an answer that does not parse is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
+
+from preceptor.nano import encode, generate, notes, path, tokenizer
+from preceptor.nano.generate import Level, Page, Question
+from preceptor.nano.words import Lexicon
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+LEVEL = Level(9000, 4, 5, 0.5, schemes=2, special=0.15, style=0.7, asked=4)
+RULED = replace(LEVEL, special=1.0, rules=1.0)
+SEED = 7_000_000
+NEW_TOKENS = 48
+
+
+@dataclass(frozen=True)
+class Item:
+    """One prompt with its right answer."""
+
+    prompt: str
+    name: str
+    gold: str
+    labels: tuple[str, ...]
+    mentioned: bool
+    kind: str
+
+
+@dataclass(frozen=True)
+class Score:
+    """A share with its 95 % Wilson interval."""
+
+    right: int
+    of: int
+
+    def interval(self) -> tuple[float, float]:
+        """Return the Wilson score interval (E. B. Wilson, 1927)."""
+        if not self.of:
+            return 0.0, 1.0
+        z, n, p = 1.96, self.of, self.right / self.of
+        mid = (p + z * z / (2 * n)) / (1 + z * z / n)
+        half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+        return mid - half, mid + half
+
+    def row(self) -> dict[str, float | int]:
+        """Return the score as plain numbers."""
+        low, high = self.interval()
+        share = self.right / self.of if self.of else 0.0
+        return {
+            "share": round(share, 4), "low": round(low, 4), "high": round(high, 4), "n": self.of
+        }  # fmt: skip
+
+
+def item(page: Page, question: Question) -> Item:
+    """Render one question as a chat prompt."""
+    alone = replace(page, questions=(question,))
+    prefix, [(rest, _)] = encode.texts(alone)
+    mentioned = question.kind != "U"
+    labels = question.scheme.order
+    return Item(prefix + rest, question.name, question.gold, labels, mentioned, question.kind)
+
+
+def bare(page: Page, question: Question, r: Random, lex: Lexicon) -> Question:
+    """Ask with the field's name only."""
+    return replace(question, hints=(), meaning="")
+
+
+def hinted(page: Page, question: Question, r: Random, lex: Lexicon) -> Question:
+    """Ask with all other forms as hints."""
+    return replace(question, meaning="")
+
+
+def shown(page: Page, question: Question, r: Random, lex: Lexicon) -> Question:
+    """Ask with three labelled sentences in place of hints."""
+    concept = generate.Concept((question.name.replace("_", " "), *question.hints))
+    surface = [h for h in question.hints if h.lower() in page.note.lower()][:1]
+    draft = notes.Draft(concept, "shots", question.scheme)
+    draft.mentions = [generate.Mention(0, s, "A") for s in surface]
+    lines = notes.worked(r, lex, LEVEL, draft, held=True, n=3)
+    return replace(question, hints=(), meaning="", shots=tuple(lines))
+
+
+Ask = Callable[[Page, Question, Random, Lexicon], Question]
+CONDITIONS: dict[str, Ask] = {"bare": bare, "hints": hinted, "three sentences": shown}
+
+
+def pages(lex: Lexicon, level: Level, count: int, seed: int = SEED) -> list[Page]:
+    """Draw evaluation pages: held-out wordings, surfaces that are never the field's name."""
+    return [
+        notes.page(Random(f"eval:{seed}:{i}"), lex, level, held=True, named=False)
+        for i in range(count)
+    ]
+
+
+def plain_items(lex: Lexicon, count: int, seed: int = SEED) -> dict[str, list[Item]]:
+    """Return the same questions under every condition."""
+    drawn = pages(lex, LEVEL, -(-count // LEVEL.asked), seed)
+    out: dict[str, list[Item]] = {}
+    for name, ask in CONDITIONS.items():
+        r = Random(f"eval:{seed}:{name}")
+        found = [item(p, ask(p, q, r, lex)) for p in drawn for q in p.questions]
+        out[name] = found[:count]
+    return out
+
+
+def rule_items(lex: Lexicon, count: int, seed: int = SEED) -> dict[str, list[Item]]:
+    """Return questions whose answer a rule changes, with the rule and without it."""
+    ruled: list[Item] = []
+    without: list[Item] = []
+    i = 0
+    while len(ruled) < count:
+        [page] = pages(lex, RULED, 1, seed + 1 + i)
+        i += 1
+        for question in page.questions:
+            if question.rules and question.gold != question.plain:
+                ruled.append(item(page, question))
+                free = replace(question, rules=(), gold=question.plain)
+                without.append(item(replace(page, rules=()), free))
+    return {"rule decides": ruled[:count], "the same without the rule": without[:count]}
+
+
+def generated(
+    model: PreTrainedModel, tokens: PreTrainedTokenizerFast, prompts: Sequence[str], size: int = 32
+) -> list[str]:
+    """Return greedy, unconstrained completions, in the order of the prompts."""
+    import torch
+
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    out = [""] * len(prompts)
+    for start in range(0, len(order), size):
+        chosen = order[start : start + size]
+        batch = tokens(
+            [prompts[i] for i in chosen], return_tensors="pt", padding=True,
+            add_special_tokens=False, return_token_type_ids=False,
+        )  # fmt: skip
+        with torch.no_grad():
+            ids = model.generate(**batch, max_new_tokens=NEW_TOKENS, do_sample=False)
+        texts = tokens.batch_decode(ids[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
+        for i, text in zip(chosen, texts, strict=True):
+            out[i] = text
+    return out
+
+
+def read(text: str, name: str, labels: tuple[str, ...]) -> str | None:
+    """Return the label an answer gives, or None if it is not the JSON asked for."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(found, dict) or list(found) != [name] or found[name] not in labels:
+        return None
+    return str(found[name])
+
+
+def tally(items: list[Item], answers: list[str]) -> dict[str, dict[str, float | int]]:
+    """Return the scores of one condition: all, where mentioned, by kind, and validity."""
+    said = [read(a, i.name, i.labels) for a, i in zip(answers, items, strict=True)]
+    hits = [s == i.gold for s, i in zip(said, items, strict=True)]
+    rows = {"all": Score(sum(hits), len(hits))}
+    where = [h for h, i in zip(hits, items, strict=True) if i.mentioned]
+    rows["mentioned"] = Score(sum(where), len(where))
+    for kind in sorted({i.kind for i in items}):
+        some = [h for h, i in zip(hits, items, strict=True) if i.kind == kind]
+        rows[f"kind {kind}"] = Score(sum(some), len(some))
+    rows["valid"] = Score(sum(s is not None for s in said), len(said))
+    return {name: score.row() for name, score in rows.items()}
+
+
+def majority(items: list[Item]) -> Score:
+    """Return the score of always giving the commonest kind's label: the label for «no» or «none»."""
+    hits = [i.gold != i.labels[0] for i in items]
+    best = max(sum(hits), len(hits) - sum(hits))
+    return Score(best, len(hits))
+
+
+def evaluate(folder: Path, count: int, seed: int = SEED) -> dict[str, object]:
+    """Measure the model in a folder.
+
+    Args:
+        folder: Weights and tokenizer.
+        count: Questions per condition.
+        seed: Of the pages.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    tokens = tokenizer.load(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    lex = Lexicon(tokens)
+    asked = plain_items(lex, count, seed) | rule_items(lex, count, seed)
+    report: dict[str, object] = {"questions per condition": count, "seed": seed}
+    for name, items in asked.items():
+        report[name] = tally(items, generated(model, tokens, [i.prompt for i in items]))
+    return report
+
+
+def main() -> None:
+    """Measure from the command line."""
+    import torch
+
+    parser = argparse.ArgumentParser(description="Measure nano on held-out wordings.")
+    parser.add_argument("--model", type=Path, default=path(), help="folder of weights")
+    parser.add_argument("--count", type=int, default=400, help="questions per condition")
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, help="JSON file to write")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    report = evaluate(args.model, args.count, args.seed)
+    text = json.dumps(report, indent=1)
+    if args.out:
+        args.out.write_text(text + "\n", encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -71,7 +71,7 @@ def measure(request: Request, settings: Settings, on_progress: OnProgress) -> Me
             "task": request.task,
             "student": request.student,
             "mode": request.mode,
-            "data_dir": str(settings.data_dir),
+            "data_dir": str(settings.data_dir or ""),
             "parallel": settings.concurrency,
             "timeout": settings.timeouts.student,
         }

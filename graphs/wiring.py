@@ -269,7 +269,7 @@ def options(settings: Settings, given: Mapping[str, object]) -> Options:
     defaults = {
         "student": settings.student,
         "teacher": settings.teacher,
-        "data_dir": str(settings.data_dir),
+        "data_dir": str(settings.data_dir or ""),
         "parallel": settings.concurrency,
         "timeout": settings.timeouts.student,
     }

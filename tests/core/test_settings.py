@@ -21,7 +21,7 @@ def test_without_anything_the_defaults_hold() -> None:
     settings = load(None, {"HOME": "/root"}, {})
     assert settings == Settings()
     assert settings.runs_dir == Path("runs")
-    assert settings.data_dir == Path("../shared/data")
+    assert settings.data_dir is None
     assert settings.egress == "redacted"
     assert settings.budget.limits() == {}
 

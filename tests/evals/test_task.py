@@ -20,7 +20,7 @@ from preceptor.evals.splits import SplitSpec
 from preceptor.evals.task import Task, names, resolve
 from preceptor.evals.tasks import fetch, psytar
 
-DATA = os.environ.get("PRECEPTOR_DATA", "")
+DATA = Path(os.environ.get("PRECEPTOR_DATA", Path(__file__).parents[2] / "../shared/data"))
 
 
 class Finding(BaseModel):
@@ -140,7 +140,9 @@ def test_psytar_without_its_data_says_how_to_get_them(tmp_path: Path) -> None:
         resolve("psytar", folder)
 
 
-@pytest.mark.skipif(not DATA, reason="PRECEPTOR_DATA names no folder with psytar/")
+@pytest.mark.skipif(
+    not (DATA / "psytar").is_dir(), reason="PRECEPTOR_DATA names no folder with psytar/"
+)
 def test_the_real_psytar() -> None:
     task = resolve("psytar", Path(DATA))
     made = splits.make(task)

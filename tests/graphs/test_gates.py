@@ -141,6 +141,17 @@ def test_a_field_that_surely_falls_vetoes_and_noise_does_not() -> None:
     assert verdict.outcome == "accept"
 
 
+def test_a_sure_but_small_fall_of_a_field_is_no_veto() -> None:
+    before = student(240)
+    after = better(before, 0.15)
+    after[:, 3] = before[:, 3]
+    after[np.flatnonzero(before[:, 3])[:22:2], 3] = 0.0
+    verdict, _ = judge(evaluation(before), evaluation(after, "after"), START, CONFIG)
+    assert verdict.fields[3].p_value < 0.05
+    assert -0.05 < verdict.fields[3].change < 0
+    assert verdict.outcome == "accept"
+
+
 @pytest.mark.parametrize(
     ("notes", "lost", "vetoed"), [(100, 1, False), (100, 2, True), (400, 4, False), (400, 5, True)]
 )
@@ -168,6 +179,8 @@ def test_equal_and_much_cheaper_may_replace_but_returns_no_alpha() -> None:
     assert left == pytest.approx(0.0875)
     assert run(701)[0] == "reject"
     assert run(None)[0] == "reject"
+    few = np.arange(len(before))[:, None] % 33 == 0
+    assert run(100, lambda c: np.where(few, 0.0, c))[0] == "reject"
     assert run(100, lambda c: np.where(np.arange(len(c))[:, None] % 9 == 0, 0.0, c))[0] == "reject"
 
 

@@ -92,7 +92,9 @@ def _packages() -> Iterator[Check]:
 
 
 def _data(chosen: Settings) -> Iterator[Check]:
-    folder = Path(chosen.data_dir) / "psytar"
+    from preceptor.evals.tasks.fetch import DATA_DIR
+
+    folder = (chosen.data_dir or DATA_DIR) / "psytar"
     there = folder.is_dir()
     mend = "" if there else "preceptor tasks fetch psytar"
     yield Check("psytar data", "ok" if there else "note", "there" if there else "not here", mend)

@@ -44,7 +44,7 @@ def _list(args: argparse.Namespace) -> int:
     rows: list[dict[str, str]] = []
     for name in names():
         try:
-            found = resolve(name, Path(settings(args).data_dir))
+            found = resolve(name, settings(args).data_dir)
             about = f"{len(found.examples)} notes, {len(found.fields)} fields. {found.description}"
         except PreceptorError as error:
             about = f"not usable here: {error}"
@@ -60,14 +60,15 @@ def _check(args: argparse.Namespace) -> int:
     from preceptor.evals import check
     from preceptor.evals.task import resolve
 
-    found = check.check(resolve(args.task, Path(settings(args).data_dir)), args.seed)
-    print(json.dumps(found.model_dump(mode="json"), indent=2) if args.json else check.to_text(found))
+    found = check.check(resolve(args.task, settings(args).data_dir), args.seed)
+    print(json.dumps(found.model_dump(mode="json"), indent=2) if args.json else check.text(found))
     return 0
 
 
 def _fetch(args: argparse.Namespace) -> int:
     from preceptor.evals.tasks import fetch
 
-    target = fetch.fetch(args.task, args.to or Path(settings(args).data_dir))
+    folder = args.to or settings(args).data_dir or fetch.DATA_DIR
+    target = fetch.fetch(args.task, folder, say=print)
     print(f"fetched {args.task} to {target}")
     return 0

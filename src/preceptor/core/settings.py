@@ -44,7 +44,7 @@ class Settings(Record):
 
     Attributes:
         runs_dir: The folder of all runs.
-        data_dir: Where data that is not part of the program lies.
+        data_dir: Where data that is not part of the program lies; the tasks' own place if not set.
         student: The student to improve, unless the task or the command says otherwise.
         teacher: Who teaches: ``rules``, or a chat model's name (``openai:gpt-4o``).
         concurrency: The most requests to a student's server at one time.
@@ -55,7 +55,7 @@ class Settings(Record):
     """
 
     runs_dir: Path = Path("runs")
-    data_dir: Path = Path("../shared/data")
+    data_dir: Path | None = None
     student: str = "nano"
     teacher: str = "rules"
     concurrency: int = Field(default=8, ge=1, le=1024)

@@ -190,6 +190,9 @@ def test_cancel_keeps_what_is_whole_and_says_so(cache: AnswerCache) -> None:
     with pytest.raises(Interrupted):
         make(student, cache, cancel=cancel).answers(RECIPE, notes(8))
     assert len(cache) == 3
+    last = Recorder()
+    with pytest.raises(Interrupted):
+        make(last, cache, cancel=lambda: len(last.calls) >= 1).answers(RECIPE, notes(4))
     more = Recorder()
     make(more, cache).answers(RECIPE, notes(8))
     assert {c.example_id for c in more.calls} == {"n3", "n4", "n5", "n6", "n7"}

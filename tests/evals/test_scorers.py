@@ -57,11 +57,11 @@ def test_label_is_exact_also_when_ordered() -> None:
 def test_endpoint_is_weighted_over_fields_with_gold() -> None:
     scored = score_answer(
         note({"pain": "absent", "grade": "2"}),
-        said({"pain": "absent", "grade": "1", "drugs": ["x"]}, prompt_tokens=10, completion_tokens=2),
+        said({"pain": "present", "grade": "2", "drugs": ["x"]}, prompt_tokens=10, completion_tokens=2),
         [PAIN, GRADE, DRUGS],
     )
-    assert scored.fields == {"pain": 1.0, "grade": 0.0}
-    assert scored.score == pytest.approx(0.25)
+    assert scored.fields == {"pain": 0.0, "grade": 1.0}
+    assert scored.score == pytest.approx(0.75)
     assert scored.valid
     assert scored.cost == 12
 

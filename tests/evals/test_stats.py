@@ -135,6 +135,12 @@ def test_rare_great_harm_is_promoted_by_sign_flips_and_less_by_skewed_t() -> Non
     assert skewed < flips / 2
 
 
+def test_skewed_t_agrees_with_halls_formula() -> None:
+    # h = sqrt(n) (u + g u²/3 + g² u³/27 + g/6n), tail by scipy.stats.t.sf; plain t gives 0.01021
+    sums = np.array([0.3] * 18 + [-0.9] * 2 + [0.1] * 5)
+    assert stats.skewed_t(sums) == pytest.approx(0.07696, abs=5e-4)
+
+
 def test_skewed_t_is_monotone_in_the_gain() -> None:
     sums = np.array([0.1] * 45 + [-1.0] * 5)
     p_values = [stats.skewed_t(sums + shift) for shift in np.linspace(-0.3, 3, 60)]

@@ -79,13 +79,9 @@ def page(task: str, student: str, reports: list[Report], rows: list[str]) -> Non
     assert test is not None
     print(f"# Refining `{student}` on `{task}` with the rule teacher\n")
     print(f"Written by `benchmarks/refine_seeds.py {task} --student {student} --seeds {len(rows)}`.")
-    print(
-        f"{mark}Sealed test of about {test.notes} notes of {test.patients} patients per draw; scores are"
-    )
-    print(
-        "the mean share of right fields per note, with 95 % intervals over patients. All draws are shown;"
-    )
-    print("the draws share notes, so they are not independent. Moves: prompt edits only.\n")
+    print(f"{mark}Sealed test of about {test.notes} notes of {test.patients} patients per draw; scores")
+    print("are the mean share of right fields per note, with 95 % intervals over patients. All draws")
+    print("are shown; they share notes, so they are not independent. Moves: prompt edits only.\n")
     print(
         "| seed | untouched | final | gain, points | best rule | kept moves | student calls | seconds |"
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from preceptor.agents.students import StudentOptions
@@ -30,8 +30,7 @@ from preceptor.core.records import Call, ModelRef, Reply
 
 if TYPE_CHECKING:
     import openai
-    from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
-    from openai.types.chat.completion_create_params import ResponseFormat
+    from openai.types.chat import ChatCompletion
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 KEY = "OPENAI_API_KEY"
@@ -75,8 +74,10 @@ class OpenAIStudent:
 
     def __init__(self, name: str, url: str, options: StudentOptions) -> None:
         import openai
+        from openai.types.chat import ChatCompletion
 
         self._name = name
+        self._completion = ChatCompletion
         self._url = with_path(url)
         self._timeout = options.timeout
         self._client = openai.OpenAI(
@@ -119,21 +120,22 @@ class OpenAIStudent:
     def _chat(self, call: Call, constrained: bool) -> ChatCompletion:
         import openai
 
-        most = call.decoding.max_tokens
-        schema = {"name": "answer", "strict": True, "schema": object_schema(call.fields)}
-        shape = {"type": "json_schema", "json_schema": schema} if constrained else openai.omit
-        messages = [{"role": m.role, "content": m.content} for m in call.messages]
+        # OpenAI's newer models refuse the old name, other servers may not know the new one.
+        limit = "max_tokens" if self._url else "max_completion_tokens"
+        body: dict[str, object] = {
+            "model": self._name,
+            "messages": [{"role": m.role, "content": m.content} for m in call.messages],
+            "temperature": call.decoding.temperature,
+            "seed": call.decoding.seed,
+            limit: call.decoding.max_tokens,
+        }
+        if constrained:
+            schema = {"name": "answer", "strict": True, "schema": object_schema(call.fields)}
+            body["response_format"] = {"type": "json_schema", "json_schema": schema}
         try:
-            return self._client.chat.completions.create(
-                model=self._name,
-                messages=cast("list[ChatCompletionMessageParam]", messages),
-                temperature=call.decoding.temperature,
-                seed=call.decoding.seed,
-                # OpenAI's newer models refuse the old name, other servers may not know the new one.
-                max_tokens=most if self._url else openai.omit,
-                max_completion_tokens=openai.omit if self._url else most,
-                response_format=cast("ResponseFormat | openai.Omit", shape),
-            )
+            # ``chat.completions.create`` walks the whole body by its type hints first, which costs
+            # as much as all the rest of a call.
+            return self._client.post("/chat/completions", body=body, cast_to=self._completion)
         except openai.OpenAIError as error:
             raise self._trouble(error) from None
         except (ValueError, TypeError):

@@ -109,8 +109,12 @@ def load(folder: Path, adapter: AdapterRef | None, at: Path | None, device: str)
 @contextmanager
 def _silence() -> Iterator[None]:
     """Show no progress bars of transformers meanwhile: the front door shows progress."""
+    from logging import ERROR, getLogger
+
     from transformers.utils import logging
 
+    # It advises a GPU kernel at the first convolution, on machines without a GPU too.
+    getLogger("transformers.integrations.hub_kernels").setLevel(ERROR)
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:

@@ -73,7 +73,7 @@ def best_per_cost(
     note's prompts cost already.
     """
     able = [(gain, move) for gain, move in moves if gain >= LEAST_GAIN]
-    if not able:
+    if not able or situation.looks_left < 1:
         return None
 
     def utility(pair: tuple[float, Move]) -> tuple[float, str]:

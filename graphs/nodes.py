@@ -119,7 +119,7 @@ def diagnose(session: Session, state: RunState) -> RunState:
         seen = evidence(session, fresh)
     except BudgetStop as stop:
         return {**opened, "stop": _out_of_budget(session, fresh["round"], stop)}
-    found = findings.diagnose(seen.examples, seen.answers, seen.fields)
+    found = findings.diagnose(seen.examples, seen.answers, seen.fields, seen.recipe.prompt)
     situation = _situation(session, fresh, seen.scored, found)
     kept = session.put(situation)
     session.event(

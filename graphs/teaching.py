@@ -34,8 +34,8 @@ FINISH = ToolSpec(
     changing=False,
 )
 
-TURN_TOKENS = (12_000, 4_000)
-"""Reserved for one teacher turn: prompt and answer tokens."""
+TURN_TOKENS = (16_000, 4_096)
+"""Reserved for one teacher turn: brief, tools and looks, and the longest answer."""
 
 
 def teach(session: Session, state: RunState) -> RunState:

@@ -16,6 +16,7 @@ from typing import Literal
 from pydantic import Field
 
 from preceptor.agents import students, teacher
+from preceptor.agents.brief import Locator
 from preceptor.core import settings as settings_file
 from preceptor.core.errors import InputError, StoreError, StudentError
 from preceptor.core.ledger import Budget, Ledger
@@ -218,7 +219,9 @@ def _session(
         task=task,
         splits=drawn,
         start=start,
-        teacher=teacher.make(options.teacher),
+        teacher=teacher.make(
+            options.teacher, teacher.TeacherOptions(timeout=settings.timeouts.teacher)
+        ),
         toolbox=_toolbox(store),
         evaluator=evaluator,
         ledger=ledger,
@@ -238,7 +241,7 @@ def _toolbox(store: RunStore) -> Toolbox:
         except StoreError:
             return None
 
-    return Toolbox([EditPrompt(), ErrorsByField(), Examples(), DiffRecipes(lookup), CountNotes()])
+    return Toolbox([EditPrompt(), ErrorsByField(), Examples(locate=Locator()), DiffRecipes(lookup), CountNotes()])
 
 
 def _held_back(options: Options, task: Task, drawn: splits.Splits) -> Budget:

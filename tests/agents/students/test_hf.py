@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Literal
 
@@ -283,3 +284,28 @@ def test_examples_before_the_note_are_read_with_each_call(folders: dict[str, Pat
     slow = student_of(folders["lfm2"], reuse=False, jump_ahead=False, options={"batch_tokens": 1})
     assert with_shots == told(slow, asked(shots=True))
     assert with_shots != told(slow, asked())
+
+
+WEIGHTS = Path(str(resources.files("preceptor.nano"))) / "weights"
+
+
+@pytest.mark.skipif(not (WEIGHTS / "config.json").is_file(), reason="nano's weights are not there")
+def test_nano_is_a_student_like_any_other() -> None:
+    options = StudentOptions(threads=1, device="cpu")
+    nano, named = (
+        make(ModelRef(spec="nano"), options=options),
+        make(ModelRef(spec=f"hf:{WEIGHTS}"), options=options),
+    )
+    calls = asked(fields=FIELDS[:3])
+    said = {r.key: r for r in nano.complete(calls)}
+    assert nano.ref.spec == "nano"
+    assert nano.ref.digest == named.ref.digest
+    assert {r.status for r in said.values()} == {"ok"}
+    assert {k: r.raw for k, r in said.items()} == {r.key: r.raw for r in named.complete(calls)}
+    plainest = HFStudent(
+        str(WEIGHTS),
+        options=StudentOptions(threads=1, device="cpu", batch_tokens=1),
+        reuse=False,
+        jump_ahead=False,
+    )
+    assert {k: r.raw for k, r in said.items()} == {r.key: r.raw for r in plainest.complete(calls)}

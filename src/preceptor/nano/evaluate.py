@@ -1,8 +1,9 @@
 """Own the measurement of nano: ``python -m preceptor.nano.evaluate --model DIR --out FILE``.
 
 Pages come from other seeds than training and from wordings and label names that training never
-shows. The same questions are asked bare, with hints and with worked sentences; answers come from
-greedy, unconstrained generation, and an answer that does not parse is wrong.
+shows. The same questions are asked bare, with hints and with worked sentences. Answers come from
+greedy decoding constrained to the labels, as the project's own students decode; some are also
+generated freely, where an answer that is not the JSON asked for is wrong.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from preceptor.nano.generate import Level, Page, Question
 from preceptor.nano.words import Lexicon
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 LEVEL = Level(9000, 4, 5, 0.5, schemes=2, special=0.15, style=0.7, asked=4)
@@ -134,6 +136,47 @@ def rule_items(lex: Lexicon, count: int, seed: int = SEED) -> dict[str, list[Ite
     return {"rule decides": ruled[:count], "the same without the rule": without[:count]}
 
 
+def constrained(
+    model: PreTrainedModel, tokens: PreTrainedTokenizerFast, items: Sequence[Item], size: int = 32
+) -> list[str]:
+    """Return the answers of greedy decoding in which only the labels can come out."""
+    frames = [f'{{{json.dumps(i.name, ensure_ascii=False)}: "' for i in items]
+    opened = [
+        tokens(i.prompt + frame, add_special_tokens=False)["input_ids"]
+        for i, frame in zip(items, frames, strict=True)
+    ]
+    ways = [
+        {tuple(tokens(label + '"}', add_special_tokens=False)["input_ids"]): label for label in i.labels}
+        for i in items
+    ]
+    taken: list[list[int]] = [[] for _ in items]
+    waiting = sorted(range(len(items)), key=lambda k: len(opened[k]))
+    while waiting:
+        for start in range(0, len(waiting), size):
+            chosen = waiting[start : start + size]
+            rows = _last_logits(model, [opened[k] + taken[k] for k in chosen])
+            for k, row in zip(chosen, rows, strict=True):
+                at = len(taken[k])
+                open_ways = [w for w in ways[k] if list(w[:at]) == taken[k]]
+                taken[k].append(max({w[at] for w in open_ways}, key=lambda t: row[t].item()))
+        waiting = [k for k in waiting if tuple(taken[k]) not in ways[k]]
+    return [
+        f'{frame}{way[tuple(took)]}"}}'
+        for frame, way, took in zip(frames, ways, taken, strict=True)
+    ]
+
+
+def _last_logits(model: PreTrainedModel, rows: list[list[int]]) -> Tensor:
+    """Return the logits after each row of token ids, (rows, vocabulary)."""
+    import torch
+
+    width = max(map(len, rows))
+    ids = torch.tensor([[0] * (width - len(row)) + row for row in rows])
+    seen = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
+    with torch.no_grad():
+        return model(input_ids=ids, attention_mask=seen, logits_to_keep=1).logits[:, -1]
+
+
 def generated(
     model: PreTrainedModel, tokens: PreTrainedTokenizerFast, prompts: Sequence[str], size: int = 32
 ) -> list[str]:
@@ -188,13 +231,14 @@ def majority(items: list[Item]) -> Score:
     return Score(best, len(hits))
 
 
-def evaluate(folder: Path, count: int, seed: int = SEED) -> dict[str, object]:
+def evaluate(folder: Path, count: int, seed: int = SEED, free: int = 200) -> dict[str, object]:
     """Measure the model in a folder.
 
     Args:
         folder: Weights and tokenizer.
         count: Questions per condition.
         seed: Of the pages.
+        free: How many of the questions are also answered without the constraint.
     """
     import torch
     from transformers import AutoModelForCausalLM
@@ -205,7 +249,11 @@ def evaluate(folder: Path, count: int, seed: int = SEED) -> dict[str, object]:
     asked = plain_items(lex, count, seed) | rule_items(lex, count, seed)
     report: dict[str, object] = {"questions per condition": count, "seed": seed}
     for name, items in asked.items():
-        report[name] = tally(items, generated(model, tokens, [i.prompt for i in items]))
+        report[name] = tally(items, constrained(model, tokens, items))
+        if free:
+            items = items[:free]
+            free_rows = tally(items, generated(model, tokens, [i.prompt for i in items]))
+            report[f"{name}, unconstrained"] = {k: free_rows[k] for k in ("all", "valid")}
     return report
 
 
@@ -217,11 +265,12 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=path(), help="folder of weights")
     parser.add_argument("--count", type=int, default=400, help="questions per condition")
     parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--free", type=int, default=200, help="of them, also unconstrained")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, help="JSON file to write")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    report = evaluate(args.model, args.count, args.seed)
+    report = evaluate(args.model, args.count, args.seed, args.free)
     text = json.dumps(report, indent=1)
     if args.out:
         args.out.write_text(text + "\n", encoding="utf-8")

@@ -149,6 +149,9 @@ def scheme(r: Random, level: Level, lex: Lexicon, held: bool = False) -> Scheme:
         for kind, name in by.items():
             key = "NU" if kind == "N" and "U" not in by else kind
             meanings[name] = r.choice(phrases.MEANING[key].pick(held))
+        if level.special and "H" not in by and r.random() < 0.25:
+            meanings[by["A"]] = r.choice(phrases.NOW.pick(held))
+            by["H"] = by.get("U", by["N"])
     return Scheme(by, tuple(order), meanings)
 
 
@@ -213,8 +216,15 @@ def spare_rules(r: Random, lex: Lexicon, labels: Scheme, not_on: set[str], n: in
             kind = kinds.pop(r.randrange(len(kinds)))
             out.append(kind_rule(r, kind, labels, False, r.random() < 0.5))
         else:
-            out.append(quote_rule(r, lex.phrase(r), labels, ""))
+            phrase = lex.phrase(r) if r.random() < 0.5 else _template_cue(r)
+            out.append(quote_rule(r, phrase, labels, ""))
     return out
+
+
+def _template_cue(r: Random) -> str:
+    pool = phrases.STATE[r.choice("ANHFP")].train
+    cues = [t.partition("{}")[0].replace("{S}", "").strip() for t in r.sample(pool, 4)]
+    return next((cue for cue in cues if cue and "{" not in cue), "used to have")
 
 
 def question(

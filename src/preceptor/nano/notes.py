@@ -24,6 +24,7 @@ class Draft:
     mode: str
     labels: Scheme
     named: bool = True
+    shared: list[Rule] = field(default_factory=list)
     rules: list[Rule] = field(default_factory=list)
     mentions: list[Mention] = field(default_factory=list)
 
@@ -68,7 +69,8 @@ class Sheet:
         slots = {"A": listed(self.r, [m.surface for m in yes], "A")}
         slots["N"] = listed(self.r, [m.surface for m in no], "N")
         text = self.filled(template, **slots)
-        self.rows.append((text, "A", [replace(m, clause=text) for m in (*yes, *no)]))
+        # Which words stand beside which thing is not clear here: no quoted rule bears on it.
+        self.rows.append((text, "A", [*yes, *no]))
 
     def cue(self, mention: Mention, cue: str) -> None:
         """Add a sentence that only a quoted rule can read."""
@@ -124,6 +126,11 @@ def _plan(r: Random, lex: Lexicon, level: Level, draft: Draft, sheet: Sheet) -> 
         return
     kind = _kind(r, level)
     mention = Mention(0, surface, kind)
+    if ruled and r.random() < 0.35:
+        sheet.say([mention])
+        draft.mentions.append(mention)
+        _cued(r, draft, sheet.rows[-1][0], mention)
+        return
     if ruled and kind in "AN" and r.random() < 0.3:
         pair = [mention, Mention(0, _surface(r, draft), "NA"["AN".index(kind)])]
         if r.random() < 0.8:
@@ -169,10 +176,28 @@ def _quoted(r: Random, lex: Lexicon, draft: Draft, surface: str, sheet: Sheet) -
     draft.mentions.append(mention)
 
 
+def _cued(r: Random, draft: Draft, clause: str, mention: Mention) -> None:
+    """Draw a rule about the words beside a mention, for this field or for all."""
+    cue = beside(r, clause, mention.surface)
+    if cue:
+        rule = generate.quote_rule(r, cue, draft.labels, draft.labels.label(mention.kind))
+        (draft.shared if r.random() < 0.4 else draft.rules).append(rule)
+
+
+def beside(r: Random, clause: str, surface: str) -> str:
+    """Return one to three words that stand right before or after a thing, or an empty text."""
+    head, _, tail = clause.partition(surface)
+    before, after = head.split(), tail.split()
+    front = bool(before) and (not after or r.random() < 0.65)
+    words = before[-r.randint(1, 3) :] if front else after[: r.randint(1, 3)]
+    cue = " ".join(words).strip(" ,.:;")
+    return cue if sum(c.isalpha() for c in cue) > 1 and cue in clause else ""
+
+
 def _decoys(r: Random, lex: Lexicon, level: Level, drafts: list[Draft]) -> list[Mention]:
     """Draw statements about other things, some of which share a word with a hint."""
     out = []
-    for _ in range(r.randint(0, level.distract)):
+    for _ in range(r.randint(level.distract // 3, level.distract)):
         surface = lex.phrase(r)
         if r.random() < 0.35:
             surface = lex.near(r, r.choice(r.choice(drafts).concept.forms))
@@ -217,7 +242,7 @@ def _compose(r: Random, sheet: Sheet, style: float) -> tuple[str, list[Mention]]
     rows = sheet.rows
     whole = r.random() < style
     if whole:
-        for _ in range(r.randint(1, 4)):
+        for _ in range(r.randint(1, 3 + len(rows) // 2)):
             rows.append((sheet.filled(r.choice(phrases.FILLERS)), "X", []))
     r.shuffle(rows)
     mentions = []
@@ -342,13 +367,18 @@ def write(r: Random, lex: Lexicon, level: Level, drafts: list[Draft], held: bool
 
 def _general(r: Random, level: Level, drafts: list[Draft], held: bool) -> list[Rule]:
     """Draw rules for all fields, none that a field's own rules speak of."""
-    if r.random() >= level.rules * 0.4:
-        return []
-    taken = {rule.on for draft in drafts for rule in draft.rules}
-    kinds = [k for k in "FHPM" if k not in taken]
-    r.shuffle(kinds)
-    chosen = kinds[: r.randint(1, 2)]
-    return [generate.kind_rule(r, k, drafts[0].labels, held, drop=True) for k in chosen]
+    alike = len({draft.labels.order for draft in drafts}) == 1
+    out: list[Rule] = []
+    for draft in drafts:
+        usable = alike or all(rule.then == "drop" for rule in draft.shared)
+        (out if usable else draft.rules).extend(draft.shared)
+    if r.random() < level.rules * 0.4:
+        taken = {rule.on for draft in drafts for rule in draft.rules}
+        kinds = [k for k in "FHPM" if k not in taken]
+        r.shuffle(kinds)
+        chosen = kinds[: r.randint(1, 2)]
+        out += [generate.kind_rule(r, k, drafts[0].labels, held, drop=True) for k in chosen]
+    return out
 
 
 def _ruled(

@@ -6,6 +6,7 @@ Weights are stored in half precision; the folder is what transformers, llama.cpp
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 from pathlib import Path
 
@@ -34,8 +35,15 @@ def pack(model: Path, out: Path) -> int:
     net = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float16)
     out.mkdir(parents=True, exist_ok=True)
     net.save_pretrained(out)
+    config = out / "config.json"
+    settings = json.loads(config.read_text(encoding="utf-8"))
+    # Importers older than rope_parameters read the base at the top level.
+    settings["rope_theta"] = settings["rope_parameters"]["rope_theta"]
+    config.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     for name in COPIED:
         shutil.copyfile(model / name, out / name)
+    for file in out.iterdir():
+        file.chmod(0o644)
     size = sum(file.stat().st_size for file in out.iterdir())
     if size > LIMIT:
         raise ValueError(f"{out}: {size} bytes, more than {LIMIT}")

@@ -526,3 +526,18 @@ MEANING: dict[str, Pool] = {
     "F": _pool("in the family\na relative has it", "in a relative"),
     "M": _pool("mild\nslight or mild", "slight"),
 }
+
+NOW = _pool(
+    """
+    has it now
+    present now
+    currently present
+    the patient has it today
+    there at this visit
+    """,
+    """
+    present at the moment
+    the patient has it now
+    """,
+)
+"""What «affirmed» means where history does not count."""

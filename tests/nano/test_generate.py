@@ -12,8 +12,8 @@ from preceptor.nano.generate import Mention, Rule, Scheme, answer
 
 pytest.importorskip("transformers")
 
-from preceptor.nano import encode, notes, tokenizer  # noqa: E402
-from preceptor.nano.words import Lexicon  # noqa: E402
+from preceptor.nano import encode, notes, tokenizer
+from preceptor.nano.words import Lexicon
 
 TOKENS = tokenizer.load(path())
 THREE = Scheme({"A": "present", "N": "absent", "U": "unknown"}, ("present", "absent", "unknown"), {})
@@ -100,10 +100,10 @@ def test_encoding_by_parts_is_encoding_the_whole() -> None:
 
 
 def test_held_out_wordings_are_not_trained_on() -> None:
-    from preceptor.nano import phrases
+    from preceptor.nano import phrases, wordings
 
-    for pool in (*phrases.STATE.values(), *phrases.DROP.values(), *phrases.COUNT.values()):
+    for pool in (*phrases.STATE.values(), *wordings.DROP.values(), *wordings.COUNT.values()):
         assert pool.held
         assert not set(pool.train) & set(pool.held)
-    assert not set(phrases.BINARY) & set(phrases.BINARY_HELD)
-    assert not set(phrases.THREE) & set(phrases.THREE_HELD)
+    assert not set(wordings.BINARY) & set(wordings.BINARY_HELD)
+    assert not set(wordings.THREE) & set(wordings.THREE_HELD)

@@ -66,7 +66,7 @@ def test_token_counts_and_greedy_answers_agree(served: Any) -> None:
     tokens = tokenizer.load(path())
     from transformers import AutoModelForCausalLM
 
-    net = AutoModelForCausalLM.from_pretrained(path(), dtype=torch.float32).eval()
+    net = AutoModelForCausalLM.from_pretrained(path(), dtype=torch.float32)
     lexicon = Lexicon(tokens)
     counts, answers = 0, 0
     for i in range(COUNT):

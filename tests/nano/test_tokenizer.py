@@ -10,13 +10,17 @@ from preceptor.nano import lexicon, path
 
 pytest.importorskip("transformers")
 
-from preceptor.nano import tokenizer  # noqa: E402
+from preceptor.nano import tokenizer
 
 TOKENS = tokenizer.load(path())
 
 
 def ids(text: str) -> list[int]:
     return list(TOKENS(text, add_special_tokens=False)["input_ids"])
+
+
+def template(messages: list[dict[str, str]], opened: bool = False) -> str:
+    return str(TOKENS.apply_chat_template(messages, tokenize=False, add_generation_prompt=opened))
 
 
 @pytest.mark.parametrize("word", lexicon.LABEL_WORDS)
@@ -28,7 +32,7 @@ def test_a_label_is_one_token_after_the_quote_that_opens_it(word: str) -> None:
 
 def test_specials_are_declared_and_bos_comes_once() -> None:
     assert TOKENS.convert_tokens_to_ids(list(tokenizer.SPECIALS)) == list(range(6))
-    text = TOKENS.apply_chat_template([{"role": "user", "content": "x"}], tokenize=False)
+    text = template([{"role": "user", "content": "x"}])
     assert ids(text).count(TOKENS.bos_token_id) == 1
     assert ids("x")[0] != TOKENS.bos_token_id
     settings = json.loads((path() / "tokenizer_config.json").read_text())
@@ -38,8 +42,8 @@ def test_specials_are_declared_and_bos_comes_once() -> None:
 def test_a_prompt_is_a_prefix_of_its_conversation() -> None:
     asked = [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]
     whole = [*asked, {"role": "assistant", "content": '{"a": "yes"}'}]
-    prompt = TOKENS.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)
-    text = TOKENS.apply_chat_template(whole, tokenize=False)
+    prompt = template(asked, opened=True)
+    text = template(whole)
     assert ids(text)[: len(ids(prompt))] == ids(prompt)
     assert text == prompt + '{"a": "yes"}<|end|>'
 

@@ -12,7 +12,7 @@ from preceptor.nano import pack, path
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from preceptor.nano import evaluate  # noqa: E402
+from preceptor.nano import evaluate
 
 COUNT = 60
 SEED = 8_100_000

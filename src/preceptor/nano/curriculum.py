@@ -11,9 +11,9 @@ STAGES: tuple[Level, ...] = (
     Level(words=400, asked=2, plain=30),
     Level(words=1000, hints=2, distract=2, long=0.2),
     Level(words=2000, hints=3, distract=3, long=0.35, schemes=1),
-    Level(9000, 4, 4, 0.45, schemes=1, special=0.15, rules=0.2, shots=0.1, bare=0.03),
-    Level(9000, 5, 5, 0.5, 2, special=0.3, rules=0.5, shots=0.25, style=0.3, bare=0.06),
-    Level(9000, 7, 10, 0.5, 2, special=0.3, rules=0.5, shots=0.25, style=0.7, asked=5, bare=0.06),
+    Level(9000, 4, 4, 0.45, schemes=1, special=0.15, rules=0.2, shots=0.3, bare=0.03),
+    Level(9000, 5, 5, 0.5, 2, special=0.3, rules=0.5, shots=0.5, style=0.3, bare=0.06),
+    Level(9000, 7, 10, 0.5, 2, special=0.3, rules=0.5, shots=0.5, style=0.7, asked=5, bare=0.06),
 )
 PASS = (0.93, 0.93, 0.9, 0.9, 0.92, 0.91, 0.88, 0.86, 1.1)
 """Share of right labels over the last answers that a stage must reach."""

@@ -45,9 +45,7 @@ class Encoded:
 def ask(page: Page, question: Question) -> tuple[Recipe, LabelField]:
     """Return a question as the recipe and field that the project would render."""
     guide = Guide(meaning=question.meaning, look_for=question.hints, rules=question.rules)
-    prompt = Prompt(
-        instruction=page.instruction, rules=page.rules, guides={question.name: guide}
-    )
+    prompt = Prompt(instruction=page.instruction, rules=page.rules, guides={question.name: guide})
     labels = question.scheme
     field = LabelField(name=question.name, values=labels.order, meanings=labels.meanings)
     shots = tuple(
@@ -126,5 +124,5 @@ def _ends(question: Question, text: str) -> list[tuple[int, str]]:
 
 
 def _label_start(answer: list[int], tokenizer: PreTrainedTokenizerFast) -> int:
-    opening = tokenizer.convert_tokens_to_ids('Ġ"')
+    opening = tokenizer.backend_tokenizer.token_to_id('Ġ"') or 0
     return len(answer) - answer[::-1].index(opening)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from preceptor.nano import encode, generate, notes, path, tokenizer
 from preceptor.nano.generate import Level, Page, Question
@@ -91,7 +91,7 @@ def shown(page: Page, question: Question, r: Random, lex: Lexicon) -> Question:
     """Ask with three labelled sentences in place of hints."""
     concept = generate.Concept((question.name.replace("_", " "), *question.hints))
     surface = [h for h in question.hints if h.lower() in page.note.lower()][:1]
-    draft = notes.Draft(concept, "shots", question.scheme)
+    draft = notes.Draft(concept, "shots", question.scheme, covered=1.0)
     draft.mentions = [generate.Mention(0, s, "A") for s in surface]
     lines = notes.worked(r, lex, LEVEL, draft, held=True, n=3)
     return replace(question, hints=(), meaning="", shots=tuple(lines))
@@ -104,8 +104,7 @@ CONDITIONS: dict[str, Ask] = {"bare": bare, "hints": hinted, "three sentences": 
 def pages(lex: Lexicon, level: Level, count: int, seed: int = SEED) -> list[Page]:
     """Draw evaluation pages: held-out wordings, surfaces that are never the field's name."""
     return [
-        notes.page(Random(f"eval:{seed}:{i}"), lex, level, held=True, named=False)
-        for i in range(count)
+        notes.page(Random(f"eval:{seed}:{i}"), lex, level, held=True, named=False) for i in range(count)
     ]
 
 
@@ -146,7 +145,10 @@ def constrained(
         for i, frame in zip(items, frames, strict=True)
     ]
     ways = [
-        {tuple(tokens(label + '"}', add_special_tokens=False)["input_ids"]): label for label in i.labels}
+        {
+            tuple(tokens(label + '"}', add_special_tokens=False)["input_ids"]): label
+            for label in i.labels
+        }
         for i in items
     ]
     taken: list[list[int]] = [[] for _ in items]
@@ -161,8 +163,7 @@ def constrained(
                 taken[k].append(max({w[at] for w in open_ways}, key=lambda t: row[t].item()))
         waiting = [k for k in waiting if tuple(taken[k]) not in ways[k]]
     return [
-        f'{frame}{way[tuple(took)]}"}}'
-        for frame, way, took in zip(frames, ways, taken, strict=True)
+        f'{frame}{way[tuple(took)]}"}}' for frame, way, took in zip(frames, ways, taken, strict=True)
     ]
 
 
@@ -174,7 +175,8 @@ def _last_logits(model: PreTrainedModel, rows: list[list[int]]) -> Tensor:
     ids = torch.tensor([[0] * (width - len(row)) + row for row in rows])
     seen = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
     with torch.no_grad():
-        return model(input_ids=ids, attention_mask=seen, logits_to_keep=1).logits[:, -1]
+        found: Tensor = model(input_ids=ids, attention_mask=seen, logits_to_keep=1).logits
+    return found[:, -1]
 
 
 def generated(
@@ -183,6 +185,7 @@ def generated(
     """Return greedy, unconstrained completions, in the order of the prompts."""
     import torch
 
+    generate_text: Any = model.generate
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     out = [""] * len(prompts)
     for start in range(0, len(order), size):
@@ -192,7 +195,7 @@ def generated(
             add_special_tokens=False, return_token_type_ids=False,
         )  # fmt: skip
         with torch.no_grad():
-            ids = model.generate(**batch, max_new_tokens=NEW_TOKENS, do_sample=False)
+            ids = generate_text(**batch, max_new_tokens=NEW_TOKENS, do_sample=False)
         texts = tokens.batch_decode(ids[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
         for i, text in zip(chosen, texts, strict=True):
             out[i] = text
@@ -244,7 +247,7 @@ def evaluate(folder: Path, count: int, seed: int = SEED, free: int = 200) -> dic
     from transformers import AutoModelForCausalLM
 
     tokens = tokenizer.load(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     lex = Lexicon(tokens)
     asked = plain_items(lex, count, seed) | rule_items(lex, count, seed)
     report: dict[str, object] = {"questions per condition": count, "seed": seed}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from random import Random
 
-from preceptor.nano import phrases
+from preceptor.nano import phrases, wordings
 from preceptor.nano.words import Lexicon
 
 SECOND = {"H": "A", "F": "U", "P": "U", "M": "A", "N": "U", "U": "N", "A": "A"}
@@ -125,18 +125,9 @@ def scheme(r: Random, level: Level, lex: Lexicon, held: bool = False) -> Scheme:
     two = r.random() < 0.4
     if level.schemes < 0:
         return Scheme({"A": "yes", "N": "no"}, ("yes", "no"), {})
-    if level.schemes == 0:
-        by = {"A": "yes", "N": "no"} if two else {"A": "present", "N": "absent", "U": "unknown"}
-    elif level.schemes >= 2 and r.random() < 0.2 and not held:
-        by = dict(zip("AN" if two else "ANU", lex.labels(r, 3), strict=False))
-    elif two:
-        pool = phrases.BINARY_HELD if held else phrases.BINARY
-        by = dict(zip("AN", r.choice(pool), strict=True))
-    else:
-        pool3 = phrases.THREE_HELD if held else phrases.THREE
-        by = dict(zip("ANU", r.choice(pool3), strict=True))
+    by = _names(r, level, lex, held, two)
     if level.schemes and level.special and r.random() < 0.15:
-        kind, name = r.choice(phrases.EXTRA)
+        kind, name = r.choice(wordings.EXTRA)
         if name not in by.values():
             by[kind] = name
     known = set(by.values()) <= {"yes", "no", "present", "absent", "unknown", "true", "false"}
@@ -144,15 +135,32 @@ def scheme(r: Random, level: Level, lex: Lexicon, held: bool = False) -> Scheme:
     order = list(dict.fromkeys(by.values()))
     if level.schemes >= 1 and r.random() < 0.35:
         r.shuffle(order)
+    return Scheme(by, tuple(order), _meanings(r, level, by, held) if told else {})
+
+
+def _names(r: Random, level: Level, lex: Lexicon, held: bool, two: bool) -> dict[str, str]:
+    """Draw label names for two or three kinds."""
+    if level.schemes == 0:
+        return {"A": "yes", "N": "no"} if two else {"A": "present", "N": "absent", "U": "unknown"}
+    if level.schemes >= 2 and r.random() < 0.2 and not held:
+        return dict(zip("AN" if two else "ANU", lex.labels(r, 3), strict=False))
+    if two:
+        pair = r.choice(wordings.BINARY_HELD if held else wordings.BINARY)
+        return dict(zip("AN", pair, strict=True))
+    three = r.choice(wordings.THREE_HELD if held else wordings.THREE)
+    return dict(zip("ANU", three, strict=True))
+
+
+def _meanings(r: Random, level: Level, by: dict[str, str], held: bool) -> dict[str, str]:
+    """Draw what each label means; where «affirmed» means now, history goes with not mentioned."""
     meanings = {}
-    if told:
-        for kind, name in by.items():
-            key = "NU" if kind == "N" and "U" not in by else kind
-            meanings[name] = r.choice(phrases.MEANING[key].pick(held))
-        if level.special and "H" not in by and r.random() < 0.25:
-            meanings[by["A"]] = r.choice(phrases.NOW.pick(held))
-            by["H"] = by.get("U", by["N"])
-    return Scheme(by, tuple(order), meanings)
+    for kind, name in by.items():
+        key = "NU" if kind == "N" and "U" not in by else kind
+        meanings[name] = r.choice(wordings.MEANING[key].pick(held))
+    if level.special and "H" not in by and r.random() < 0.25:
+        meanings[by["A"]] = r.choice(wordings.NOW.pick(held))
+        by["H"] = by.get("U", by["N"])
+    return meanings
 
 
 def answer(mentions: list[Mention], rules: tuple[Rule, ...], labels: Scheme) -> str:
@@ -188,9 +196,9 @@ def _ruled(mention: Mention, rules: tuple[Rule, ...]) -> str | None:
 def kind_rule(r: Random, kind: str, labels: Scheme, held: bool, drop: bool) -> Rule:
     """Draw a rule about a kind of mention: it does not count, or it counts as a label."""
     if drop:
-        text = r.choice(phrases.DROP[kind].pick(held))
+        text = r.choice(wordings.DROP[kind].pick(held))
         return Rule(kind, "", "drop", text)
-    text = r.choice(phrases.COUNT[kind].pick(held))
+    text = r.choice(wordings.COUNT[kind].pick(held))
     label = labels.label("A")
     if "{L}" in text and r.random() < 0.3:
         label = r.choice(labels.order)
@@ -200,10 +208,10 @@ def kind_rule(r: Random, kind: str, labels: Scheme, held: bool, drop: bool) -> R
 def quote_rule(r: Random, phrase: str, labels: Scheme, avoid: str) -> Rule:
     """Draw a rule about a quoted phrase, with another outcome than ``avoid`` where there is one."""
     if r.random() < 0.45 and labels.label("U") != avoid:
-        return Rule("quote", phrase, "drop", r.choice(phrases.QUOTE_DROP).format(phrase))
+        return Rule("quote", phrase, "drop", r.choice(wordings.QUOTE_DROP).format(phrase))
     others = [label for label in labels.order if label != avoid]
     label = r.choice(others)
-    text = r.choice(phrases.QUOTE_COUNT).format(phrase, L=label)
+    text = r.choice(wordings.QUOTE_COUNT).format(phrase, L=label)
     return Rule("quote", phrase, label, text)
 
 

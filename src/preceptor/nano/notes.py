@@ -9,82 +9,35 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from preceptor.nano import generate, phrases
+from preceptor.nano import generate, phrases, wordings
 from preceptor.nano.generate import Concept, Level, Mention, Page, Question, Rule, Scheme
+from preceptor.nano.sheet import Sheet
 from preceptor.nano.words import Lexicon
-
-DAYS = ("monday", "tuesday", "friday", "3/14", "05/02/2024", "last spring", "May", "10/11")
 
 
 @dataclass
 class Draft:
-    """One question being made: its concept, mentions, rules and how it will be asked."""
+    """One question being made: its concept, mentions, rules and how it will be asked.
+
+    Attributes:
+        concept: What is asked for.
+        mode: What the question tells: hints, shots, both, a meaning, or nothing (bare).
+        labels: What it may be answered with.
+        named: Whether the note may use the words of the field's name.
+        covered: Chance that worked sentences contain the note's own words for it.
+        shared: Rules for all fields that came up with it.
+        rules: Its own rules.
+        mentions: What the note says of it.
+    """
 
     concept: Concept
     mode: str
     labels: Scheme
     named: bool = True
+    covered: float = 0.8
     shared: list[Rule] = field(default_factory=list)
     rules: list[Rule] = field(default_factory=list)
     mentions: list[Mention] = field(default_factory=list)
-
-
-@dataclass
-class Sheet:
-    """The sentences of a note being written, each with its section kind and its mentions."""
-
-    r: Random
-    lex: Lexicon
-    held: bool
-    plain: int = 0
-    rows: list[tuple[str, str, list[Mention]]] = field(default_factory=list)
-
-    def filled(self, template: str, **slots: str) -> str:
-        """Return a template with subjects, numbers, dates and words filled in."""
-        r = self.r
-        if "{S}" in template:
-            slots["S"] = r.choice(phrases.SUBJECTS).replace("{w}", self.lex.word(r).capitalize())
-        while "{w}" in template:
-            template = template.replace("{w}", self.lex.word(r), 1)
-        numbers = {
-            "n": str(r.randint(2, 40)), "g": str(r.randint(1, 3)), "y": str(r.randint(1975, 2024)),
-            "a": str(r.randint(40, 150)), "b": str(r.randint(50, 99)), "d": r.choice(DAYS),
-        }  # fmt: skip
-        for key, value in (numbers | slots).items():
-            template = template.replace("{" + key + "}", value)
-        return template
-
-    def say(self, mentions: list[Mention]) -> None:
-        """Add a sentence that states mentions of one kind."""
-        kind = mentions[0].kind
-        pool = phrases.STATE[kind].pick(self.held)
-        template = self.r.choice(pool[: self.plain] if self.plain else pool)
-        things = listed(self.r, [m.surface for m in mentions], kind)
-        text = self.filled(template.replace("{}", things))
-        self.rows.append((text, kind, [replace(m, clause=text) for m in mentions]))
-
-    def mix(self, yes: list[Mention], no: list[Mention]) -> None:
-        """Add a sentence that affirms some mentions and negates others."""
-        template = self.r.choice(phrases.MIXED.pick(self.held))
-        slots = {"A": listed(self.r, [m.surface for m in yes], "A")}
-        slots["N"] = listed(self.r, [m.surface for m in no], "N")
-        text = self.filled(template, **slots)
-        # Which words stand beside which thing is not clear here: no quoted rule bears on it.
-        self.rows.append((text, "A", [*yes, *no]))
-
-    def cue(self, mention: Mention, cue: str) -> None:
-        """Add a sentence that only a quoted rule can read."""
-        text = f"{cue} {mention.surface}"
-        subject = self.filled("{S} ") if self.r.random() < 0.5 else ""
-        self.rows.append((subject + text, "A", [replace(mention, clause=subject + text)]))
-
-
-def listed(r: Random, things: list[str], kind: str) -> str:
-    """Join things into a list, the way notes do."""
-    if len(things) == 1:
-        return things[0]
-    last = r.choice((" or ", " or ", ", ", " and ") if kind == "N" else (" and ", " and ", ", "))
-    return ", ".join(things[:-1]) + last + things[-1]
 
 
 def concept(r: Random, lex: Lexicon, level: Level) -> Concept:
@@ -134,8 +87,8 @@ def _plan(r: Random, lex: Lexicon, level: Level, draft: Draft, sheet: Sheet) -> 
     if ruled and kind in "AN" and r.random() < 0.3:
         pair = [mention, Mention(0, _surface(r, draft), "NA"["AN".index(kind)])]
         if r.random() < 0.8:
-            order = r.choice(tuple(phrases.ORDER))
-            text = r.choice(phrases.ORDER[order].pick(sheet.held))
+            order = r.choice(tuple(wordings.ORDER))
+            text = r.choice(wordings.ORDER[order].pick(sheet.held))
             draft.rules.append(Rule("order", "", order, text))
         for one in pair:
             sheet.say([one])
@@ -170,7 +123,7 @@ def _quoted(r: Random, lex: Lexicon, draft: Draft, surface: str, sheet: Sheet) -
         rule = generate.quote_rule(r, surface, draft.labels, avoid)
         if pick < 0.7 and rule.then == "drop":
             rule = Rule("quote", surface, draft.labels.label("A"), "")
-            text = r.choice(phrases.QUOTE_COUNT).format(surface, L=rule.then)
+            text = r.choice(wordings.QUOTE_COUNT).format(surface, L=rule.then)
             rule = replace(rule, text=text)
     draft.rules.append(rule)
     draft.mentions.append(mention)
@@ -272,7 +225,7 @@ def worked(
     """Write ``n`` sentences with their labels for one question."""
     out: list[tuple[str, str]] = []
     forms = draft.concept.forms
-    known = [m.surface for m in draft.mentions][:1] if r.random() < 0.8 else []
+    known = [m.surface for m in draft.mentions][:1] if r.random() < draft.covered else []
     for i in range(n):
         sheet = Sheet(r, lex, held)
         if r.random() < 0.15 and i:
@@ -307,9 +260,7 @@ def _question(r: Random, lex: Lexicon, draft: Draft, mentions: list[Mention]) ->
     return replace(asked, hints=tuple(hints), meaning=meaning)
 
 
-def page(
-    r: Random, lex: Lexicon, level: Level, held: bool = False, named: bool = True
-) -> Page:
+def page(r: Random, lex: Lexicon, level: Level, held: bool = False, named: bool = True) -> Page:
     """Draw one note with its questions.
 
     Args:
@@ -381,8 +332,6 @@ def _general(r: Random, level: Level, drafts: list[Draft], held: bool) -> list[R
     return out
 
 
-def _ruled(
-    asked: Question, said: list[Mention], draft: Draft, general: list[Rule]
-) -> Question:
+def _ruled(asked: Question, said: list[Mention], draft: Draft, general: list[Rule]) -> Question:
     ruled = generate.with_rules(asked, said, (*draft.rules, *general))
     return replace(ruled, rules=tuple(rule.text for rule in draft.rules))

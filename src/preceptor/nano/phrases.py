@@ -1,4 +1,4 @@
-"""Own the sentence templates, rule wordings and label names of the task generator.
+"""Own the sentence templates of the task generator.
 
 Every pool is a pair: what training sees, and what only the evaluation sees. ``{}`` is the place of
 the thing that is stated. What is held out is wording, never tokens.
@@ -20,7 +20,9 @@ class Pool(NamedTuple):
         return self.held if held else self.train
 
 
-def _pool(train: str, held: str) -> Pool:
+def pool(train: str, held: str) -> Pool:
+    """Return a pool from lines of text."""
+
     def lines(text: str) -> tuple[str, ...]:
         return tuple(line.strip() for line in text.strip().splitlines() if line.strip())
 
@@ -31,7 +33,7 @@ KINDS = ("A", "N", "H", "F", "P", "M")
 """Affirmed, negated, history, family, planned or possible, affirmed but mild."""
 
 STATE: dict[str, Pool] = {
-    "A": _pool(
+    "A": pool(
         """
         {S} reports {}
         {S} complains of {}
@@ -94,7 +96,7 @@ STATE: dict[str, Pool] = {
         i keep having {}
         """,
     ),
-    "N": _pool(
+    "N": pool(
         """
         {S} denies {}
         {S} denies any {}
@@ -150,7 +152,7 @@ STATE: dict[str, Pool] = {
         i haven't had any {}
         """,
     ),
-    "H": _pool(
+    "H": pool(
         """
         h/o {}
         history of {}
@@ -176,7 +178,7 @@ STATE: dict[str, Pool] = {
         past {}
         """,
     ),
-    "F": _pool(
+    "F": pool(
         """
         mother had {}
         father has {}
@@ -202,7 +204,7 @@ STATE: dict[str, Pool] = {
         family hx: mother {}
         """,
     ),
-    "P": _pool(
+    "P": pool(
         """
         return if {} develops
         call if {}
@@ -233,7 +235,7 @@ STATE: dict[str, Pool] = {
         potential for {} was reviewed
         """,
     ),
-    "M": _pool(
+    "M": pool(
         """
         mild {}
         {S} has mild {}
@@ -249,7 +251,7 @@ STATE: dict[str, Pool] = {
     ),
 }
 
-MIXED = _pool(
+MIXED = pool(
     """
     {S} denies {N} but reports {A}
     {S} denies {N} but has {A}
@@ -291,134 +293,6 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "X": ("Plan:", "Vitals:", "Assessment:", "Social:", "Course:"),
 }  # fmt: skip
 
-DROP: dict[str, Pool] = {
-    "F": _pool(
-        """
-        family history does not count
-        relatives do not count
-        what a family member has does not count
-        ignore family history
-        only the patient counts, not the family
-        """,
-        """
-        family members do not count
-        do not count family history
-        """,
-    ),
-    "H": _pool(
-        """
-        history does not count
-        past history does not count
-        past episodes do not count
-        previous episodes do not count
-        ignore past history
-        only current problems count
-        """,
-        """
-        earlier episodes do not count
-        do not count past history
-        """,
-    ),
-    "P": _pool(
-        """
-        planned or possible does not count
-        possible or planned does not count
-        warnings do not count
-        warnings and advice do not count
-        ignore what may happen
-        hypothetical mentions do not count
-        """,
-        """
-        what is only possible does not count
-        do not count warnings
-        """,
-    ),
-    "M": _pool(
-        """
-        mild does not count
-        mild or slight does not count
-        ignore mild complaints
-        """,
-        """
-        slight or mild does not count
-        """,
-    ),
-}
-
-COUNT: dict[str, Pool] = {
-    "F": _pool(
-        """
-        family history counts as {L}
-        family history counts
-        relatives count as {L}
-        a family member with it counts as {L}
-        """,
-        """
-        family members count as {L}
-        count family history as {L}
-        """,
-    ),
-    "H": _pool(
-        """
-        history counts as {L}
-        past history counts as {L}
-        past episodes count as {L}
-        previous episodes count as {L}
-        """,
-        """
-        earlier episodes count as {L}
-        count past history as {L}
-        """,
-    ),
-    "P": _pool(
-        """
-        planned or possible counts as {L}
-        possible counts as {L}
-        warnings count as {L}
-        warnings and advice count as {L}
-        """,
-        """
-        what is only possible counts as {L}
-        count warnings as {L}
-        """,
-    ),
-    "M": _pool(
-        """
-        mild counts as {L}
-        mild counts
-        mild or slight counts as {L}
-        """,
-        """
-        slight or mild counts as {L}
-        """,
-    ),
-}
-
-ORDER = {
-    "later": _pool(
-        """
-        if statements conflict, the later one counts
-        the later statement counts
-        the last statement wins
-        """,
-        """
-        when statements conflict, the last one counts
-        """,
-    ),
-    "first": _pool(
-        """
-        if statements conflict, the first one counts
-        the first statement counts
-        the earlier statement wins
-        """,
-        """
-        when statements conflict, the first one counts
-        """,
-    ),
-}
-
-QUOTE_DROP = ('"{}" does not count', '"{}" does not count', '"{}" does not count', 'ignore "{}"')
-QUOTE_COUNT = ('"{}" counts as {L}', '"{}" counts as {L}', '"{}" counts as {L}', '"{}" means {L}')
 CUES = (
     "{w} about", "{w} by", "has {w} with", "is {w} for", "{w} of the", "got {w} from", "{w} no",
     "hardly any", "barely any", "no longer bothered by", "less and less", "comes and goes:",
@@ -434,110 +308,3 @@ INSTRUCTIONS: tuple[str, ...] = (
     "You read clinical notes. Fill in the field asked for, as JSON.",
     "Extract structured data. Answer in JSON.",
 )
-
-BINARY: tuple[tuple[str, str], ...] = (
-    ("yes", "no"), ("true", "false"), ("present", "absent"), ("positive", "negative"),
-    ("mentioned", "none"), ("stated", "unstated"), ("present", "none"), ("noted", "missing"),
-    ("active", "excluded"), ("observed", "not observed"), ("reported", "not reported"),
-    ("pos", "neg"), ("1", "0"),
-)  # fmt: skip
-BINARY_HELD = (("found", "not found"), ("has", "lacks"), ("confirmed", "unconfirmed"))
-THREE: tuple[tuple[str, str, str], ...] = (
-    ("present", "absent", "unknown"), ("present", "absent", "unknown"), ("yes", "no", "unknown"),
-    ("yes", "no", "not mentioned"), ("positive", "negative", "missing"), ("pos", "neg", "unk"),
-    ("affirmed", "denied", "unmentioned"), ("true", "false", "unclear"),
-    ("present", "absent", "not mentioned"), ("confirmed", "excluded", "undetermined"),
-    ("active", "ruled out", "not stated"), ("stated", "denied", "missing"),
-    ("reported", "denied", "not documented"), ("current", "none", "unknown"),
-    ("yes", "never", "unclear"), ("observed", "negative", "uncertain"),
-)  # fmt: skip
-THREE_HELD = (
-    ("found", "lacks", "no information"), ("has", "has not", "unmentioned"),
-    ("mentioned", "resolved", "missing"), ("true", "negative", "not documented"),
-)  # fmt: skip
-EXTRA: tuple[tuple[str, str], ...] = (
-    ("H", "past"), ("H", "former"), ("H", "history"), ("P", "possible"), ("P", "planned"),
-    ("P", "hypothetical"), ("F", "family"), ("M", "mild"),
-)  # fmt: skip
-
-MEANING: dict[str, Pool] = {
-    "A": _pool(
-        """
-        stated
-        reported
-        affirmed
-        the patient has it
-        the note says so
-        stated as present
-        mentioned as present
-        reported as present
-        has it
-        """,
-        """
-        the note states it
-        affirmed in the note
-        """,
-    ),
-    "N": _pool(
-        """
-        denied
-        stated as absent
-        negated
-        the patient does not have it
-        the note denies it
-        denied or resolved
-        does not have it
-        """,
-        """
-        the note says no
-        reported as absent
-        """,
-    ),
-    "U": _pool(
-        """
-        not mentioned
-        not stated
-        the note does not say
-        no information
-        not in the note
-        nothing said
-        """,
-        """
-        not mentioned in the note
-        nothing stated
-        """,
-    ),
-    "NU": _pool(
-        """
-        denied or not mentioned
-        not stated
-        not present
-        everything else
-        otherwise
-        absent or not mentioned
-        """,
-        """
-        anything else
-        not mentioned or denied
-        """,
-    ),
-    "H": _pool("earlier, not now\nonly in the past\nhistory of it", "in the past"),
-    "P": _pool("may happen\nplanned or possible\npossible, not certain", "only possible"),
-    "F": _pool("in the family\na relative has it", "in a relative"),
-    "M": _pool("mild\nslight or mild", "slight"),
-}
-
-NOW = _pool(
-    """
-    has it now
-    present now
-    currently present
-    the patient has it today
-    there at this visit
-    """,
-    """
-    present at the moment
-    the patient has it now
-    """,
-)
-"""What «affirmed» means where history does not count."""

@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from preceptor.nano import lexicon
 
@@ -127,7 +127,8 @@ def save(raw: object, out: Path) -> PreTrainedTokenizerFast:
     """
     from transformers import PreTrainedTokenizerFast
 
-    wrapped = PreTrainedTokenizerFast(
+    make: Any = PreTrainedTokenizerFast
+    wrapped: PreTrainedTokenizerFast = make(
         tokenizer_object=raw,
         pad_token=PAD,
         bos_token=BOS,
@@ -154,7 +155,8 @@ def load(folder: Path) -> PreTrainedTokenizerFast:
     """Load nano's tokenizer from a folder."""
     from transformers import PreTrainedTokenizerFast
 
-    return PreTrainedTokenizerFast.from_pretrained(folder)
+    found: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(folder)
+    return found
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ Batches follow from the seed and the step alone, so a resumed run meets the same
 ``--tokens`` the schedule does too; with ``--minutes`` the learning rate follows the clock.
 """
 
+# ruff: noqa: TID253  (a training entry point: torch is what it is about)
 from __future__ import annotations
 
 import argparse
@@ -20,6 +21,7 @@ from random import Random
 
 import torch
 import torch.distributed as dist
+import torch.multiprocessing as mp
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import Lfm2ForCausalLM, PreTrainedTokenizerFast
@@ -79,7 +81,8 @@ class Trainer:
         self.plan = plan
         self.tokens = tokenizer.load(plan.tokenizer)
         self.lexicon = Lexicon(self.tokens)
-        self.net = Lfm2ForCausalLM(model.config(len(self.tokens))).to(plan.device)
+        self.net = Lfm2ForCausalLM(model.config(len(self.tokens)))
+        self.net.to(torch.device(plan.device))  # type: ignore[arg-type]
         self.forms = word_forms(self.tokens).to(plan.device)
         weight = self.net.model.embed_tokens.weight
         noise = torch.randn_like(weight)
@@ -113,8 +116,8 @@ class Trainer:
         ready.sort(key=lambda p: len(p.prefix) + sum(map(len, p.suffixes)))
         groups = [ready[i : i + count // GROUPS] for i in range(0, count, count // GROUPS)]
         # Long and short groups in turn, so that the workers finish together.
-        share = [g for i, g in enumerate(groups) if (i + i // 2) % 2 % self.plan.workers == self.plan.rank]
-        return share
+        turns = [(i + i // 2) % 2 % self.plan.workers for i in range(GROUPS)]
+        return [g for g, turn in zip(groups, turns, strict=True) if turn == self.plan.rank]
 
     def learn(self) -> float:
         """Make one step; return its loss."""
@@ -126,11 +129,11 @@ class Trainer:
             matrix = self.embedding()
             with torch.autocast(self.plan.device, torch.bfloat16):
                 found = model.states(self.net, matrix, batch)
-                states, marked = found.split([len(batch.asked), len(batch.marked)])
+                states, marked = found[: len(batch.asked)], found[len(batch.asked) :]
                 logits = states @ matrix.T
             loss, right_ones = self._loss(logits.float(), marked.float(), batch)
             hits.extend(right_ones)
-            (loss / GROUPS).backward()
+            (loss / GROUPS).backward()  # type: ignore[no-untyped-call]
             loss_sum += loss.item() / GROUPS
             seen += sum(len(p.prefix) + sum(map(len, p.suffixes)) for p in group)
         loss_sum = self._together(loss_sum, seen, hits)
@@ -142,9 +145,7 @@ class Trainer:
         self.at.step += 1
         return loss_sum
 
-    def _loss(
-        self, logits: Tensor, marked: Tensor, batch: model.Batch
-    ) -> tuple[Tensor, list[bool]]:
+    def _loss(self, logits: Tensor, marked: Tensor, batch: model.Batch) -> tuple[Tensor, list[bool]]:
         """Return the loss of a group, and which of its labels (or else marks) are right."""
         loss = torch.zeros(())
         said = self.head(marked)
@@ -159,11 +160,14 @@ class Trainer:
         """Sum gradients and counts over the workers; return the loss of all of them."""
         shares: list[tuple[float, int, list[bool], float]] = [(loss, seen, hits, self.at.seconds)]
         if self.plan.workers > 1:
-            grads = [p.grad for o in (self.muon, self.adam) for g in o.param_groups for p in g["params"] if p.grad is not None]
+            params = [p for o in (self.muon, self.adam) for g in o.param_groups for p in g["params"]]
+            grads = [p.grad for p in params if p.grad is not None]
             flat = torch.cat([g.flatten() for g in grads])
             dist.all_reduce(flat)
-            for grad, part in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
-                grad.copy_(part.view_as(grad))
+            at = 0
+            for grad in grads:
+                grad.copy_(flat[at : at + grad.numel()].view_as(grad))
+                at += grad.numel()
             gathered = [shares[0]] * self.plan.workers
             dist.all_gather_object(gathered, shares[0])
             shares = gathered
@@ -288,12 +292,13 @@ def main() -> None:
     else:
         os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
         os.environ.setdefault("MASTER_PORT", "29517")
-        torch.multiprocessing.spawn(work, (plan,), nprocs=plan.workers)
+        mp.spawn(work, (plan,), nprocs=plan.workers)  # type: ignore[no-untyped-call, attr-defined]
 
 
 def work(rank: int, plan: Plan) -> None:
-    """Train as one of the plan's workers, each with one thread: threads of one worker would wait
-    for each other at every operation, which is slow on shared cores.
+    """Train as one of the plan's workers, each with one thread.
+
+    Threads of one worker wait for each other at every operation, which is slow on shared cores.
     """
     torch.set_num_threads(1)
     keep_memory()

@@ -1,0 +1,113 @@
+"""Own ``docs/results/nano.md``: ``python benchmarks/nano_report.py``.
+
+Writes the page from the figures that the other scripts left in ``benchmarks/nano_results``; nothing
+in it is typed by hand but the words around the tables.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+FIGURES = ROOT / "benchmarks" / "nano_results"
+PAGE = ROOT / "docs" / "results" / "nano.md"
+WORDS = FIGURES / "words.md"
+
+ROWS = (
+    ("bare field name, other surface form in the note", "bare", "all", "near majority"),
+    ("the same, where the note mentions it", "bare", "mentioned", ""),
+    ("with hints", "hints", "all", "≥ 0.90"),
+    ("with hints, where the note mentions it", "hints", "mentioned", "≥ 0.85"),
+    ("three labelled sentences instead of hints", "three sentences", "all", "bare + 0.15"),
+    ("the same, where the note mentions it", "three sentences", "mentioned", ""),
+    ("a rule, in the cases that it decides", "rule decides", "all", "≥ 0.85"),
+    ("the same questions without the rule (its answer would be wrong)", "the same without the rule",
+     "all", ""),
+    ("valid JSON, unconstrained, with hints", "hints, unconstrained", "valid", "≥ 0.95"),
+    ("valid JSON, unconstrained, three sentences", "three sentences, unconstrained", "valid", "≥ 0.95"),
+    ("valid JSON, constrained", "hints", "valid", "always"),
+)  # fmt: skip
+
+
+def load(name: str) -> Any:
+    """Return the figures of one script, or None if it has not been run."""
+    file = FIGURES / name
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+
+
+def cell(row: dict[str, float]) -> str:
+    """Return a share with its interval."""
+    return f"{row['share']:.3f} [{max(0.0, row['low']):.3f}, {row['high']:.3f}] | {row['n']}"
+
+
+def table(report: Any, lora: Any) -> list[str]:
+    """Return the issue's table."""
+    out = ["| condition | share right [95 % Wilson] | n | target |", "| --- | --- | --- | --- |"]
+    out += [f"| {words} | {cell(report[at][row])} | {aim} |" for words, at, row, aim in ROWS]
+    if lora:
+        notes = f"{lora['train notes']} notes of `{lora['task']}`"
+        out.append(f"| LoRA on {notes}, unseen notes | {cell(lora['after LoRA'])} | ≥ 0.90 |")
+        out.append(f"| the same notes before LoRA | {cell(lora['base'])} | |")
+        out.append(f"| always the commonest label there | {cell(lora['majority'])} | |")
+    return out
+
+
+def kinds(report: Any) -> list[str]:
+    """Return the scores by kind of mention, with hints and with deciding rules."""
+    names = {
+        "A": "affirmed", "N": "negated", "M": "affirmed, mild", "H": "history", "F": "family",
+        "P": "planned or possible", "U": "not mentioned",
+    }  # fmt: skip
+    out = [
+        "| what the note says | with hints | n | rule decides | n |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for kind, words in names.items():
+        cells = [report[at].get(f"kind {kind}") for at in ("hints", "rule decides")]
+        out.append(f"| {words} | " + " | ".join(cell(c) if c else "– | 0" for c in cells) + " |")
+    return out
+
+
+def curve(rows: Any) -> list[str]:
+    """Return accuracy on held-out wordings over training tokens."""
+    out = [
+        "| training tokens | bare | hints | hints, mentioned | three sentences | rule decides |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in rows:
+        shares = [
+            row["bare"]["all"], row["hints"]["all"], row["hints"]["mentioned"],
+            row["three sentences"]["all"], row["rule decides"]["all"],
+        ]  # fmt: skip
+        cells = " | ".join(f"{s['share']:.3f}" for s in shares)
+        out.append(f"| {row['tokens'] / 1e6:.1f} M | {cells} |")
+    return out
+
+
+def listed(figures: Any) -> list[str]:
+    """Return plain figures as a table."""
+    return ["| figure | value |", "| --- | --- |", *(f"| {k} | {v} |" for k, v in figures.items())]
+
+
+def main() -> None:
+    """Write the page."""
+    report, lora = load("evaluation.json"), load("lora.json")
+    parts = {
+        "TABLE": table(report, lora),
+        "KINDS": kinds(report),
+        "CURVE": curve(load("curve.json") or []),
+        "SPEED": listed(load("speed.json") or {}),
+        "TRAINING": listed(load("training.json") or {}),
+    }
+    text = WORDS.read_text(encoding="utf-8")
+    for name, lines in parts.items():
+        text = text.replace(f"{{{name}}}", "\n".join(lines))
+    PAGE.parent.mkdir(parents=True, exist_ok=True)
+    PAGE.write_text(text, encoding="utf-8")
+    print(PAGE)
+
+
+if __name__ == "__main__":
+    main()

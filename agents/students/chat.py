@@ -47,10 +47,12 @@ class Chat:
     def _text(self, messages: Sequence[Message]) -> str:
         turns = [{"role": m.role, "content": self._plain(m.content)} for m in messages]
         if self._takes_system:
+            from jinja2 import TemplateError
+
             try:
                 return self._templated(turns)
-            except Exception as error:
-                # Some templates raise at a system message; jinja's errors have no common ground.
+            except (TemplateError, ValueError, TypeError) as error:
+                # Some templates raise at a system message.
                 if "system" not in str(error).lower():
                     raise StudentError("the model's chat template cannot be applied") from error
                 self._takes_system = False

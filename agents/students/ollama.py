@@ -70,6 +70,7 @@ class OllamaStudent:
     """
 
     def __init__(self, name: str, options: StudentOptions) -> None:
+        import httpx
         import ollama
 
         self._name = name
@@ -81,6 +82,9 @@ class OllamaStudent:
             event_hooks={"response": [self._hear]},
         )
         self._errors = ollama.ResponseError
+        self._foreign = (
+            ollama.ResponseError, httpx.HTTPError, ConnectionError, ValueError, TypeError
+        )  # fmt: skip
         self._window = 0
         backoff = Backoff(options.retries)
         self._pool = Pool(self._ask, options.parallel, backoff, self._down())
@@ -134,7 +138,7 @@ class OllamaStudent:
                 think=False if self._thinks else None,
                 keep_alive=self._options.keep_alive,
             )
-        except Exception as error:
+        except self._foreign as error:
             raise self._trouble(error) from None
         return self._reply(call, got, time.monotonic() - began)
 
@@ -176,7 +180,7 @@ class OllamaStudent:
         wanted = self._name if ":" in self._name else f"{self._name}:latest"
         try:
             listed = self._client.list().models
-        except Exception as error:
+        except self._foreign as error:
             raise self._unusable(error) from error
         for model in listed:
             if model.model == wanted:
@@ -186,7 +190,7 @@ class OllamaStudent:
     def _show(self) -> ollama.ShowResponse:
         try:
             return self._client.show(self._name)
-        except Exception as error:
+        except self._foreign as error:
             raise self._unusable(error) from error
 
     def _version(self) -> str:

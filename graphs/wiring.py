@@ -241,7 +241,9 @@ def _toolbox(store: RunStore) -> Toolbox:
         except StoreError:
             return None
 
-    return Toolbox([EditPrompt(), ErrorsByField(), Examples(locate=Locator()), DiffRecipes(lookup), CountNotes()])
+    return Toolbox(
+        [EditPrompt(), ErrorsByField(), Examples(locate=Locator()), DiffRecipes(lookup), CountNotes()]
+    )
 
 
 def _held_back(options: Options, task: Task, drawn: splits.Splits) -> Budget:

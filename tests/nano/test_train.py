@@ -76,5 +76,5 @@ def test_stages_are_passed_by_score_or_by_time() -> None:
     assert curriculum.next_stage(0, bad, 0.5) == 1
     last = len(curriculum.STAGES) - 1
     assert curriculum.next_stage(last, good, 1.0) == last
-    lists = (curriculum.PASS, curriculum.FRAME, curriculum.QUESTIONS)
+    lists = (curriculum.PASS, curriculum.FRAME, curriculum.QUESTIONS, curriculum.LATEST)
     assert {len(one) for one in lists} == {last + 1}

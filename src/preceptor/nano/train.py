@@ -109,7 +109,7 @@ class Trainer:
     def batches(self) -> list[list[encode.Encoded]]:
         """Return this worker's share of the step's pages, in groups of similar length."""
         r = Random(f"{self.plan.seed}:{self.at.step}")
-        level = curriculum.STAGES[self.at.stage]
+        level = curriculum.level(self.at.stage, self.at.step)
         count = curriculum.QUESTIONS[self.at.stage] // level.asked // GROUPS * GROUPS
         pages = [notes.page(r, self.lexicon, level) for _ in range(count)]
         ready = encode.encode(pages, self.tokens, level.marks_only)

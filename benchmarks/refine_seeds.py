@@ -14,6 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from preceptor.core.settings import load
@@ -58,15 +59,21 @@ def main() -> None:
     parser.add_argument("task")
     parser.add_argument("--student", default="nano")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--parallel", type=int, default=1, help="runs at a time, a process each")
     asked = parser.parse_args()
     rows: list[str] = []
     reports: list[Report] = []
     with tempfile.TemporaryDirectory() as name:
-        for seed in range(asked.seeds):
-            report, seconds = one(asked.task, asked.student, seed, Path(name))
-            reports.append(report)
-            rows.append(row(seed, report, seconds))
-            print(rows[-1], file=sys.stderr)
+        with ProcessPoolExecutor(asked.parallel) as pool:
+            jobs = [
+                pool.submit(one, asked.task, asked.student, seed, Path(name) / str(seed))
+                for seed in range(asked.seeds)
+            ]
+            for seed, job in enumerate(jobs):
+                report, seconds = job.result()
+                reports.append(report)
+                rows.append(row(seed, report, seconds))
+                print(rows[-1], file=sys.stderr, flush=True)
     page(asked.task, asked.student, reports, rows)
 
 

@@ -42,7 +42,7 @@ lint: env  ## Run the linters and the type checkers
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
 	@$(BIN)/mypy
-	@$(BIN)/pyright
+	@$(BIN)/pyright --pythonpath $(BIN)/python
 
 fmt: env  ## Format the code
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

@@ -207,7 +207,7 @@ def _rule_patches(
         names = [n for n, rules in zip(names, have, strict=True) if not any(cue in r for r in rules)]
         if names:
             quoted.add(cue)
-            patches += [{"kind": "add_rule", "field": n, "text": rule} for n in names]
+            patches.extend({"kind": "add_rule", "field": n, "text": rule} for n in names)
             sent = len(fields) if names == [""] and study.evidence.recipe.mode == "per_field" else 1
             gain, tokens = gain + worth, tokens + sent * (len(rule) // CHARS_PER_TOKEN + 1)
     return patches, gain, tokens

@@ -1,6 +1,6 @@
 """How often the gate promotes what is no better, and how often it finds what is.
 
-    nice -n 10 python benchmarks/gate_simulation.py > docs/results/gate.md
+    nice -n 10 python -m benchmarks.gate_simulation > docs/results/gate.md
 
 Three layers. (1) Many runs, vectorised (``gate_world``): the test, the alpha and the stacking of
 ``graphs.gates`` on arrays. (2) The real ``judge`` on the same kind of data, with its guards; its
@@ -16,8 +16,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gate_student import rate
-from gate_world import (
+from benchmarks.gate_student import rate
+from benchmarks.gate_world import (
     Move,
     Rule,
     World,
@@ -30,7 +30,6 @@ from gate_world import (
     simulate,
     veto_rates,
 )
-
 from preceptor.evals import stats
 
 

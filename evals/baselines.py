@@ -128,7 +128,9 @@ def read(
             gold[field.name] = []
             continue
         pattern = _any(*(re.escape(p) for p in phrases[field.name]))
-        found = {reader(s, m.start(), m.end()) for s in sentences for m in pattern.finditer(s)}
+        found: set[Status] = {
+            reader(s, m.start(), m.end()) for s in sentences for m in pattern.finditer(s)
+        }
         gold[field.name] = _label(field, found)
     return gold
 

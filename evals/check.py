@@ -87,7 +87,7 @@ def check(task: Task, seed: int | None = None) -> Check:
     unlabelled = sum(e.gold is None for e in task.examples)
     used = sum(len(made.ids(p)) for p in splits.PARTS)
     lengths = sorted(len(e.text.split()) for e in task.examples)
-    parts = {p: _part(task, made, p) for p in splits.PARTS}
+    parts: dict[Split, PartCheck] = {p: _part(task, made, p) for p in splits.PARTS}
     return Check(
         task=task.name,
         synthetic=task.synthetic,

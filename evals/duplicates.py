@@ -83,7 +83,7 @@ def clusters(texts: Sequence[str], threshold: float = THRESHOLD) -> list[int]:
 
 def across(examples: Sequence[Example], splits: Splits, threshold: float = THRESHOLD) -> list[Pair]:
     """Return the near-duplicates that stand in different parts, most alike first."""
-    part = {name: p for p in PARTS for name in splits.ids(p)}
+    part: dict[str, Split] = {name: p for p in PARTS for name in splits.ids(p)}
     placed = [e for e in examples if e.id in part]
     found = [
         Pair(placed[i].id, placed[j].id, part[placed[i].id], part[placed[j].id], similarity)

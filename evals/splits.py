@@ -136,7 +136,9 @@ def make(task: Task, seed: int | None = None) -> Splits:
     free = [e for e in labelled if e.group not in place]
     units = sorted(_units(task, free), key=lambda u: _order(seed, u.group))
     place |= _deal(units, {p: max(n, 0) for p, n in sizes.items()}, len(free))
-    parts = {p: tuple(e for e in labelled if place.get(e.group) == p) for p in PARTS}
+    parts: dict[Split, tuple[Example, ...]] = {
+        p: tuple(e for e in labelled if place.get(e.group) == p) for p in PARTS
+    }
     for part, members in parts.items():
         if not members:
             raise TaskError(

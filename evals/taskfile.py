@@ -20,6 +20,7 @@ Owns the keys of the file and the one-line errors about them. Leaves the data to
 from __future__ import annotations
 
 import json
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Literal
 
@@ -167,7 +168,7 @@ class _Loader(yaml.SafeLoader):
     """Safe YAML where a key may stand once, and ``yes``, ``no``, ``on`` and ``off`` stay labels."""
 
 
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[object, object]:
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Hashable, object]:
     seen: set[object] = set()
     for key, _ in node.value:
         name = loader.construct_object(key, deep=True)

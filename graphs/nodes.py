@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from preceptor.core.errors import BudgetStop
 from preceptor.core.ports import Evidence
 from preceptor.core.record import Record
-from preceptor.core.records import Attempt, Evaluation, Interval, Recipe, Scored, Situation
+from preceptor.core.records import Attempt, Evaluation, Finding, Interval, Recipe, Scored, Situation
 from preceptor.evals import findings, scorers, stats
 from preceptor.graphs import gates, stops
 from preceptor.graphs.session import Session, folds
@@ -142,7 +142,7 @@ def _situation(
     session: Session,
     state: RunState,
     scored: tuple[Scored, ...],
-    found: tuple[findings.Finding, ...],
+    found: tuple[Finding, ...],
 ) -> Situation:
     gate = gates.GateState.model_validate(state["gate"])
     return Situation(

@@ -38,7 +38,7 @@ def make(session: Session, state: RunState) -> report.Report:
             spent=session.ledger.spent(),
             unknown=session.ledger.unknown(),
             openings=_openings(session),
-            seals=dict(splits.seals),
+            seals={part: value for part, value in splits.seals.items()},
             synthetic=task.synthetic,
         )
     )

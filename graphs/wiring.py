@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from preceptor.agents import students, teacher
 from preceptor.agents.brief import Locator
@@ -153,13 +153,13 @@ def create(
         Ledger(None, options.budget, settings.price_table()).cost(options.teacher, 0, 0)
         _held_back(options, task, parts)
         fits.check(student, start, task)
-        config = {
+        config: dict[str, JsonValue] = {
             "options": options.model_dump(mode="json"),
             "task": task.name,
             "task_fingerprint": task.fingerprint,
             "start": start.model_dump(mode="json"),
             "seed": parts.seed,
-            "seals": dict(parts.seals),
+            "seals": {part: value for part, value in parts.seals.items()},
         }
         store = RunStore.create(root, name, config)
         with store.lock():

@@ -14,6 +14,8 @@ A plug-in author subclasses ``StudentContract`` and says what to test:
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from preceptor.core import parse, render
@@ -35,7 +37,9 @@ EXAMPLES = (
 
 
 def calls_about(
-    examples: tuple[Example, ...], mode: str = "per_field", decoding: Decoding | None = None
+    examples: tuple[Example, ...],
+    mode: Literal["per_field", "joint"] = "per_field",
+    decoding: Decoding | None = None,
 ) -> list[Call]:
     recipe = Recipe(model=ModelRef(spec="any"), mode=mode, decoding=decoding or Decoding(max_tokens=32))
     return [call for e in examples for call in render.calls(recipe, FIELDS, e)]
@@ -54,7 +58,7 @@ class StudentContract:
 
     @pytest.mark.parametrize("mode", ["per_field", "joint"])
     def test_one_reply_per_call(
-        self, student: Student, examples: tuple[Example, ...], mode: str
+        self, student: Student, examples: tuple[Example, ...], mode: Literal["per_field", "joint"]
     ) -> None:
         calls = calls_about(examples, mode)
         replies = list(student.complete(calls))

@@ -10,7 +10,7 @@ import pytest
 from pydantic import JsonValue
 
 from preceptor.agents.scripted import ScriptedTeacher, Step
-from preceptor.core.errors import Interrupted, StoreError
+from preceptor.core.errors import InputError, Interrupted, StoreError
 from preceptor.core.ledger import Budget
 from preceptor.core.trace import Event, read
 from preceptor.graphs import refine, stops, wiring
@@ -122,7 +122,7 @@ def test_a_budget_ends_a_run_and_the_sealed_test_is_still_paid(tmp_path: Path) -
 
 def test_a_budget_below_baseline_and_test_leaves_no_folder(tmp_path: Path) -> None:
     options = OPTIONS.model_copy(update={"budget": Budget(student_calls=100)})
-    with pytest.raises(wiring.InputError, match="too few"), opened(tmp_path, options):
+    with pytest.raises(InputError, match="too few"), opened(tmp_path, options):
         pass
     assert not (tmp_path / "run").exists()
 

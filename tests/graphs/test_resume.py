@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from preceptor.agents import students
+from preceptor.core.ports import Student
+from preceptor.core.records import AdapterRef, ModelRef
 from preceptor.core.text import sentences
 from preceptor.core.trace import committed, read
-from preceptor.graphs import refine, wiring
+from preceptor.graphs import refine
 from preceptor.graphs.session import Session
 from preceptor.graphs.state import RunState
 from tests.graphs.small import Dying, die, finished, in_child, opened
@@ -60,8 +63,16 @@ def test_killed_inside_an_evaluation(
     replies: int, tmp_path: Path, whole: tuple[str, list[object]]
 ) -> None:
     def killed() -> None:
-        make = wiring.students.make
-        wiring.students.make = lambda *a: Dying(make(*a), replies)  # type: ignore[assignment]
+        make = students.make
+
+        def dying(
+            ref: ModelRef,
+            adapter: AdapterRef | None = None,
+            options: students.StudentOptions | None = None,
+        ) -> Student:
+            return Dying(make(ref, adapter, options), replies)
+
+        students.make = dying
         finished(tmp_path)
 
     assert in_child(killed) == -9

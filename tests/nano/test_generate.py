@@ -95,6 +95,7 @@ def test_encoding_by_parts_is_encoding_the_whole() -> None:
                 ],
                 tokenize=False,
             )
+            assert isinstance(text, str)
             whole = TOKENS(text, add_special_tokens=False)["input_ids"]
             assert [*encoded.prefix, *suffix] == whole
 

@@ -55,8 +55,9 @@ class Record(BaseModel):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with other values; what was computed from the old ones is not copied."""
         copied = super().model_copy(update=update, deep=deep)
-        for name in copied.__dict__.keys() - type(self).model_fields.keys():
-            del copied.__dict__[name]
+        held = vars(copied)
+        for name in held.keys() - type(self).model_fields.keys():
+            del held[name]
         return copied
 
     @cached_property

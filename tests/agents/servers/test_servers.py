@@ -6,12 +6,14 @@ import httpx
 import ollama
 import openai
 import pytest
+from openai.types.chat import ChatCompletionMessageParam
+from pydantic import JsonValue
 
 from preceptor.agents.servers.ollama import OllamaServer
-from preceptor.agents.servers.openai import OpenAIServer, completion, tool_call
+from preceptor.agents.servers.openai import Item, OpenAIServer, completion, tool_call
 from preceptor.agents.servers.scripted import Trouble, simplest, tokens
 
-ASK = [{"role": "user", "content": "Hello there, who?"}]
+ASK: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hello there, who?"}]
 
 
 def client_of(server: OpenAIServer) -> openai.OpenAI:
@@ -19,7 +21,7 @@ def client_of(server: OpenAIServer) -> openai.OpenAI:
 
 
 def test_openai_script_in_order_with_tool_calls_and_functions() -> None:
-    script = [
+    script: list[Item] = [
         completion("Let me see.", calls=[tool_call("look", {"field": "pain"}), tool_call("b", "{no")]),
         lambda body: completion(f"{len(body['messages'])} messages", usage=None),  # type: ignore[arg-type]
     ]
@@ -27,9 +29,9 @@ def test_openai_script_in_order_with_tool_calls_and_functions() -> None:
         create = client_of(server).chat.completions.create
         first = create(
             model="m", messages=ASK, tools=[{"type": "function", "function": {"name": "look"}}]
-        )  # type: ignore[arg-type]
-        second = create(model="m", messages=ASK * 2)  # type: ignore[arg-type]
-        third = create(model="m", messages=ASK)  # type: ignore[arg-type]
+        )
+        second = create(model="m", messages=ASK * 2)
+        third = create(model="m", messages=ASK)
     calls = first.choices[0].message.tool_calls or []
     assert [c.function.arguments for c in calls] == ['{"field": "pain"}', "{no"]  # type: ignore[union-attr]
     assert first.choices[0].finish_reason == "tool_calls"
@@ -43,11 +45,13 @@ def test_openai_streams() -> None:
     reply = completion("Grüße", calls=[tool_call("look", {"a": 1})])
     with OpenAIServer([reply]) as server:
         create = client_of(server).chat.completions.create
-        chunks = list(create(model="m", messages=ASK, stream=True))  # type: ignore[call-overload]
+        chunks = list(create(model="m", messages=ASK, stream=True))
     deltas = [c.choices[0].delta for c in chunks if c.choices]
     assert "".join(d.content or "" for d in deltas) == "Grüße"
-    assert [t.function.name for d in deltas for t in d.tool_calls or []] == ["look"]
-    assert chunks[-1].usage.total_tokens == 15
+    assert [t.function and t.function.name for d in deltas for t in d.tool_calls or []] == ["look"]
+    usage = chunks[-1].usage
+    assert usage is not None
+    assert usage.total_tokens == 15
 
 
 def test_openai_errors_are_the_clients_own() -> None:
@@ -55,11 +59,11 @@ def test_openai_errors_are_the_clients_own() -> None:
     with OpenAIServer(models={"m": None}, troubles=troubles) as server:
         create = client_of(server).chat.completions.create
         with pytest.raises(openai.RateLimitError) as limited:
-            create(model="m", messages=ASK)  # type: ignore[arg-type]
+            create(model="m", messages=ASK)
         with pytest.raises(openai.APIConnectionError):
-            create(model="m", messages=ASK)  # type: ignore[arg-type]
+            create(model="m", messages=ASK)
         with pytest.raises(openai.NotFoundError):
-            create(model="x", messages=ASK)  # type: ignore[arg-type]
+            create(model="x", messages=ASK)
     assert limited.value.response.headers["retry-after"] == "3"
 
 
@@ -79,7 +83,7 @@ def test_ollama_whole_and_streamed() -> None:
 
 
 def test_ollama_calls_tools_and_shifts_long_prompts() -> None:
-    call = {"function": {"name": "look", "arguments": {"field": "pain"}}}
+    call: JsonValue = {"function": {"name": "look", "arguments": {"field": "pain"}}}
     with OllamaServer(
         lambda body: {"role": "assistant", "content": "", "tool_calls": [call]}
     ) as server:

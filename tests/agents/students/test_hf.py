@@ -45,6 +45,7 @@ NOTES = tuple(
     Example(id=f"n{i}", group=f"p{i}", text=("pain and aspirin, no rash. " * 4)[: 12 + 29 * i])
     for i in range(4)
 )
+Answers = dict[str, dict[object, tuple[str, str, int | None]]]
 
 
 @pytest.fixture(scope="session")
@@ -91,7 +92,7 @@ class TestHF(StudentContract):
 
 
 @pytest.fixture(scope="session")
-def plain(folders: dict[str, Path]) -> dict[str, dict[object, object]]:
+def plain(folders: dict[str, Path]) -> Answers:
     """Answers of the plainest way: one call, one token at a time, nothing kept in between."""
     options = {"batch_tokens": 1}
     return {
@@ -109,17 +110,17 @@ def plain(folders: dict[str, Path]) -> dict[str, dict[object, object]]:
     ids=["all tricks", "no jump-ahead", "not batched", "no reuse"],
 )
 def test_answers_are_those_of_the_plainest_way(
-    folders: dict[str, Path], plain: dict[str, dict[object, object]], kind: str, how: dict[str, object]
+    folders: dict[str, Path], plain: Answers, kind: str, how: dict[str, object]
 ) -> None:
     assert told(student_of(folders[kind], **how), everything()) == plain[kind]
     assert len({str(answer) for answer in plain[kind].values()}) > 6
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_answers_fit_the_schema(plain: dict[str, dict[object, object]], kind: str) -> None:
+def test_answers_fit_the_schema(plain: Answers, kind: str) -> None:
     whole = 0
     for call in everything():
-        text, status, _ = plain[kind][call.key]  # type: ignore[misc]
+        text, status, _ = plain[kind][call.key]
         if status == "ok":
             whole += 1
             validate(json.loads(text), object_schema(call.fields))
@@ -241,12 +242,12 @@ def test_adapter_changes_answers_and_merged_weights_equal_it(
     torch.manual_seed(1)
     base = AutoModelForCausalLM.from_pretrained(folders["lfm2"], dtype=torch.float32)
     tuned = get_peft_model(base, LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False))
-    tuned.save_pretrained(tmp_path / "lora")
-    tuned.merge_and_unload().save_pretrained(tmp_path / "merged")
+    tuned.save_pretrained(str(tmp_path / "lora"))
+    tuned.merge_and_unload().save_pretrained(tmp_path / "merged")  # type: ignore[operator]
     plain = told(student_of(folders["lfm2"]), asked())
     answers = []
     for kind in ("lora", "merged"):
-        ref = AdapterRef(digest="d", kind=kind)  # type: ignore[arg-type]
+        ref = AdapterRef(digest="d", kind=kind)
         options = {"adapter": tmp_path / kind}
         student = student_of(folders["lfm2"], adapter=ref, options=options)
         answers.append(told(student, asked()))

@@ -15,7 +15,7 @@ from preceptor.agents.students.simulated import (
 )
 from preceptor.core import parse, render
 from preceptor.core.fields import FieldSpec, LabelField
-from preceptor.core.records import AdapterRef, Example, Guide, ModelRef, Prompt, Recipe, Shot
+from preceptor.core.records import AdapterRef, Example, Gold, Guide, ModelRef, Prompt, Recipe, Shot
 from tests.contracts.student import EXAMPLES, StudentContract
 
 PAIN: tuple[FieldSpec, ...] = (LabelField(name="pain", values=("present", "absent", "unknown")),)
@@ -35,7 +35,7 @@ def notes(count: int = 400) -> list[Example]:
     for i in range(count):
         hurts = rng.random() < 0.5
         text = f"Visit {i}. " + ("A burning feeling at night." if hurts else "Sleeps well.")
-        gold = {"pain": "present" if hurts else "unknown", "nausea": "no"}
+        gold: Gold = {"pain": "present" if hurts else "unknown", "nausea": "no"}
         made.append(Example(id=f"n{i}", group=f"p{i // 2}", text=text, gold=gold))
     return made
 

@@ -7,7 +7,7 @@ whether batching, padding, jump-ahead and reuse leave answers as they are.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -50,7 +50,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
         show_progress=False,
     )
     raw.train_from_iterator(CORPUS * 50, trainer)
-    made = PreTrainedTokenizerFast(
+    made = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=raw, bos_token=BOS, eos_token=END, pad_token=PAD, padding_side="left"
     )
     made.add_special_tokens({"additional_special_tokens": list(ROLES)})
@@ -61,10 +61,16 @@ def tokenizer() -> PreTrainedTokenizerFast:
 def model(kind: Literal["lfm2", "llama", "mistral"], vocabulary: int) -> PreTrainedModel:
     """Return a random model whose logits are far apart; mistral has a sliding window."""
     import torch
-    from transformers import AutoModelForCausalLM, Lfm2Config, LlamaConfig, MistralConfig
+    from transformers import (
+        AutoModelForCausalLM,
+        Lfm2Config,
+        LlamaConfig,
+        MistralConfig,
+        PreTrainedConfig,
+    )
 
     torch.manual_seed(0)
-    size = {
+    size: dict[str, Any] = {
         "vocab_size": vocabulary,
         "hidden_size": 32,
         "intermediate_size": 64,
@@ -79,14 +85,15 @@ def model(kind: Literal["lfm2", "llama", "mistral"], vocabulary: int) -> PreTrai
     }
     if kind == "lfm2":
         layers = ["conv", "full_attention", "conv"]
-        config = Lfm2Config(
+        config: PreTrainedConfig = Lfm2Config(
             **size, num_hidden_layers=3, layer_types=layers, block_auto_adjust_ff_dim=False
         )
     elif kind == "llama":
         config = LlamaConfig(**size, num_hidden_layers=2)
     else:
         config = MistralConfig(**size, num_hidden_layers=2, sliding_window=96)
-    return AutoModelForCausalLM.from_config(config)
+    made: PreTrainedModel = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+    return made
 
 
 def save(kind: Literal["lfm2", "llama", "mistral"], folder: Path) -> Path:
@@ -96,5 +103,5 @@ def save(kind: Literal["lfm2", "llama", "mistral"], folder: Path) -> Path:
     made = tokenizer()
     folder.mkdir(parents=True, exist_ok=True)
     made.save_pretrained(folder)
-    model(kind, len(made) + 5).to(torch.float16).save_pretrained(folder)
+    model(kind, len(made) + 5).to(torch.float16).save_pretrained(folder)  # type: ignore[arg-type]
     return folder

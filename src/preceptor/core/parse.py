@@ -88,7 +88,7 @@ def answer(example_id: str, fields: Sequence[FieldSpec], replies: Sequence[Reply
     return Answer(
         example_id=example_id,
         record={f.name: values[f.name] for f in fields if f.name in values} or None,
-        status=max(problems.values(), key=_ORDER.index, default=_ORDER[0]),
+        status=_ORDER[max(map(_ORDER.index, problems.values()), default=0)],
         problems=problems,
         raw=tuple(r.raw.encode("utf-8", "replace").decode("utf-8") for r in replies),
         prompt_tokens=_sum([r.prompt_tokens for r in replies]),

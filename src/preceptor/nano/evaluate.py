@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 LEVEL = Level(9000, 4, 5, 0.5, schemes=2, special=0.15, style=0.7, asked=4)
-RULED = replace(LEVEL, special=1.0, rules=1.0)
+USUAL = replace(LEVEL, schemes=0)
+"""As ``LEVEL``, with yes/no and present/absent/unknown in place of label names never trained on."""
+
+RULED = replace(USUAL, special=1.0, rules=1.0)
 SEED = 7_000_000
 NEW_TOKENS = 48
 
@@ -108,9 +111,11 @@ def pages(lex: Lexicon, level: Level, count: int, seed: int = SEED) -> list[Page
     ]
 
 
-def plain_items(lex: Lexicon, count: int, seed: int = SEED) -> dict[str, list[Item]]:
+def plain_items(
+    lex: Lexicon, count: int, seed: int = SEED, level: Level = USUAL
+) -> dict[str, list[Item]]:
     """Return the same questions under every condition."""
-    drawn = pages(lex, LEVEL, -(-count // LEVEL.asked), seed)
+    drawn = pages(lex, level, -(-count // level.asked), seed)
     out: dict[str, list[Item]] = {}
     for name, ask in CONDITIONS.items():
         r = Random(f"eval:{seed}:{name}")
@@ -250,10 +255,12 @@ def evaluate(folder: Path, count: int, seed: int = SEED, free: int = 200) -> dic
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     lex = Lexicon(tokens)
     asked = plain_items(lex, count, seed) | rule_items(lex, count, seed)
+    strange = plain_items(lex, count, seed, LEVEL)
+    asked |= {f"{name}; new label names": items for name, items in strange.items()}
     report: dict[str, object] = {"questions per condition": count, "seed": seed}
     for name, items in asked.items():
         report[name] = tally(items, constrained(model, tokens, items))
-        if free:
+        if free and ";" not in name:
             items = items[:free]
             free_rows = tally(items, generated(model, tokens, [i.prompt for i in items]))
             report[f"{name}, unconstrained"] = {k: free_rows[k] for k in ("all", "valid")}

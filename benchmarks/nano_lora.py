@@ -30,8 +30,8 @@ from preceptor.nano import encode, model, path, tokenizer
 from preceptor.nano.evaluate import Score
 from preceptor.nano.generate import Page, Question, Scheme
 
-NOTES_PER_STEP = 4
-RATE, RANK = 2e-3, 16
+NOTES_PER_STEP = 1
+RATE, RANK = 4e-3, 32
 
 
 def page(task: Task, example: Example) -> Page:
@@ -84,8 +84,8 @@ def measure(
     matrix = net.get_input_embeddings().weight
     hits = []
     with torch.no_grad():
-        for start in range(0, len(pages), NOTES_PER_STEP):
-            batch = model.collate(pages[start : start + NOTES_PER_STEP], frame=0.0)
+        for start in range(0, len(pages), 4):
+            batch = model.collate(pages[start : start + 4], frame=0.0)
             found = model.states(net, matrix, batch)[: len(batch.asked)]
             logits = found @ matrix[first].T
             said = torch.tensor(first)[logits.argmax(-1)]

@@ -104,10 +104,18 @@ Ask = Callable[[Page, Question, Random, Lexicon], Question]
 CONDITIONS: dict[str, Ask] = {"bare": bare, "hints": hinted, "three sentences": shown}
 
 
-def pages(lex: Lexicon, level: Level, count: int, seed: int = SEED) -> list[Page]:
-    """Draw evaluation pages: held-out wordings, surfaces that are never the field's name."""
+def pages(lex: Lexicon, level: Level, count: int, seed: int = SEED, held: bool = True) -> list[Page]:
+    """Draw evaluation pages, with surfaces that are never the field's name.
+
+    Args:
+        lex: The words.
+        level: How hard.
+        count: How many.
+        seed: Where they begin; training's seeds are of another form.
+        held: Held-out wordings, or those of training in new combinations.
+    """
     return [
-        notes.page(Random(f"eval:{seed}:{i}"), lex, level, held=True, named=False) for i in range(count)
+        notes.page(Random(f"eval:{seed}:{i}"), lex, level, held=held, named=False) for i in range(count)
     ]
 
 
@@ -218,8 +226,18 @@ def read(text: str, name: str, labels: tuple[str, ...]) -> str | None:
     return str(found[name])
 
 
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
+
+
 def tally(items: list[Item], answers: list[str]) -> dict[str, dict[str, float | int]]:
-    """Return the scores of one condition: all, where mentioned, by kind, and validity."""
+    """Return the scores of one condition: all, where mentioned, by kind, and validity.
+
+    ``json`` is any JSON object, ``valid`` one with the field's own name and one of its labels.
+    """
     said = [read(a, i.name, i.labels) for a, i in zip(answers, items, strict=True)]
     hits = [s == i.gold for s, i in zip(said, items, strict=True)]
     rows = {"all": Score(sum(hits), len(hits))}
@@ -228,6 +246,7 @@ def tally(items: list[Item], answers: list[str]) -> dict[str, dict[str, float | 
     for kind in sorted({i.kind for i in items}):
         some = [h for h, i in zip(hits, items, strict=True) if i.kind == kind]
         rows[f"kind {kind}"] = Score(sum(some), len(some))
+    rows["json"] = Score(sum(map(_is_object, answers)), len(answers))
     rows["valid"] = Score(sum(s is not None for s in said), len(said))
     return {name: score.row() for name, score in rows.items()}
 
@@ -246,7 +265,8 @@ def evaluate(folder: Path, count: int, seed: int = SEED, free: int = 200) -> dic
         folder: Weights and tokenizer.
         count: Questions per condition.
         seed: Of the pages.
-        free: How many of the questions are also answered without the constraint.
+        free: How many of the questions are also answered without the constraint; 0 leaves out
+            these and the label names never trained on.
     """
     import torch
     from transformers import AutoModelForCausalLM
@@ -255,15 +275,20 @@ def evaluate(folder: Path, count: int, seed: int = SEED, free: int = 200) -> dic
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     lex = Lexicon(tokens)
     asked = plain_items(lex, count, seed) | rule_items(lex, count, seed)
-    strange = plain_items(lex, count, seed, LEVEL)
-    asked |= {f"{name}; new label names": items for name, items in strange.items()}
+    if free:
+        strange = plain_items(lex, count, seed, LEVEL)
+        asked |= {f"{name}; new label names": items for name, items in strange.items()}
+        r = Random(f"eval:{seed}")
+        old = pages(lex, USUAL, -(-count // USUAL.asked), seed + 1_000_000, held=False)
+        fresh = [item(p, hinted(p, q, r, lex)) for p in old for q in p.questions]
+        asked["hints; training's wordings"] = fresh[:count]
     report: dict[str, object] = {"questions per condition": count, "seed": seed}
     for name, items in asked.items():
         report[name] = tally(items, constrained(model, tokens, items))
         if free and ";" not in name:
             items = items[:free]
             free_rows = tally(items, generated(model, tokens, [i.prompt for i in items]))
-            report[f"{name}, unconstrained"] = {k: free_rows[k] for k in ("all", "valid")}
+            report[f"{name}, unconstrained"] = {k: free_rows[k] for k in ("all", "json", "valid")}
     return report
 
 

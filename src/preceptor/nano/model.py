@@ -119,14 +119,12 @@ def collate(pages: list[Encoded], frame: float) -> Batch:
         parts[row, :size] = torch.tensor(part)
         before[0, row, :size] = torch.tensor(one)
         before[1, row, :size] = torch.tensor(two)
-    causal = torch.ones(n, n, dtype=torch.bool).tril()
-    same = (parts[:, None, :] == 0) | (parts[:, None, :] == parts[:, :, None])
     asked, targets, weights, question = zip(*learned, strict=True) if learned else ((),) * 4
     return Batch(
         ids,
         places,
         before.reshape(2, b * n),
-        (same & causal)[:, None],
+        _mask(parts),
         torch.tensor(asked, dtype=torch.long),
         torch.tensor(targets, dtype=torch.long),
         torch.tensor(weights, dtype=torch.float),
@@ -134,6 +132,14 @@ def collate(pages: list[Encoded], frame: float) -> Batch:
         torch.tensor([at for at, _ in marks], dtype=torch.long),
         torch.tensor([kind for _, kind in marks], dtype=torch.long),
     )
+
+
+def _mask(parts: Tensor) -> Tensor:
+    """Return who sees whom, (b, 1, n, n): the prefix and the own part, up to the own place."""
+    n = parts.shape[1]
+    causal = torch.ones(n, n, dtype=torch.bool).tril()
+    same = (parts[:, None, :] == 0) | (parts[:, None, :] == parts[:, :, None])
+    return (same & causal)[:, None]
 
 
 def _norm(x: Tensor, weight: Tensor) -> Tensor:

@@ -50,8 +50,8 @@ fmt: env  ## Format the code
 nano: env  ## Train the embedded student anew (hours; see docs/results/nano.md)
 	@$(BIN)/python -m preceptor.nano.train $(ARGS)
 
-bench: env  ## Measure, and write docs/results/
-	@$(BIN)/python -m benchmarks $(ARGS)
+bench: env  ## Measure the harness, and write docs/results/harness.md
+	@$(BIN)/python benchmarks/harness.py > docs/results/harness.md
 
 clean:  ## Remove the environment and the caches (not the runs)
 	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -18,6 +18,7 @@ WORDS = FIGURES / "words.md"
 ROWS = (
     ("bare field name, other surface form in the note", "bare", "all", "near majority"),
     ("the same, where the note mentions it", "bare", "mentioned", ""),
+    ("always answering «no» or «unknown»", "always no or unknown", "all", ""),
     ("with hints", "hints", "all", "≥ 0.90"),
     ("with hints, where the note mentions it", "hints", "mentioned", "≥ 0.85"),
     ("with hints, training's own wordings, recombined", "hints; training's wordings", "all", ""),
@@ -98,6 +99,21 @@ def listed(figures: Any) -> list[str]:
     return ["| figure | value |", "| --- | --- |", *(f"| {k} | {v} |" for k, v in figures.items())]
 
 
+def training() -> dict[str, object]:
+    """Return what the run's own log says about it."""
+    lines = (FIGURES / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    last = rows[-1]
+    firsts = {row["stage"]: row["tokens"] for row in reversed(rows)}
+    return {
+        "training tokens": f"{last['tokens'] / 1e6:.1f} M, {last['step']} steps",
+        "minutes on two shared cores": round(last["seconds"] / 60, 1),
+        "tokens per second, mean": round(last["tokens"] / last["seconds"]),
+        "stages from (M tokens)": ", ".join(f"{firsts[k] / 1e6:.1f}" for k in sorted(firsts)),
+        "share right at the end, on the training mix": last["accuracy"],
+    }
+
+
 def main() -> None:
     """Write the page."""
     report, lora = load("evaluation.json"), load("lora.json")
@@ -106,7 +122,7 @@ def main() -> None:
         "KINDS": kinds(report),
         "CURVE": curve(load("curve.json") or []),
         "SPEED": listed(load("speed.json") or {}),
-        "TRAINING": listed(load("training.json") or {}),
+        "TRAINING": listed(training()),
     }
     text = WORDS.read_text(encoding="utf-8")
     for name, lines in parts.items():

@@ -58,7 +58,7 @@ def test_muon_updates_are_nearly_orthogonal() -> None:
     torch.manual_seed(0)
     for shape in ((2, 128, 128), (1, 384, 128), (1, 128, 256)):
         values = torch.linalg.svdvals(orthogonal(torch.randn(shape)))
-        assert values.min() > 0.3
+        assert values.quantile(0.05) > 0.5
         assert values.max() < 1.4
 
 

@@ -39,7 +39,7 @@ FIX = {"hints": 0.6, "cues": 0.35, "shots": 0.12, "prune": 0.4}
 BREAK = {"hints": 0.4, "cues": 0.35, "shots": 0.05, "prune": 0.4}
 """Prior chance that a right answer which a move touches is broken by it."""
 
-HOPEFUL, CERTAIN = 0.35, 0.9
+HOPEFUL, CERTAIN = 0.6, 0.9
 """How likely a mention must be to be tried, and for others to lean on it."""
 
 CUE_Z = 1.8

@@ -15,6 +15,7 @@ from pydantic import JsonValue
 from preceptor.agents.chat import as_turn
 from preceptor.agents.mining import Corpus
 from preceptor.agents.moves import Move, propose
+from preceptor.agents.salvage import salvage_moves
 from preceptor.agents.study import Study
 from preceptor.core.ports import Evidence, ToolSpec
 from preceptor.core.record import canonical, digest
@@ -106,9 +107,10 @@ class RuleTeacher:
         """Say what to do next: one move, or ``finish``."""
         study = Study(evidence, self._cut(evidence.examples))
         tried = {identity(a.tool, a.args) for a in situation.attempts} | _called(transcript)
-        able = [
-            m for m in propose(study, [t.name for t in tools]) if identity(m.tool, m.args) not in tried
-        ]
+        found = propose(study, [t.name for t in tools])
+        if any(t.name == "edit_prompt" for t in tools):
+            found += salvage_moves(study, situation.attempts)
+        able = [m for m in found if identity(m.tool, m.args) not in tried]
         judged = [(track_record(situation.attempts, m.family) * m.gain, m) for m in able]
         move = self._choose(situation, judged, study)
         if move is None:

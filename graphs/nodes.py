@@ -168,6 +168,8 @@ def evaluate(session: Session, state: RunState) -> RunState:
     except BudgetStop as stop:
         return {"stop": _out_of_budget(session, state["round"], stop)}
     gain = after.mean - before.mean
+    was, now = scorers.field_scores(before.scored), scorers.field_scores(after.scored)
+    by_field = {name: round(now[name] - was[name], 6) for name in was}
     session.event(
         "estimated",
         f"round-{state['round']}-estimated",
@@ -178,9 +180,10 @@ def evaluate(session: Session, state: RunState) -> RunState:
             "notes": len(ids),
             "from": before.mean,
             "to": after.mean,
+            "fields": {**by_field},
         },
     )
-    return {"estimate": gain}
+    return {"estimate": gain, "field_gains": by_field}
 
 
 def judge(session: Session, state: RunState) -> RunState:
@@ -266,6 +269,7 @@ def _remember(session: Session, state: RunState, decision: Decision) -> str:
             "outcome": decision.outcome,
             "reason": decision.reason,
             "train_gain": state["estimate"],
+            "fields": state["field_gains"],
             "dev_gain": decision.verdict.gain.value if decision.verdict else None,
         }
     )

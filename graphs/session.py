@@ -36,7 +36,7 @@ class Limits(Record):
     """
 
     rounds: int = Field(default=8, ge=1)
-    plateau: int = Field(default=3, ge=1)
+    plateau: int = Field(default=5, ge=1)
     target: float | None = Field(default=None, gt=0, le=1)
     looks_per_round: int = Field(default=6, ge=0)
     breaker: int = Field(default=3, ge=1)

@@ -31,6 +31,7 @@ class RunState(TypedDict, total=False):
         transcript: The round's messages after the brief.
         move: The round's changing move, as an Attempt without its outcome.
         estimate: The move's gain on the held-out part of train.
+        field_gains: The same per field.
         attempts: All moves so far.
         gate: The gate's state (alpha and looks left).
         idle: Rounds in a row after which neither incumbent nor pending stack got better.
@@ -51,6 +52,7 @@ class RunState(TypedDict, total=False):
     transcript: str
     move: str
     estimate: float
+    field_gains: dict[str, float]
     attempts: str
     gate: dict[str, JsonValue]
     idle: int

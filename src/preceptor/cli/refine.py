@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, help="the draw of the splits")
     parser.add_argument("--rounds", type=int, default=8, help="the most rounds (default: 8)")
     parser.add_argument("--looks", type=int, help="the most looks at dev")
-    parser.add_argument("--plateau", type=int, default=3, help="rounds without progress before the end")
+    parser.add_argument("--plateau", type=int, default=5, help="rounds without progress before the end")
     parser.add_argument("--target", type=float, help="end when dev reaches this score (0 to 1)")
     parser.add_argument("--name", help="the run's name (default: from task and time)")
     parser.add_argument("--unconstrained", action="store_true", help="do not force the schema")

@@ -355,6 +355,7 @@ class Attempt(Record):
         outcome: ``accepted``, ``pending``, ``rejected``, ``no_effect``, ``error``.
         reason: Why, in one line.
         train_gain: The estimated gain on the held-out part of train, in points of [0, 1].
+        fields: The same per field.
         dev_gain: The gain on dev, if dev was looked at.
     """
 
@@ -364,6 +365,7 @@ class Attempt(Record):
     outcome: Literal["accepted", "pending", "rejected", "no_effect", "error"]
     reason: str = ""
     train_gain: float | None = None
+    fields: dict[str, float] = Field(default_factory=dict)
     dev_gain: float | None = None
 
 

@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import Lfm2ForCausalLM, PreTrainedTokenizerFast
 
-from preceptor.nano import curriculum, encode, model, notes, tokenizer
+from preceptor.nano import curriculum, encode, model, notes, path, tokenizer
 from preceptor.nano.muon import Muon
 from preceptor.nano.words import Lexicon
 
@@ -276,7 +276,7 @@ def main() -> None:
     """Train from the command line."""
     parser = argparse.ArgumentParser(description="Train nano.")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--tokenizer", type=Path, required=True, help="folder of the tokenizer")
+    parser.add_argument("--tokenizer", type=Path, default=path(), help="its folder; the shipped one")
     parser.add_argument("--minutes", type=float, default=0.0, help="train this long")
     parser.add_argument("--tokens", type=float, default=0.0, help="train on this many tokens")
     parser.add_argument("--seed", type=int, default=0)

@@ -1,49 +1,53 @@
 """Preceptor: a teacher agent that makes compact local language models good enough at extraction.
 
-The names here are the public API for plug-ins and programs; everything else may move. Importing this
-package imports no model library, no server client and no graph.
+The names here are the public API for plug-ins and programs; everything else may move. A name is
+imported when it is first used, so that the command line starts at once.
 """
 
-from preceptor.core.errors import (
-    BudgetStop,
-    InputError,
-    Interrupted,
-    PreceptorError,
-    StoreError,
-    StudentError,
-    TaskError,
-    TeacherError,
-)
-from preceptor.core.fields import FieldSpec, LabelField, ListField
-from preceptor.core.ports import (
-    Evaluator,
-    Evidence,
-    Retriever,
-    Scorer,
-    Student,
-    Teacher,
-    Tool,
-    ToolResult,
-    ToolSpec,
-)
-from preceptor.core.records import (
-    Answer,
-    Call,
-    Decoding,
-    Evaluation,
-    Example,
-    Finding,
-    Guide,
-    Message,
-    ModelRef,
-    Prompt,
-    Recipe,
-    Reply,
-    Scored,
-    Shot,
-    Situation,
-    TeacherTurn,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from preceptor.core.errors import (
+        BudgetStop,
+        InputError,
+        Interrupted,
+        PreceptorError,
+        StoreError,
+        StudentError,
+        TaskError,
+        TeacherError,
+    )
+    from preceptor.core.fields import FieldSpec, LabelField, ListField
+    from preceptor.core.ports import (
+        Evaluator,
+        Evidence,
+        Retriever,
+        Scorer,
+        Student,
+        Teacher,
+        Tool,
+        ToolResult,
+        ToolSpec,
+    )
+    from preceptor.core.records import (
+        Answer,
+        Call,
+        Decoding,
+        Evaluation,
+        Example,
+        Finding,
+        Guide,
+        Message,
+        ModelRef,
+        Prompt,
+        Recipe,
+        Reply,
+        Scored,
+        Shot,
+        Situation,
+        TeacherTurn,
+    )
 
 __all__ = [
     "Answer",
@@ -83,3 +87,15 @@ __all__ = [
     "ToolResult",
     "ToolSpec",
 ]
+
+_HOMES = ("errors", "fields", "ports", "records")
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from the module of core that holds it."""
+    if name in __all__:
+        for home in _HOMES:
+            found: object = getattr(import_module(f"preceptor.core.{home}"), name, None)
+            if found is not None:
+                return found
+    raise AttributeError(f"module 'preceptor' has no attribute {name!r}")

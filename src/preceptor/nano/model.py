@@ -79,8 +79,7 @@ def collate(pages: list[Encoded], frame: float) -> Batch:
         frame: Weight of the answer's tokens that are not the label (braces, name, end).
     """
     total = max(len(p.prefix) + sum(map(len, p.suffixes)) for p in pages)
-    n = -(-total // 16) * 16
-    b = len(pages)
+    n, b = -(-total // 16) * 16, len(pages)
     ids = torch.zeros(b, n, dtype=torch.long)
     places = torch.zeros(b, n, dtype=torch.long)
     parts = torch.full((b, n), -1, dtype=torch.long)

@@ -27,7 +27,7 @@ def arm(where: str) -> None:
         def dying(*given: object) -> Student:
             return Dying(make(*given), int(place))  # type: ignore[arg-type]
 
-        students.make = dying
+        students.make = dying  # type: ignore[assignment]
         return
     node = refine.NODES[place]
 

@@ -53,7 +53,17 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"option {where!r}: {first['msg']}", "see: preceptor refine --help") from error
     name = args.name or f"{Path(args.task).stem.replace(':', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
     with wiring.create(options, Path(chosen.runs_dir), name, chosen, Console()) as session:
+        if _remote(options.teacher):
+            print(f"Note: train notes are sent to the teacher {options.teacher!r}.", file=sys.stderr)
         return drive(session, as_json=args.json)
+
+
+def _remote(teacher: str) -> bool:
+    """Return whether a teacher's model may run on another machine."""
+    from preceptor.core.egress import is_local
+
+    _, _, url = teacher.partition("@")
+    return not is_local(url) if url else teacher != "rules" and not teacher.startswith("ollama:")
 
 
 def _given(args: argparse.Namespace) -> dict[str, object]:

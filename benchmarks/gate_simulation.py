@@ -138,7 +138,7 @@ def guard_table(runs: int) -> str:
 SKEW_TEXT = (
     "A move that breaks a few patients' notes and helps all others a little is worth nothing on "
     "average, and on most dev sets looks good. Sign flips alone promote it too often; the gate "
-    "therefore also asks for a test that allows for skewness (docs/adr/0010). What no test on 50 "
+    "therefore also asks for a test that allows for skewness (docs/adr/0006). What no test on 50 "
     "patients can see is harm so rare that dev holds hardly a case of it: there the rate stays above "
     "the nominal 10 %."
 )

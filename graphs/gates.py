@@ -6,7 +6,7 @@ evaluations and state give the same verdict on every machine. How often the rule
 that is no better, and how often it finds one that is, is shown by ``benchmarks/gate_simulation.py``.
 
 The rule: one number per note, one unit per patient; a one-sided sign-flip test, and beside it a t test
-that allows for skewness, of which the larger p counts (docs/adr/0010 says why); one alpha for the
+that allows for skewness, of which the larger p counts (docs/adr/0006 says why); one alpha for the
 whole run, spread over the looks that are left, and given back by an acceptance; nothing accepted that
 makes a field or the share of readable answers worse; what is better but not surely so is pending, and
 may be built on.

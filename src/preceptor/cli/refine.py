@@ -87,6 +87,7 @@ def _given(args: argparse.Namespace) -> dict[str, object]:
 
 def drive(session: object, as_json: bool) -> int:
     """Run a session to its end and say what came of it; return the exit code."""
+    from preceptor.core.errors import Interrupted
     from preceptor.graphs import refine, stops
     from preceptor.graphs.session import Session
     from preceptor.graphs.wiring import Cancel
@@ -94,8 +95,12 @@ def drive(session: object, as_json: bool) -> int:
     assert isinstance(session, Session)
     assert isinstance(session.cancel, Cancel)
     _stop_on_ctrl_c(session.cancel)
-    state = refine.run(session)
     folder = session.store.path
+    try:
+        state = refine.run(session)
+    except Interrupted as stop:
+        again = f"go on with: preceptor resume {os.path.relpath(folder)}"
+        raise Interrupted(stop.message, again) from stop
     if as_json:
         print((folder / "report.json").read_text("utf-8"), end="")
     else:

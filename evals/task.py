@@ -8,9 +8,7 @@ point. Leaves reading files to ``evals.taskfile`` and ``evals.data``, drawing sp
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import sys
 from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -19,7 +17,8 @@ from typing import Literal, get_args, get_origin
 from pydantic import BaseModel, model_validator
 from pydantic.fields import FieldInfo
 
-from preceptor.core.errors import TaskError, boundary
+from preceptor.core import plugins
+from preceptor.core.errors import InputError, TaskError, boundary
 from preceptor.core.fields import FieldSpec, LabelField, ListField
 from preceptor.core.record import Record
 from preceptor.core.records import Example, Gold, Guide, Prompt
@@ -181,8 +180,7 @@ def resolve(spec: str, data_dir: Path | None = None) -> Task:
 
         return taskfile.load(Path(spec))
     if ":" in spec:
-        module, _, attribute = spec.partition(":")
-        return _called(spec, _imported(module, attribute), data_dir)
+        return _called(spec, _imported(spec), data_dir)
     points = {point.name: point for point in entry_points(group=GROUP)}
     if spec not in points:
         raise TaskError(
@@ -198,15 +196,11 @@ def _loaded(point: EntryPoint) -> object:
         return point.load()
 
 
-def _imported(module: str, attribute: str) -> object:
-    spec = f"{module}:{attribute}"
-    with boundary(TaskError, f"task {spec!r} cannot be loaded", "check module and attribute"):
-        if str(Path.cwd()) not in sys.path:  # a console script does not see the working folder
-            sys.path.append(str(Path.cwd()))
-        found: object = importlib.import_module(module)
-        for part in attribute.split("."):
-            found = getattr(found, part)
-        return found
+def _imported(spec: str) -> object:
+    try:
+        return plugins.load_object(spec)
+    except InputError as error:
+        raise TaskError(f"task {spec!r} cannot be loaded: {error.message}", error.hint) from error
 
 
 def _called(spec: str, found: object, data_dir: Path | None) -> Task:

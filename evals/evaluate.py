@@ -192,8 +192,8 @@ class CachedEvaluator:
         retriever = self._retriever(recipe) if self._retriever and recipe.index else None
         calls: list[Call] = []
         waiting: dict[str, int] = {}
-        for note in notes:
-            hits = retriever.hits(note, fields) if retriever else None
+        found = retriever.hits(notes, fields) if retriever else [None] * len(notes)
+        for note, hits in zip(notes, found, strict=True):
             asked = render.calls(recipe, fields, note, hits)
             waiting[note.id] = len(asked)
             calls += asked

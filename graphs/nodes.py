@@ -95,7 +95,8 @@ def evidence(session: Session, state: RunState) -> Evidence:
     )
     fields = session.task.fields
     scored = tuple(scorers.score_answer(e, a, fields) for e, a in zip(examples, answers, strict=True))
-    return Evidence(fields, recipe, tuple(examples), tuple(answers), scored)
+    train = tuple(session.examples(session.splits.train))
+    return Evidence(fields, recipe, tuple(examples), tuple(answers), scored, train)
 
 
 def held_out(session: Session, round_: int) -> set[str]:

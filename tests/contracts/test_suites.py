@@ -57,7 +57,10 @@ class ByWords:
     def __init__(self, examples: Sequence[Example], leaky: bool = False) -> None:
         self._examples, self._leaky = examples, leaky
 
-    def hits(self, example: Example, fields: Sequence[FieldSpec]) -> Hits:
+    def hits(self, examples: Sequence[Example], fields: Sequence[FieldSpec]) -> list[Hits]:
+        return [self._hits(e, fields) for e in examples]
+
+    def _hits(self, example: Example, fields: Sequence[FieldSpec]) -> Hits:
         mine = set(words(example.text))
         others = [e for e in self._examples if self._leaky or e.group != example.group]
         best = sorted(others, key=lambda e: (-len(mine & set(words(e.text))), e.id))[:2]

@@ -239,9 +239,9 @@ def test_progress_counts_cached_and_new_notes(cache: AnswerCache) -> None:
 
 def test_hits_reach_the_prompt_only_with_an_index(cache: AnswerCache) -> None:
     class Finder:
-        def hits(self, example: Example, fields: Sequence[FieldSpec]) -> Hits:
+        def hits(self, examples: Sequence[Example], fields: Sequence[FieldSpec]) -> list[Hits]:
             shot = Shot(example_id="x", group="px", text="sore mouth", answer={"pain": "present"})
-            return {"pain": (shot,)}
+            return [{"pain": (shot,)} for _ in examples]
 
     student = Recorder()
     settings = EvaluatorSettings(FIELDS)

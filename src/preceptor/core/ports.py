@@ -19,6 +19,7 @@ from preceptor.core.records import (
     Evaluation,
     Example,
     ModelRef,
+    Prospect,
     Recipe,
     Reply,
     Scored,
@@ -81,6 +82,9 @@ class Evidence:
         examples: The shown part of train, in order.
         answers: The working recipe's answers to ``examples``, in the same order.
         scored: Their scores, in the same order.
+        train: All labelled train notes, the round's held-out part too: what an index may hold, since
+            retrieval leaves out a note's own patient. A tool that learns from notes in another way
+            keeps to ``examples``.
     """
 
     fields: tuple[FieldSpec, ...]
@@ -88,6 +92,7 @@ class Evidence:
     examples: tuple[Example, ...]
     answers: tuple[Answer, ...]
     scored: tuple[Scored, ...]
+    train: tuple[Example, ...] = ()
 
 
 class Teacher(Protocol):
@@ -171,13 +176,21 @@ class Tool(Protocol, Generic[A]):
 
 
 class Retriever(Protocol):
-    """Finds worked examples for a note.
+    """Finds worked examples for notes.
 
     No hit is the note itself or of its patient, whatever the index holds.
     """
 
-    def hits(self, example: Example, fields: Sequence[FieldSpec]) -> Hits:
-        """Return worked examples per field name (``""``: for all fields), best first."""
+    def hits(self, examples: Sequence[Example], fields: Sequence[FieldSpec]) -> list[Hits]:
+        """Return, per note, worked examples per field name (``""``: for all fields), best first."""
+        ...
+
+
+class Prospector(Protocol):
+    """A tool that can tell, from counts alone, what calls of it would bring."""
+
+    def prospects(self, evidence: Evidence) -> Sequence[Prospect]:
+        """Return calls worth considering, each with its estimated gain; no student is asked."""
         ...
 
 
@@ -237,6 +250,7 @@ __all__ = [
     "Evidence",
     "OnProgress",
     "Progress",
+    "Prospector",
     "Retriever",
     "Scorer",
     "Student",

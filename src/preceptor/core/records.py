@@ -369,6 +369,24 @@ class Attempt(Record):
     dev_gain: float | None = None
 
 
+class Prospect(Record):
+    """A call of a tool that counts on train speak for, before anything is spent on it.
+
+    Attributes:
+        tool: Which tool.
+        args: With which arguments.
+        gain: What it should bring on train, in points of [0, 1] of the mean note score.
+        tokens: What it adds to the prompts of one note, in tokens.
+        why: One line: what was counted.
+    """
+
+    tool: str
+    args: dict[str, JsonValue]
+    gain: float
+    tokens: int = 0
+    why: str = ""
+
+
 class Situation(Record):
     """What a teacher is told at the start of a round. Nothing in it comes from dev or test text.
 
@@ -381,6 +399,7 @@ class Situation(Record):
         fields: Score per field on the shown part of train.
         findings: The errors, most frequent first.
         attempts: What was tried so far, in order.
+        prospects: Calls of tools whose gain can be estimated from counts, best first.
         money: What is left of each limited resource (``dollars``, ``teacher_tokens``,
             ``student_calls``, ``compute_seconds``, ``wall_seconds``).
         pending: Whether the working recipe carries changes that are not yet accepted.
@@ -394,5 +413,6 @@ class Situation(Record):
     fields: dict[str, Interval] = Field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     attempts: tuple[Attempt, ...] = ()
+    prospects: tuple[Prospect, ...] = ()
     money: dict[str, float] = Field(default_factory=dict)
     pending: bool = False

@@ -20,6 +20,7 @@ recipes differ only where they differ. A wrong answer is mostly Â«nothing foundÂ
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -202,8 +203,8 @@ class SimulatedStudent:
     def _asked_of(self, field: str, system: str, blocks: str) -> _Asked:
         key = field, system, blocks
         if key not in self._asked:
-            _, _, block = f"\n\n{blocks}".partition(f"\n\nField: {field}\n")
-            own = entries(block.partition("\n\nField: ")[0])
+            _, _, block = f"\n\n{blocks}".partition(f"\n\nField: {json.dumps(field, ensure_ascii=False)}\n")
+            own = entries(block.partition('\n\nField: "')[0])
             general = entries(system)
             phrases = [n.phrase for n in self._needs.get(field, ())]
             useless = sum(not any(covers(e, p) for p in phrases) for e in own + general)

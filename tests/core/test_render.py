@@ -23,13 +23,13 @@ PROMPT = Prompt(
 RECIPE = Recipe(model=ModelRef(spec="scripted"), prompt=PROMPT)
 
 SYSTEM = "Read the note.\nRules:\n1. Only this patient counts.\n2. Plans do not count."
-PAIN_BLOCK = """Field: pain
+PAIN_BLOCK = """Field: "pain"
 Meaning: Any pain.
 Look for: sore; ache
 Rules:
 1. Old pain is absent.
 Labels: present; absent (denied)"""
-DRUGS_BLOCK = """Field: drugs
+DRUGS_BLOCK = """Field: "drugs"
 List: medication names, as written in the note; [] when there is none"""
 NOTE_BLOCK = "<note>\nDenies pain.\nTakes aspirin.\n</note>\n"
 

@@ -32,11 +32,14 @@ def test_packed_states_equal_the_models_own(tmp_path: Path, stage: int) -> None:
         found = model.states(one.net, matrix, batch)[: len(batch.asked)]
         at = 0
         for page in pages:
+            p = len(page.prefix)
+            spans = [(page.suffixes[0], first, end) for first, end in page.spoken]
             for k, suffix in enumerate(page.suffixes):
                 first, end = (page.starts[k], len(suffix)) if k == 0 else page.labels[k]
+                spans.append((suffix, p + first, p + end))
+            for suffix, first, end in spans:
                 ids = torch.tensor([[*page.prefix, *suffix]])
-                whole = one.net.model(ids).last_hidden_state[0]
-                wanted = whole[len(page.prefix) + first - 1 : len(page.prefix) + end - 1]
+                wanted = one.net.model(ids).last_hidden_state[0][first - 1 : end - 1]
                 torch.testing.assert_close(found[at : at + len(wanted)], wanted, atol=1e-4, rtol=1e-3)
                 at += len(wanted)
     assert at == len(found)

@@ -17,7 +17,7 @@ from pydantic import JsonValue
 from preceptor.core.fields import FieldSpec
 from preceptor.core.records import Call, Example, Gold, Message, Prompt, Recipe, Shot
 
-RENDER_VERSION = 1
+RENDER_VERSION = 2
 """Rises whenever the same recipe and note give another text; part of every cache key."""
 
 Hits = Mapping[str, Sequence[Shot]]
@@ -55,7 +55,8 @@ def numbered(rules: Sequence[str]) -> str:
 def field_block(prompt: Prompt, field: FieldSpec) -> str:
     """Return the lines that ask for one field."""
     guide = prompt.guide(field.name)
-    lines = [f"Field: {field.name}"]
+    # In quotes, a name has the same tokens here as in the answer.
+    lines = [f"Field: {json.dumps(field.name, ensure_ascii=False)}"]
     if guide.meaning:
         lines.append(f"Meaning: {guide.meaning}")
     if guide.look_for:

@@ -13,18 +13,26 @@ STAGES: tuple[Level, ...] = (
     Level(words=2000, hints=3, distract=3, long=0.35, schemes=1),
     Level(9000, 4, 4, 0.45, schemes=1, special=0.15, rules=0.2, shots=0.3, bare=0.03),
     Level(9000, 5, 5, 0.5, 2, special=0.3, rules=0.5, shots=0.5, style=0.3, bare=0.06),
-    Level(9000, 7, 10, 0.5, 2, special=0.3, rules=0.5, shots=0.5, style=0.7, asked=5, bare=0.06),
+    Level(9000, 8, 10, 0.5, 2, special=0.4, rules=0.6, shots=0.2, style=0.7, asked=6, bare=0.06, again=0.1),
 )
-LONG = Level(9000, 8, 24, 0.5, special=0.3, rules=0.25, shots=0.15, style=0.85, asked=8, bare=0.06)
-"""Every second step of the last stage: notes as long as real ones, with the usual labels. Without them
-a student that answers short notes well does little better than chance on long ones."""
+LONG = Level(
+    9000, 20, 22, 0.6, special=0.35, rules=0.2, style=0.9, asked=8, bare=0.04, known=0.15, again=0.25
+)
+SHOWN = Level(
+    9000, 6, 14, 0.6, special=0.3, rules=0.1, shots=1.0, style=0.8, asked=5, bare=0.04, again=0.2
+)
+LAST_STAGE = (STAGES[-1], LONG, SHOWN, LONG)
+"""What the steps of the last stage learn in turn: any labels and rules; notes as long as real ones
+with many fields and hints; worked sentences as retrieval shows them. Without long notes a student
+that answers short ones well does little better than chance on long ones."""
 
 PASS = (0.93, 0.93, 0.9, 0.9, 0.92, 0.91, 0.88, 0.86, 1.1)
 """Share of right labels over the last answers that a stage must reach."""
 
-FRAME = (0.0, 0.0, 0.0, 0.0, 0.0, 0.05, 0.1, 0.15, 0.15)
+FRAME = (0.0, 0.0, 0.0, 0.0, 0.0, 0.05, 0.1, 0.15, 0.3)
 """Weight of the answer's braces, name and end beside its label. Copying names is slow to form, and
-its gradient drowns the label's; once matching is there it comes within minutes."""
+its gradient drowns the label's: it waits until matching is there. In the last stage every answer
+counts."""
 
 QUESTIONS = (96, 96, 96, 108, 120, 120, 120, 120, 120)
 """Questions per step. Small steps first: how soon matching forms is a matter of updates."""
@@ -38,7 +46,7 @@ LAST = 3000
 
 def level(stage: int, step: int) -> Level:
     """Return what a step learns."""
-    return LONG if stage + 1 == len(STAGES) and step % 2 else STAGES[stage]
+    return LAST_STAGE[step % len(LAST_STAGE)] if stage + 1 == len(STAGES) else STAGES[stage]
 
 
 def next_stage(stage: int, hits: list[bool], done: float) -> int:

@@ -31,6 +31,8 @@ class Encoded:
         suffixes: Field block, answer and end, per question.
         starts: Where the answer begins in each suffix.
         labels: Where the label's tokens are in each suffix: first and one past the last.
+        spoken: Where the labels of worked examples are in the prefix: first and one past the last
+            token of each whose label stood in an earlier example already.
         marks: Places in each suffix (the end of every hint, of the field block) with what kind
             of mention the note has for it: an index into ``KINDS``.
     """
@@ -40,6 +42,7 @@ class Encoded:
     starts: list[int]
     labels: list[tuple[int, int]]
     marks: list[list[tuple[int, int]]]
+    spoken: tuple[tuple[int, int], ...] = ()
 
 
 def ask(page: Page, question: Question) -> tuple[Recipe, LabelField]:
@@ -89,8 +92,9 @@ def encode(
     flat = [text for prefix, rest in cut for text in (prefix, *(t for pair in rest for t in pair))]
     encoded = iter(tokenizer.backend_tokenizer.encode_batch(flat, add_special_tokens=False))
     out = []
-    for page, (_, rest) in zip(pages, cut, strict=True):
-        prefix = next(encoded).ids
+    for page, (opening_text, rest) in zip(pages, cut, strict=True):
+        opened = next(encoded)
+        prefix = opened.ids
         suffixes, starts, labels, marks = [], [], [], []
         for question, (text, _) in zip(page.questions, rest, strict=True):
             block, answered = next(encoded), next(encoded).ids
@@ -99,14 +103,31 @@ def encode(
             suffixes.append([*asked, *answered])
             starts.append(len(asked))
             labels.append((len(asked) + opening, len(asked) + len(answered) - 2))
-            spots = [(block.char_to_token(at), KINDS.index(k)) for at, k in _ends(question, text)]
-            kept = [(at, k) for at, k in spots if at is not None]
+            ends = [(block.char_to_token(at), KINDS.index(k)) for at, k in _ends(question, text)]
+            kept = [(at, k) for at, k in ends if at is not None]
             if marks_only:
                 kept = kept[: len(question.hints)]
                 suffixes[-1] = suffixes[-1][: kept[-1][0] + 1 if kept else 2]
                 starts[-1], labels[-1] = len(suffixes[-1]), (len(suffixes[-1]),) * 2
             marks.append(kept)
-        out.append(Encoded(prefix, suffixes, starts, labels, marks))
+        spots = [(opened.char_to_token(a), opened.char_to_token(b)) for a, b in _said(opening_text)]
+        spoken = tuple((a, b + 1) for a, b in spots if a is not None and b is not None)
+        out.append(Encoded(prefix, suffixes, starts, labels, marks, spoken))
+    return out
+
+
+def _said(prefix: str) -> list[tuple[int, int]]:
+    """Return the first and last character of the worked labels that an earlier example has too."""
+    head, opened, rest = prefix.partition("Examples:\n")
+    if not opened:
+        return []
+    at, known, out = len(head) + len(opened), set(), []
+    for line in rest.partition("\n<note>")[0].splitlines(keepends=True):
+        text, arrow, label = line.rstrip("\n").rpartition(" => ")
+        if arrow and label in known:
+            out.append((at + len(text) + len(arrow), at + len(text) + len(arrow) + len(label) - 1))
+        known.add(label)
+        at += len(line)
     return out
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from random import Random
 
-from preceptor.nano import phrases, wordings
+from preceptor.nano import pools, wordings
 from preceptor.nano.words import Lexicon
 
 SECOND = {"H": "A", "F": "U", "P": "U", "M": "A", "N": "U", "U": "N", "A": "A"}
@@ -33,6 +33,8 @@ class Level:
         style: 0 bare sentences, 1 whole notes (sections, filler, capitals, typing errors).
         asked: Questions per note.
         bare: Chance that a question has neither hints nor worked examples.
+        known: Chance that a question is about a thing of the dictionary, mostly without hints.
+        again: Chance that a note comes back to a thing in another way.
         plain: How many wordings per kind are used, 0 for all.
         marks_only: Nothing is answered; only the mark at each hint is learned.
     """
@@ -48,6 +50,8 @@ class Level:
     style: float = 0.0
     asked: int = 3
     bare: float = 0.0
+    known: float = 0.0
+    again: float = 0.0
     plain: int = 0
     marks_only: bool = False
 
@@ -156,9 +160,9 @@ def _meanings(r: Random, level: Level, by: dict[str, str], held: bool) -> dict[s
     meanings = {}
     for kind, name in by.items():
         key = "NU" if kind == "N" and "U" not in by else kind
-        meanings[name] = r.choice(wordings.MEANING[key].pick(held))
-    if level.special and "H" not in by and r.random() < 0.25:
-        meanings[by["A"]] = r.choice(wordings.NOW.pick(held))
+        meanings[name] = r.choice(pools.meaning(key).pick(held))
+    if level.special and "H" not in by and r.random() < 0.4:
+        meanings[by["A"]] = r.choice(pools.now().pick(held))
         by["H"] = by.get("U", by["N"])
     return meanings
 
@@ -166,8 +170,8 @@ def _meanings(r: Random, level: Level, by: dict[str, str], held: bool) -> dict[s
 def answer(mentions: list[Mention], rules: tuple[Rule, ...], labels: Scheme) -> str:
     """Return the right label for the mentions of one concept: the oracle.
 
-    Without rules a later statement beats an earlier one, and any statement about the patient now
-    or earlier beats one about the family or about what may happen.
+    Without rules a later statement beats an earlier one, and any statement about the patient beats
+    one about the family or about what may happen (and about history, where only the present counts).
     """
     first = any(rule.on == "order" and rule.then == "first" for rule in rules)
     said: list[tuple[int, str]] = []
@@ -175,8 +179,10 @@ def answer(mentions: list[Mention], rules: tuple[Rule, ...], labels: Scheme) -> 
         verdict = _ruled(mention, rules)
         if verdict == "drop":
             continue
-        weak = mention.kind in ("F", "P") and verdict is None
-        said.append((0 if weak else 1, verdict or labels.label(mention.kind)))
+        label = labels.label(mention.kind)
+        past = mention.kind == "H" and label == labels.label("U") != labels.label("A")
+        weak = (mention.kind in ("F", "P") or past) and verdict is None
+        said.append((0 if weak else 1, verdict or label))
     if not said:
         return labels.label("U")
     best = max(rank for rank, _ in said)
@@ -196,9 +202,9 @@ def _ruled(mention: Mention, rules: tuple[Rule, ...]) -> str | None:
 def kind_rule(r: Random, kind: str, labels: Scheme, held: bool, drop: bool) -> Rule:
     """Draw a rule about a kind of mention: it does not count, or it counts as a label."""
     if drop:
-        text = r.choice(wordings.DROP[kind].pick(held))
+        text = r.choice(pools.drop(kind).pick(held))
         return Rule(kind, "", "drop", text)
-    text = r.choice(wordings.COUNT[kind].pick(held))
+    text = r.choice(pools.count(kind).pick(held))
     label = labels.label("A")
     if "{L}" in text and r.random() < 0.3:
         label = r.choice(labels.order)
@@ -230,7 +236,7 @@ def spare_rules(r: Random, lex: Lexicon, labels: Scheme, not_on: set[str], n: in
 
 
 def _template_cue(r: Random) -> str:
-    pool = phrases.STATE[r.choice("ANHFP")].train
+    pool = pools.state(r.choice("ANHFP")).train
     cues = [t.partition("{}")[0].replace("{S}", "").strip() for t in r.sample(pool, 4)]
     return next((cue for cue in cues if cue and "{" not in cue), "used to have")
 

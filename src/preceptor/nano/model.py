@@ -19,6 +19,8 @@ from transformers import Lfm2Config, PreTrainedModel
 from preceptor.nano.encode import Encoded
 
 HIDDEN, LAYERS, HEADS, INNER = 128, 8, 2, 256
+SPOKEN = 0.4
+"""Weight of a worked example's label beside the question's own."""
 
 
 def config(vocabulary: int) -> Lfm2Config:
@@ -71,12 +73,13 @@ class Batch:
     kinds: Tensor
 
 
-def collate(pages: list[Encoded], frame: float) -> Batch:
+def collate(pages: list[Encoded], frame: float, every: bool = False) -> Batch:
     """Pack pages into tensors.
 
     Args:
         pages: Encoded pages.
         frame: Weight of the answer's tokens that are not the label (braces, name, end).
+        every: Whether these are learned from every answer, or from one per page.
     """
     total = max(len(p.prefix) + sum(map(len, p.suffixes)) for p in pages)
     n, b = -(-total // 16) * 16, len(pages)
@@ -93,6 +96,8 @@ def collate(pages: list[Encoded], frame: float) -> Batch:
         place, part = list(range(p)), [0] * p
         one = [0, *range(base + 1, base + p)]
         two = [0, 0, *range(base + 1, base + p - 1)]
+        for first, end in page.spoken if frame > 0 else ():
+            learned += [(base + i - 1, page.prefix[i], SPOKEN, -1) for i in range(first, end)]
         for k, (suffix, start, label) in enumerate(
             zip(page.suffixes, page.starts, page.labels, strict=True)
         ):
@@ -103,8 +108,8 @@ def collate(pages: list[Encoded], frame: float) -> Batch:
             inner = base + at + 1
             one += [base + p, *range(inner, inner + size - 1)]
             two += [base + p - 1, base + p, *range(inner, inner + size - 2)]
-            # The frame (braces, name, end) is learned from one answer per page: it is costly.
-            whole = k == 0 and frame > 0
+            # Early on the frame (braces, name, end) is learned from one answer per page: it is costly.
+            whole = (k == 0 or every) and frame > 0
             for i in range(start if whole else label[0], size if whole else label[1]):
                 inside = label[0] <= i < label[1]
                 learned.append(

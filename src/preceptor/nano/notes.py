@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from preceptor.nano import generate, phrases, wordings
+from preceptor.nano import generate, phrases, pools, wordings
 from preceptor.nano.generate import Concept, Level, Mention, Page, Question, Rule, Scheme
 from preceptor.nano.sheet import Sheet
 from preceptor.nano.words import Lexicon
@@ -44,6 +44,12 @@ def concept(r: Random, lex: Lexicon, level: Level) -> Concept:
     """Draw a concept: a field's name and its other forms."""
     forms = [lex.phrase(r) for _ in range(1 + r.randint(1, max(1, level.hints)))]
     return Concept(tuple(dict.fromkeys(forms)))
+
+
+def _known(r: Random) -> Concept:
+    """Draw a thing of the dictionary, its other names in any order and number."""
+    name, *forms = r.choice(pools.concepts())
+    return Concept((name, *r.sample(forms, r.randint(min(3, len(forms)), len(forms)))))
 
 
 def _kind(r: Random, level: Level) -> str:
@@ -101,6 +107,19 @@ def _plan(r: Random, lex: Lexicon, level: Level, draft: Draft, sheet: Sheet) -> 
             draft.rules.append(rule)
         sheet.say([mention])
     draft.mentions.append(mention)
+    if not ruled and r.random() < level.again:
+        _come_back(r, level, draft, sheet)
+
+
+def _come_back(r: Random, level: Level, draft: Draft, sheet: Sheet) -> None:
+    """Let the note speak of a thing once more, as another kind of mention."""
+    before = draft.mentions[-1]
+    if before.kind in "AN":
+        sheet.say([before])
+    kind = r.choice([k for k in "ANANHFPP" if k != before.kind])
+    other = Mention(0, _surface(r, draft), kind)
+    sheet.say([other])
+    draft.mentions.append(other)
 
 
 def _quoted(r: Random, lex: Lexicon, draft: Draft, surface: str, sheet: Sheet) -> None:
@@ -196,7 +215,7 @@ def _compose(r: Random, sheet: Sheet, style: float) -> tuple[str, list[Mention]]
     whole = r.random() < style
     if whole:
         for _ in range(r.randint(1, 3 + len(rows) // 2)):
-            rows.append((sheet.filled(r.choice(phrases.FILLERS)), "X", []))
+            rows.append((sheet.filled(r.choice((*phrases.FILLERS, *pools.fillers()))), "X", []))
     r.shuffle(rows)
     mentions = []
     parts: list[str] = []
@@ -238,6 +257,8 @@ def worked(
             if r.random() < 0.2 and kind in "AN":
                 other = Mention(-1, lex.phrase(r), "NA"["AN".index(kind)])
                 sheet.mix(*(([mention], [other]) if kind == "A" else ([other], [mention])))
+            elif r.random() < 0.35:
+                sheet.say(_among(r, lex, mention))
             else:
                 sheet.say([mention])
             label = draft.labels.label(kind)
@@ -245,6 +266,12 @@ def worked(
         out.append((text[:1].upper() + text[1:] + "." if r.random() < 0.4 else text, label))
     r.shuffle(out)
     return out
+
+
+def _among(r: Random, lex: Lexicon, mention: Mention) -> list[Mention]:
+    """Return a mention in a list with others, as a retrieved sentence often has it."""
+    others = [Mention(-1, lex.phrase(r), mention.kind) for _ in range(r.randint(1, 3))]
+    return r.sample([mention, *others], len(others) + 1)
 
 
 def _question(r: Random, lex: Lexicon, draft: Draft, mentions: list[Mention]) -> Question:
@@ -277,7 +304,10 @@ def page(r: Random, lex: Lexicon, level: Level, held: bool = False, named: bool 
     for _ in range(1 if shown else level.asked):
         own = labels if r.random() < 0.7 else generate.scheme(r, level, lex, held)
         mode = r.choice(("shots", "shots", "both")) if shown else _mode(r, level)
-        drafts.append(Draft(concept(r, lex, level), mode, own, named))
+        thing = concept(r, lex, level)
+        if not shown and r.random() < level.known:
+            thing, mode = _known(r), r.choice(("bare", "bare", "hints"))
+        drafts.append(Draft(thing, mode, own, named))
     return write(r, lex, level, drafts, held)
 
 

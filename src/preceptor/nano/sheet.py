@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from preceptor.nano import phrases
+from preceptor.nano import phrases, pools
 from preceptor.nano.generate import Mention
 from preceptor.nano.words import Lexicon
 
@@ -40,7 +40,7 @@ class Sheet:
     def say(self, mentions: list[Mention]) -> None:
         """Add a sentence that states mentions of one kind."""
         kind = mentions[0].kind
-        pool = phrases.STATE[kind].pick(self.held)
+        pool = pools.state(kind).pick(self.held)
         template = self.r.choice(pool[: self.plain] if self.plain else pool)
         things = listed(self.r, [m.surface for m in mentions], kind)
         text = self.filled(template.replace("{}", things))
@@ -48,7 +48,7 @@ class Sheet:
 
     def mix(self, yes: list[Mention], no: list[Mention]) -> None:
         """Add a sentence that affirms some mentions and negates others."""
-        template = self.r.choice(phrases.MIXED.pick(self.held))
+        template = self.r.choice(pools.mixed().pick(self.held))
         slots = {"A": listed(self.r, [m.surface for m in yes], "A")}
         slots["N"] = listed(self.r, [m.surface for m in no], "N")
         text = self.filled(template, **slots)

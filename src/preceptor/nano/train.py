@@ -32,7 +32,7 @@ from preceptor.nano.words import Lexicon
 
 GROUPS = 4
 MATRIX_RATE, OTHER_RATE = 0.02, 3e-3
-WARM, DECAY = 50, 0.35
+WARM, DECAY = 50, 0.5
 MARKS = 0.5
 FORM_SPREAD, OWN_SPREAD = 0.02, 0.006
 WORD_RATE = 2e-3
@@ -52,6 +52,7 @@ class Plan:
     rank: int = 0
     workers: int = 1
     resume: bool = False
+    begin: Path | None = None
 
 
 @dataclass
@@ -125,7 +126,8 @@ class Trainer:
         loss_sum, seen = 0.0, 0
         hits: list[bool] = []
         for group in groups:
-            batch = model.collate(group, curriculum.FRAME[self.at.stage])
+            last = self.at.stage + 1 == len(curriculum.STAGES)
+            batch = model.collate(group, curriculum.FRAME[self.at.stage], every=last)
             matrix = self.embedding()
             with torch.autocast(self.plan.device, torch.bfloat16):
                 found = model.states(self.net, matrix, batch)
@@ -201,6 +203,17 @@ class Trainer:
         }  # fmt: skip
         torch.save(state, out / "state.tmp")
         (out / "state.tmp").replace(out / "state.pt")
+
+    def begin_with(self, folder: Path) -> None:
+        """Take over the weights of a trained model, and go on with the last stage."""
+        net = Lfm2ForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        self.net.load_state_dict(net.state_dict())
+        matrix = net.model.embed_tokens.weight.detach()
+        count = torch.bincount(self.forms, minlength=len(self.base))[:, None].clamp(min=1)
+        self.base.data.zero_().index_add_(0, self.forms, matrix)
+        self.base.data /= count
+        self.own.data.copy_(matrix - self.base.data[self.forms])
+        self.at.stage = len(curriculum.STAGES) - 1
 
     def load(self, file: Path) -> None:
         """Take up a saved run."""
@@ -281,12 +294,13 @@ def main() -> None:
     parser.add_argument("--tokens", type=float, default=0.0, help="train on this many tokens")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2, choices=(1, 2), help="processes")
+    parser.add_argument("--begin", type=Path, help="folder of a trained model to go on from")
     parser.add_argument("--resume", action="store_true", help="go on from DIR/state.pt")
     args = parser.parse_args()
     if not args.minutes and not args.tokens:
         parser.error("say --minutes or --tokens")
     plan = Plan(args.out, args.tokenizer, args.minutes, args.tokens, args.seed)
-    plan.workers, plan.resume = args.workers, args.resume
+    plan.workers, plan.resume, plan.begin = args.workers, args.resume, args.begin
     if plan.workers == 1:
         work(0, plan)
     else:

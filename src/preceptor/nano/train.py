@@ -322,6 +322,8 @@ def work(rank: int, plan: Plan) -> None:
     trainer = Trainer(plan)
     if plan.resume and (plan.out / "state.pt").exists():
         trainer.load(plan.out / "state.pt")
+    elif plan.begin is not None:
+        trainer.begin_with(plan.begin)
     train(trainer)
 
 

@@ -32,6 +32,7 @@ SHARES = {"scores": 0.14, "findings": 0.1, "guideline": 0.28, "attempts": 0.18}
 
 NOTE_CHARS = 420
 PER_FINDING = 2
+PROSPECTS = 4
 
 
 @cache
@@ -86,6 +87,7 @@ def brief(
         "scores": _scores(situation, evidence, caps["scores"]),
         "findings": _findings(situation, caps["findings"]),
         "guideline": _guideline(situation, evidence, caps["guideline"]),
+        "prospects": _prospects(situation),
         "attempts": _attempts(situation.attempts, caps["attempts"]),
     }
     used = sum(len(text) for text in parts.values())
@@ -172,6 +174,16 @@ def _guideline(situation: Situation, evidence: Evidence, cap: int) -> str:
             names = ", ".join(f.name for f in asked)
             shots.append(f"Worked example {i} ({names}): {_cut(shot_line(shot, asked), 160)}")
     return _fit([*head, *blocks, *shots], cap, "more blocks not shown; they stay as they are")
+
+
+def _prospects(situation: Situation) -> str:
+    """The best few calls that tools have estimated, each on a line."""
+    lines = [
+        f"- {p.tool} {quote(canonical(p.args))}: {100 * p.gain:+.1f} points, "
+        f"about {p.tokens:+d} prompt tokens per note ({quote(p.why)})"
+        for p in situation.prospects[:PROSPECTS]
+    ]
+    return "\n".join(lines) or "none"
 
 
 def _attempts(attempts: Sequence[Attempt], cap: int) -> str:

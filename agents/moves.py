@@ -27,6 +27,7 @@ from preceptor.agents.mining import (
 )
 from preceptor.agents.study import CHARS_PER_TOKEN, MAX_HINTS, SURE, FieldStudy, Study
 from preceptor.core.fields import LabelField
+from preceptor.core.records import Situation
 from preceptor.core.text import flat, words
 
 MAX_CUES = 6
@@ -305,6 +306,15 @@ PROPOSERS: dict[str, tuple[Proposer, ...]] = {
     "edit_prompt": (hint_moves, cue_moves, shot_moves, prune_moves),
 }
 """Who proposes moves of which tool; a new tool's estimates join here."""
+
+
+def prospect_moves(situation: Situation, tools: Sequence[str]) -> list[Move]:
+    """Return the moves whose gain their tools have estimated, those that promise nothing left out."""
+    return [
+        Move(p.tool, p.tool, {**p.args, "reason": f"{p.tool}: {p.why}"[:400]}, p.gain, p.tokens, p.why)
+        for p in situation.prospects
+        if p.gain > 0 and p.tool in tools
+    ]
 
 
 def propose(study: Study, tools: Sequence[str]) -> list[Move]:

@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 from preceptor.agents.chat import as_turn
 from preceptor.agents.mining import Corpus
-from preceptor.agents.moves import Move, propose
+from preceptor.agents.moves import Move, propose, prospect_moves
 from preceptor.agents.salvage import salvage_moves
 from preceptor.agents.study import Study
 from preceptor.core.ports import Evidence, ToolSpec
@@ -110,6 +110,7 @@ class RuleTeacher:
         found = propose(study, [t.name for t in tools])
         if any(t.name == "edit_prompt" for t in tools):
             found += salvage_moves(study, situation.attempts)
+        found += prospect_moves(situation, [t.name for t in tools])
         able = [m for m in found if identity(m.tool, m.args) not in tried]
         judged = [(track_record(situation.attempts, m.family) * m.gain, m) for m in able]
         move = self._choose(situation, judged, study)

@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from preceptor.core.errors import BudgetStop
 from preceptor.core.ports import Evidence
 from preceptor.core.record import Record
-from preceptor.core.records import Attempt, Evaluation, Finding, Interval, Recipe, Scored, Situation
+from preceptor.core.records import Attempt, Evaluation, Finding, Interval, Recipe, Situation
 from preceptor.evals import findings, scorers, stats
 from preceptor.graphs import gates, stops
 from preceptor.graphs.session import Session, folds
@@ -121,7 +121,7 @@ def diagnose(session: Session, state: RunState) -> RunState:
     except BudgetStop as stop:
         return {**opened, "stop": _out_of_budget(session, fresh["round"], stop)}
     found = findings.diagnose(seen.examples, seen.answers, seen.fields, seen.recipe.prompt)
-    situation = _situation(session, fresh, seen.scored, found)
+    situation = _situation(session, fresh, seen, found)
     kept = session.put(situation)
     session.event(
         "diagnosed",
@@ -142,7 +142,7 @@ def diagnose(session: Session, state: RunState) -> RunState:
 def _situation(
     session: Session,
     state: RunState,
-    scored: tuple[Scored, ...],
+    seen: Evidence,
     found: tuple[Finding, ...],
 ) -> Situation:
     gate = gates.GateState.model_validate(state["gate"])
@@ -150,11 +150,12 @@ def _situation(
         round=state["round"],
         rounds_left=session.limits.rounds - state["round"],
         looks_left=gate.looks_left,
-        score=stats.interval(scored),
+        score=stats.interval(seen.scored),
         dev=stats.interval(session.evaluation(state["incumbent_dev"]).scored),
-        fields=stats.field_intervals(scored),
+        fields=stats.field_intervals(seen.scored),
         findings=found,
         attempts=session.attempts(state["attempts"]),
+        prospects=session.toolbox.prospects(seen),
         money=session.ledger.left(),
         pending=state["working"] != state["incumbent"],
     )

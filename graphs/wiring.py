@@ -48,6 +48,8 @@ class Options(Record):
         budget: The run's limits of spending.
         limits: When the run ends.
         gate: The rule of acceptance.
+        moves: The changing moves that the teacher may make; all if empty.
+        embedder: What turns texts into dense vectors for retrieval; words alone if empty.
     """
 
     task: str
@@ -59,6 +61,8 @@ class Options(Record):
     budget: Budget = Budget()
     limits: Limits = Limits()
     gate: GateConfig = GateConfig()
+    moves: tuple[str, ...] = ()
+    embedder: str = ""
     data_dir: str = ""
     parallel: int = Field(default=8, ge=1)
     timeout: float = Field(default=120.0, gt=0)

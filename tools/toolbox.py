@@ -12,8 +12,9 @@ from typing import Any
 from pydantic import BaseModel, JsonValue, ValidationError
 
 from preceptor.core.errors import InputError
-from preceptor.core.ports import Evidence, Tool, ToolResult, ToolSpec
-from preceptor.core.records import ToolCall
+from preceptor.core.ports import Evidence, Prospector, Tool, ToolResult, ToolSpec
+from preceptor.core.record import canonical
+from preceptor.core.records import Prospect, ToolCall
 
 MAX_PROBLEMS = 5
 
@@ -74,6 +75,12 @@ class Toolbox:
         if self._specs is None:  # a schema takes pydantic tens of milliseconds
             self._specs = tuple(spec(tool) for tool in self._tools.values())
         return self._specs
+
+    def prospects(self, evidence: Evidence) -> tuple[Prospect, ...]:
+        """Return what the tools that can tell expect of calls of theirs, best first."""
+        tellers = [tool.prospects for tool in self._tools.values() if isinstance(tool, Prospector)]
+        found = [prospect for tell in tellers for prospect in tell(evidence)]
+        return tuple(sorted(found, key=lambda p: (-p.gain, p.tool, canonical(p.args))))
 
     def validate(self, call: ToolCall) -> BaseModel:
         """Return the call's arguments, checked.

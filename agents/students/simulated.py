@@ -203,7 +203,8 @@ class SimulatedStudent:
     def _asked_of(self, field: str, system: str, blocks: str) -> _Asked:
         key = field, system, blocks
         if key not in self._asked:
-            _, _, block = f"\n\n{blocks}".partition(f"\n\nField: {json.dumps(field, ensure_ascii=False)}\n")
+            opening = f"\n\nField: {json.dumps(field, ensure_ascii=False)}\n"
+            _, _, block = f"\n\n{blocks}".partition(opening)
             own = entries(block.partition('\n\nField: "')[0])
             general = entries(system)
             phrases = [n.phrase for n in self._needs.get(field, ())]

@@ -23,6 +23,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=8, help="the most rounds (default: 8)")
     parser.add_argument("--looks", type=int, help="the most looks at dev")
     parser.add_argument("--plateau", type=int, default=5, help="rounds without progress before the end")
+    parser.add_argument(
+        "--moves", help="changing moves that are allowed, with commas: edit_prompt,index_examples"
+    )
+    parser.add_argument("--embedder", help="dense vectors for retrieval, e.g. ollama:nomic-embed-text")
     parser.add_argument("--target", type=float, help="end when dev reaches this score (0 to 1)")
     parser.add_argument("--name", help="the run's name (default: from task and time)")
     parser.add_argument("--unconstrained", action="store_true", help="do not force the schema")
@@ -76,6 +80,8 @@ def _given(args: argparse.Namespace) -> dict[str, object]:
         "teacher": args.teacher,
         "mode": args.mode,
         "seed": args.seed,
+        "moves": tuple(args.moves.split(",")) if args.moves else None,
+        "embedder": args.embedder,
         "constrained": not args.unconstrained,
         "budget": {k: getattr(args, k) for k in keys if getattr(args, k) is not None},
         "limits": limits,

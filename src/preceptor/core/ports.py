@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, JsonValue
 
@@ -186,6 +186,7 @@ class Retriever(Protocol):
         ...
 
 
+@runtime_checkable
 class Prospector(Protocol):
     """A tool that can tell, from counts alone, what calls of it would bring."""
 

@@ -223,6 +223,7 @@ class Answer(Record):
         prompt_tokens: Sum over calls; None if the backend does not say.
         completion_tokens: Likewise.
         calls: How many calls were made.
+        dropped_hits: Retrieved examples that were left out so that the prompts fit the window.
         seconds: Wall time, or this note's share of a batch.
     """
 
@@ -234,6 +235,7 @@ class Answer(Record):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     calls: int = 1
+    dropped_hits: int = 0
     seconds: float = 0.0
 
 

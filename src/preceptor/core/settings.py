@@ -49,6 +49,8 @@ class Settings(Record):
         teacher: Who teaches: ``rules``, or a chat model's name (``openai:gpt-4o``).
         concurrency: The most requests to a student's server at one time.
         egress: What may leave this machine.
+        embedder: What turns texts into dense vectors for retrieval; words alone if empty.
+        qdrant_url: A Qdrant server for retrieval; in memory if empty.
         timeouts: How long to wait.
         budget: Limits of a run.
         prices: Dollars per million tokens by model: ``{"model": {"input": 1, "output": 2}}``.
@@ -60,6 +62,8 @@ class Settings(Record):
     teacher: str = "rules"
     concurrency: int = Field(default=8, ge=1, le=1024)
     egress: Policy = "redacted"
+    embedder: str = ""
+    qdrant_url: str = ""
     timeouts: Timeouts = Timeouts()
     budget: Budget = Budget()
     prices: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)

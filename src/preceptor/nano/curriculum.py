@@ -13,7 +13,9 @@ STAGES: tuple[Level, ...] = (
     Level(words=2000, hints=3, distract=3, long=0.35, schemes=1),
     Level(9000, 4, 4, 0.45, schemes=1, special=0.15, rules=0.2, shots=0.3, bare=0.03),
     Level(9000, 5, 5, 0.5, 2, special=0.3, rules=0.5, shots=0.5, style=0.3, bare=0.06),
-    Level(9000, 8, 10, 0.5, 2, special=0.4, rules=0.6, shots=0.2, style=0.7, asked=6, bare=0.06, again=0.1),
+    Level(
+        9000, 8, 10, 0.5, 2, special=0.4, rules=0.6, shots=0.2, style=0.7, asked=6, bare=0.06, again=0.1
+    ),
 )
 LONG = Level(
     9000, 20, 22, 0.6, special=0.35, rules=0.2, style=0.9, asked=8, bare=0.04, known=0.15, again=0.25

@@ -89,17 +89,27 @@ def _plan(r: Random, lex: Lexicon, level: Level, draft: Draft, sheet: Sheet) -> 
         sheet.say([mention])
         draft.mentions.append(mention)
         _cued(r, draft, sheet.rows[-1][0], mention)
-        return
-    if ruled and kind in "AN" and r.random() < 0.3:
-        pair = [mention, Mention(0, _surface(r, draft), "NA"["AN".index(kind)])]
-        if r.random() < 0.8:
-            order = r.choice(tuple(wordings.ORDER))
-            text = r.choice(wordings.ORDER[order].pick(sheet.held))
-            draft.rules.append(Rule("order", "", order, text))
-        for one in pair:
-            sheet.say([one])
-        draft.mentions.extend(pair)
-        return
+    elif ruled and kind in "AN" and r.random() < 0.3:
+        _conflict(r, draft, mention, sheet)
+    else:
+        _state(r, level, draft, mention, sheet, ruled)
+
+
+def _conflict(r: Random, draft: Draft, mention: Mention, sheet: Sheet) -> None:
+    """Affirm and negate a thing, mostly with a rule about which of the two counts."""
+    pair = [mention, Mention(0, _surface(r, draft), "NA"["AN".index(mention.kind)])]
+    if r.random() < 0.8:
+        order = r.choice(tuple(wordings.ORDER))
+        text = r.choice(wordings.ORDER[order].pick(sheet.held))
+        draft.rules.append(Rule("order", "", order, text))
+    for one in pair:
+        sheet.say([one])
+    draft.mentions.extend(pair)
+
+
+def _state(r: Random, level: Level, draft: Draft, mention: Mention, sheet: Sheet, ruled: bool) -> None:
+    """State a thing once, or come back to it; a plain mention is written later, with others."""
+    kind = mention.kind
     if kind in "HFPM":
         if ruled or r.random() < level.rules:
             drop = r.random() < 0.5

@@ -1,8 +1,8 @@
 """The bundle: what a run leaves behind for use, a folder that stands on its own.
 
 Owns its files and reading it back. Recipe, task schema, split seals and metrics; no note, no gold
-answer (worked examples in the recipe are the exception: they are train text, and the README of the
-bundle says so).
+answer (worked examples in the recipe and its index are the exception: they are train text, and the
+README of the bundle says so).
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ Made by Preceptor from run `{run}`. It extracts {fields} fields with the student
 
 - `bundle.json`: what is asked and by which recipe (prompt, mode, decoding); `recipe` is its hash.
 - `schema.json`: JSON Schema of one answer.
+- `index/`: the snapshot of the index of worked examples, if the recipe retrieves any ({index}).
 - `metrics.json`: the report of the run, with the sealed test, intervals, costs and split seals.
 
-Worked examples in the recipe, if there are any ({shots} here), are text of training notes: then this
+Worked examples in the recipe ({shots} here) and in an index are text of training notes: with either, this
 folder is as private as the notes.
 """
 
@@ -70,6 +71,10 @@ def write(session: Session, state: RunState) -> Path:
     fresh.mkdir()
     _json(fresh / "bundle.json", made.model_dump(mode="json"))
     _json(fresh / "schema.json", object_schema(session.task.fields))
+    if recipe.index is not None:
+        (fresh / "index").mkdir()
+        kept = session.store.artefacts.get(recipe.index.digest)
+        (fresh / "index" / f"{recipe.index.digest}.jsonl").write_bytes(kept)
     report = session.store.path / "report.json"
     shutil.copyfile(report, fresh / "metrics.json")
     text = _README.format(
@@ -78,6 +83,7 @@ def write(session: Session, state: RunState) -> Path:
         fields=len(session.task.fields),
         student=recipe.model.spec,
         shots=len(recipe.shots),
+        index=f"{recipe.index.k} per field" if recipe.index else "none here",
     )
     (fresh / "README.md").write_text(text, "utf-8")
     shutil.rmtree(target, ignore_errors=True)

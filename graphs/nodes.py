@@ -183,6 +183,7 @@ def evaluate(session: Session, state: RunState) -> RunState:
             "from": before.mean,
             "to": after.mean,
             "fields": {**by_field},
+            "hits_dropped": session.hits_dropped(state["candidate"], ids),
         },
     )
     return {"estimate": gain, "field_gains": by_field}

@@ -74,6 +74,7 @@ class Session:
         limits: When the run ends.
         turn_cost: Dollars of (input, output) tokens of one teacher turn, None if unknown.
         cancel: Whether a person wants the run to stop.
+        admit: Refuses a candidate that cannot be used, or holds what it must not.
         listener: Who shows what happens.
     """
 
@@ -90,6 +91,7 @@ class Session:
     limits: Limits
     turn_cost: Callable[[int, int], float | None]
     cancel: Cancel
+    admit: Callable[[Recipe], object] = lambda _: None
     listener: Listener = field(default_factory=Listener)
 
     def event(self, kind: str, key: str, data: Mapping[str, JsonValue]) -> None:
@@ -107,6 +109,13 @@ class Session:
         return self.evaluator.evaluate(
             recipe, self.examples(ids), split, lambda p: self.listener.progress(split, p)
         )
+
+    def hits_dropped(self, recipe: str, ids: Sequence[str]) -> int:
+        """Return how many retrieved examples a kept recipe's prompts had no room for, on known notes."""
+        known = self.recipe(recipe)
+        if known.index is None:
+            return 0
+        return sum(a.dropped_hits for a in self.evaluator.answers(known, self.examples(ids)))
 
     def release_test_reserve(self) -> None:
         """Let the sealed test be paid from what was held back for it."""

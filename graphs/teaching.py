@@ -175,6 +175,7 @@ def _move(session: Session, state: RunState, turn: TeacherTurn, seen: Evidence) 
         return _correct(session, state, turn, result.text or "That changes nothing.")
     for kept in result.artefacts.values():
         session.store.artefacts.put(kept)
+    session.admit(result.recipe)
     candidate = session.put(result.recipe)
     session.event(
         "move",

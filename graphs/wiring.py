@@ -7,11 +7,11 @@ in the run's own config, so that a reopened run meets the same task, splits, stu
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, JsonValue
 
@@ -20,7 +20,7 @@ from preceptor.agents.brief import Locator
 from preceptor.core import settings as settings_file
 from preceptor.core.errors import InputError, StoreError, StudentError
 from preceptor.core.ledger import Budget, Ledger
-from preceptor.core.ports import Student
+from preceptor.core.ports import Student, Tool
 from preceptor.core.record import Record
 from preceptor.core.records import Decoding, ModelRef, Recipe
 from preceptor.core.runs import RunStore
@@ -29,9 +29,11 @@ from preceptor.evals import evaluate, splits
 from preceptor.evals.task import Task, resolve
 from preceptor.graphs import fits
 from preceptor.graphs.gates import GateConfig
+from preceptor.graphs.retrieval import Retrievers
 from preceptor.graphs.session import Limits, Listener, Session
 from preceptor.tools.look import CountNotes, DiffRecipes, ErrorsByField, Examples
 from preceptor.tools.prompt import EditPrompt
+from preceptor.tools.rag.index import IndexExamples
 from preceptor.tools.toolbox import Toolbox
 
 
@@ -154,6 +156,7 @@ def create(
         student = opened.of(Recipe(model=ModelRef(spec=options.student)))
         start = start_recipe(task, student.ref, options.constrained)
         teacher.make(options.teacher)
+        _tools(options, lambda _: None)
         Ledger(None, options.budget, settings.price_table()).cost(options.teacher, 0, 0)
         _held_back(options, task, parts)
         fits.check(student, start, task)
@@ -166,8 +169,8 @@ def create(
             "seals": {part: value for part, value in parts.seals.items()},
         }
         store = RunStore.create(root, name, config)
-        with store.lock():
-            yield _session(store, (task, parts, opened, start), options, settings, listener)
+        with store.lock(), _opened(store, (task, parts, opened, start), options, settings) as session:
+            yield replace(session, listener=listener or Listener())
     finally:
         opened.close()
 
@@ -195,20 +198,24 @@ def reopen(
         start = Recipe.model_validate(store.config["start"])
         opened = Students(task, options)
         try:
-            yield _session(store, (task, parts, opened, start), options, settings, listener)
+            with _opened(store, (task, parts, opened, start), options, settings) as session:
+                yield replace(session, listener=listener or Listener())
         finally:
             opened.close()
 
 
-def _session(
+@contextmanager
+def _opened(
     store: RunStore,
     parts: tuple[Task, splits.Splits, Students, Recipe],
     options: Options,
     settings: Settings,
-    listener: Listener | None,
-) -> Session:
+) -> Iterator[Session]:
     task, drawn, opened, start = parts
     cancel = Cancel(store)
+    retrievers = Retrievers(
+        store.artefacts.get, frozenset(drawn.train), options.embedder, settings.qdrant_url
+    )
     prices = settings.price_table()
     ledger = Ledger(store.ledger_path, _held_back(options, task, drawn), prices)
     evaluator = evaluate.CachedEvaluator(
@@ -216,9 +223,10 @@ def _session(
         opened.of,
         store.cache,
         ledger=ledger,
+        retriever=retrievers.of,
         cancel=cancel,
     )
-    return Session(
+    session = Session(
         store=store,
         task=task,
         splits=drawn,
@@ -226,7 +234,7 @@ def _session(
         teacher=teacher.make(
             options.teacher, teacher.TeacherOptions(timeout=settings.timeouts.teacher)
         ),
-        toolbox=_toolbox(store),
+        toolbox=_toolbox(store, options),
         evaluator=evaluator,
         ledger=ledger,
         budget=options.budget,
@@ -234,20 +242,38 @@ def _session(
         limits=options.limits,
         turn_cost=lambda a, b: ledger.cost(options.teacher, a, b),
         cancel=cancel,
-        listener=listener or Listener(),
+        admit=retrievers.of,
     )
+    try:
+        yield session
+    finally:
+        retrievers.close()
 
 
-def _toolbox(store: RunStore) -> Toolbox:
+def _toolbox(store: RunStore, options: Options) -> Toolbox:
     def lookup(digest: str) -> Recipe | None:
         try:
             return store.artefacts.get_record(digest, Recipe)
         except StoreError:
             return None
 
-    return Toolbox(
-        [EditPrompt(), ErrorsByField(), Examples(locate=Locator()), DiffRecipes(lookup), CountNotes()]
-    )
+    return Toolbox(_tools(options, lookup))
+
+
+def _tools(options: Options, lookup: Callable[[str], Recipe | None]) -> list[Tool[Any]]:
+    """Return the tools of a run.
+
+    Raises:
+        InputError: If the options name a move that there is not.
+    """
+    moves: list[Tool[Any]] = [EditPrompt(), IndexExamples(options.embedder)]
+    names = {tool.name for tool in moves}
+    unknown = [name for name in options.moves if name not in names]
+    if unknown:
+        raise InputError(f"there is no move {unknown[0]!r}", f"the moves are: {', '.join(sorted(names))}")
+    allowed = [tool for tool in moves if not options.moves or tool.name in options.moves]
+    looks = [ErrorsByField(), Examples(locate=Locator()), DiffRecipes(lookup), CountNotes()]
+    return [*allowed, *looks]
 
 
 def _held_back(options: Options, task: Task, drawn: splits.Splits) -> Budget:
@@ -282,6 +308,7 @@ def options(settings: Settings, given: Mapping[str, object]) -> Options:
         "data_dir": str(settings.data_dir or ""),
         "parallel": settings.concurrency,
         "timeout": settings.timeouts.student,
+        "embedder": settings.embedder,
     }
     budget = {**settings.budget.limits(), **Budget.model_validate(given.get("budget", {})).limits()}
     return Options.model_validate({**defaults, **given, "budget": budget})

@@ -47,7 +47,9 @@ def _move(data: Data) -> str:
 
 
 def _estimated(data: Data) -> str:
-    return f"  held-out train: {points(data['gain'])} points on {data['notes']} notes"
+    dropped = data.get("hits_dropped")
+    fitted = f"; {dropped:,} retrieved examples left out to fit the window" if dropped else ""
+    return f"  held-out train: {points(data['gain'])} points on {data['notes']} notes{fitted}"
 
 
 def _verdict(data: Data) -> str:

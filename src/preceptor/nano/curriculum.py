@@ -18,15 +18,16 @@ STAGES: tuple[Level, ...] = (
     ),
 )
 LONG = Level(
-    9000, 20, 22, 0.6, special=0.35, rules=0.2, style=0.9, asked=8, bare=0.04, known=0.15, again=0.25
+    9000, 9, 10, 0.6, special=0.45, rules=0.15, style=0.9, asked=14, bare=0.04, known=0.1, again=0.2
 )
+MANY = Level(9000, 20, 22, 0.6, special=0.4, rules=0.2, style=0.9, asked=8, known=0.15, again=0.25)
 SHOWN = Level(
     9000, 6, 14, 0.6, special=0.3, rules=0.1, shots=1.0, style=0.8, asked=5, bare=0.04, again=0.2
 )
-LAST_STAGE = (STAGES[-1], LONG, SHOWN, LONG)
-"""What the steps of the last stage learn in turn: any labels and rules; notes as long as real ones
-with many fields and hints; worked sentences as retrieval shows them. Without long notes a student
-that answers short ones well does little better than chance on long ones."""
+LAST_STAGE = (STAGES[-1], LONG, SHOWN, LONG, MANY, LONG)
+"""What the steps of the last stage learn in turn: any labels and rules; notes as long as real ones, of
+which many fields are asked; worked sentences as retrieval shows them; many hints and other things.
+Without long notes a student that answers short ones well does little better than chance on them."""
 
 PASS = (0.93, 0.93, 0.9, 0.9, 0.92, 0.91, 0.88, 0.86, 1.1)
 """Share of right labels over the last answers that a stage must reach."""
@@ -36,7 +37,7 @@ FRAME = (0.0, 0.0, 0.0, 0.0, 0.0, 0.05, 0.1, 0.15, 0.3)
 its gradient drowns the label's: it waits until matching is there. In the last stage every answer
 counts."""
 
-QUESTIONS = (96, 96, 96, 108, 120, 120, 120, 120, 120)
+QUESTIONS = (96, 96, 96, 108, 120, 120, 120, 120, 168)
 """Questions per step. Small steps first: how soon matching forms is a matter of updates."""
 
 LATEST = (0.07, 0.15, 0.22, 0.3, 0.37, 0.45, 0.48, 0.5, 1.1)

@@ -161,7 +161,7 @@ def _meanings(r: Random, level: Level, by: dict[str, str], held: bool) -> dict[s
     for kind, name in by.items():
         key = "NU" if kind == "N" and "U" not in by else kind
         meanings[name] = r.choice(pools.meaning(key).pick(held))
-    if level.special and "H" not in by and r.random() < 0.4:
+    if level.special and "H" not in by and r.random() < 0.6:
         meanings[by["A"]] = r.choice(pools.now().pick(held))
         by["H"] = by.get("U", by["N"])
     return meanings

@@ -32,7 +32,7 @@ from preceptor.nano.words import Lexicon
 
 GROUPS = 4
 MATRIX_RATE, OTHER_RATE = 0.02, 3e-3
-WARM, DECAY = 50, 0.5
+WARM, DECAY = 50, 0.6
 MARKS = 0.5
 FORM_SPREAD, OWN_SPREAD = 0.02, 0.006
 WORD_RATE = 2e-3
@@ -163,7 +163,10 @@ class Trainer:
         shares: list[tuple[float, int, list[bool], float]] = [(loss, seen, hits, self.at.seconds)]
         if self.plan.workers > 1:
             params = [p for o in (self.muon, self.adam) for g in o.param_groups for p in g["params"]]
-            grads = [p.grad for p in params if p.grad is not None]
+            # A worker whose pages have no marks has no gradient for the head.
+            for p in params:
+                p.grad = torch.zeros_like(p) if p.grad is None else p.grad
+            grads = [p.grad for p in params]
             flat = torch.cat([g.flatten() for g in grads])
             dist.all_reduce(flat)
             at = 0

@@ -1,0 +1,95 @@
+"""Which retriever finds worked examples for a recipe, and what may stand in its index.
+
+Owns opening an index once, from a run's artefacts or a bundle's snapshot, and the check that no note
+but those of train stands in it. Leaves searching to ``tools.rag``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from preceptor.core.errors import StoreError
+from preceptor.core.ports import Retriever
+from preceptor.core.record import canonical, digest
+from preceptor.core.records import Recipe
+
+Read = Callable[[str], bytes]
+"""Gives the bytes of an index by its content hash."""
+
+
+@dataclass
+class Retrievers:
+    """Opens the retriever of a recipe, and keeps it open while recipes keep asking for it.
+
+    Attributes:
+        read: Where indexes are.
+        train: The ids that may stand in one; None for a bundle, whose notes are not here.
+        embedder: What makes dense vectors; empty for none.
+        url: A Qdrant server; empty: in memory.
+    """
+
+    read: Read
+    train: Collection[str] | None = None
+    embedder: str = ""
+    url: str = ""
+    _open: dict[str, Retriever] = field(default_factory=dict)
+
+    def of(self, recipe: Recipe) -> Retriever | None:
+        """Return the retriever of a recipe, None if it has no index.
+
+        Raises:
+            StoreError: If the index is missing, damaged, or holds other notes than train's.
+            InputError: If it needs another embedder than the one that is set.
+            StudentError: If a server cannot be used.
+        """
+        if recipe.index is None:
+            return None
+        key = digest(canonical(recipe.index.model_dump(mode="json")))
+        if key not in self._open:
+            self._open[key] = self._make(recipe)
+        return self._open[key]
+
+    def _make(self, recipe: Recipe) -> Retriever:
+        from preceptor.tools.rag import artefact, embed, retriever, store
+
+        assert recipe.index is not None
+        index = artefact.read(self.read(recipe.index.digest))
+        if self.train is not None:
+            artefact.check_ids(index, self.train)
+        settings = retriever.settings_of(recipe.index)
+        dense = settings.mode in ("dense", "hybrid")
+        embedder = embed.embedder_for(self.embedder) if dense and self.embedder else None
+        points = store.ServerStore(index, self.url) if self.url else None
+        return retriever.QdrantRetriever(index, recipe.index, embedder, points)
+
+    def close(self) -> None:
+        """Give back what the indexes hold."""
+        for one in self._open.values():
+            close = getattr(one, "close", None)
+            if close is not None:
+                close()
+        self._open.clear()
+
+
+def snapshots(folder: Path) -> Read:
+    """Return what reads the index snapshots of a bundle.
+
+    Args:
+        folder: The bundle's.
+    """
+
+    def read(name: str) -> bytes:
+        file = folder / "index" / f"{name}.jsonl"
+        try:
+            data = file.read_bytes()
+        except OSError as cause:
+            raise StoreError(
+                f"the bundle's index {file.name!r} is missing", "export the bundle again"
+            ) from cause
+        if digest(data) != name:
+            raise StoreError(f"the bundle's index {file.name!r} is damaged", "export the bundle again")
+        return data
+
+    return read

@@ -10,8 +10,8 @@ import base64
 import binascii
 import json
 import struct
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -101,11 +101,13 @@ class Index:
         config: What it was built with.
         passages: Its passages.
         vectors: One dense vector per passage, or none at all.
+        notes: The whole texts of notes by id, if they are to be shown.
     """
 
     config: IndexConfig
     passages: tuple[Passage, ...]
     vectors: tuple[tuple[float, ...], ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def data(self) -> bytes:
@@ -125,6 +127,7 @@ def write(index: Index) -> bytes:
         "format": FORMAT,
         "config": index.config.model_dump(mode="json"),
         "passages": len(index.passages),
+        "notes": len(index.notes),
     }
     lines = [canonical(head)]
     for number, passage in enumerate(index.passages):
@@ -132,6 +135,7 @@ def write(index: Index) -> bytes:
         if index.vectors:
             line["vector"] = _packed(index.vectors[number])
         lines.append(canonical(line))
+    lines += [canonical({"id": name, "text": text}) for name, text in sorted(index.notes.items())]
     return ("\n".join(lines) + "\n").encode("utf-8", "surrogatepass")
 
 
@@ -160,11 +164,19 @@ def read(data: bytes) -> Index:
         raise StoreError(
             f"the index was made with tokens {config.tokens}, this program has {TOKENS_VERSION}", AGAIN
         )
-    wanted = head.get("passages")
-    if wanted != len(lines) - 2 or lines[-1]:
-        found = max(len(lines) - 2, 0)
-        raise StoreError(f"the index is half-written: {found} of {wanted} passages", AGAIN)
-    return _filled(config, lines[1:-1])
+    wanted, notes = head.get("passages"), head.get("notes")
+    found = max(len(lines) - 2, 0)
+    if not isinstance(wanted, int) or not isinstance(notes, int) or wanted + notes != found or lines[-1]:
+        raise StoreError(f"the index is half-written: {found} lines", AGAIN)
+    index = _filled(config, lines[1 : wanted + 1])
+    return replace(index, notes=_notes(lines[wanted + 1 : -1]))
+
+
+def _notes(lines: Sequence[str]) -> dict[str, str]:
+    try:
+        return {str(value["id"]): str(value["text"]) for value in map(json.loads, lines)}
+    except (ValueError, TypeError, KeyError) as cause:
+        raise StoreError("the index is damaged: its notes cannot be read", AGAIN) from cause
 
 
 def _filled(config: IndexConfig, lines: Sequence[str]) -> Index:
@@ -207,9 +219,10 @@ def check_ids(index: Index, allowed: Collection[str]) -> None:
         InputError: If it does; the message names the first one.
     """
     known = set(allowed)
-    for passage in index.passages:
-        if passage.source != "snippet" and passage.example_id not in known:
+    sources = [p.example_id for p in index.passages if p.source != "snippet"]
+    for name in (*sources, *index.notes):
+        if name not in known:
             raise InputError(
-                f"note {passage.example_id!r} may not stand in an index: it is not of train",
+                f"note {name!r} may not stand in an index: it is not of train",
                 "index train notes only",
             )

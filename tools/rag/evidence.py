@@ -45,7 +45,7 @@ KIN = 30.0
 ALWAYS = 0.05
 """How much rarer phrases are that carry the label by themselves."""
 
-HEREDITY = 0.6
+HEREDITY = 3.0
 """How likely a phrase is a mention, before anything was counted, if a part of it is one for sure."""
 
 STEM = 5
@@ -55,8 +55,8 @@ TRUST = 0.8
 NOISE = 0.15
 """The share of mentions whose label says nothing about them: another sentence decides."""
 
-TEMPER = 0.5
-"""The words around a mention depend on each other; their logarithms are halved."""
+TEMPER = 0.7
+"""The words around a mention depend on each other; their logarithms count less."""
 
 PLACE = 1.5
 """How much the neighbours of a phrase count."""
@@ -66,6 +66,9 @@ SHRINK = 5.0
 
 LEAST = 0.25
 """A phrase that is less likely than this is no mention."""
+
+FIT = 0.7
+"""A sentence decides only if its label is at least so likely there, in shares of how usual it is."""
 
 ALIKE = 0.3
 """Two sentences whose scores (natural logarithms) differ less are alike; the later one decides."""
@@ -223,17 +226,18 @@ class _Model:
     def _settle(self, support: Floats, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> None:
         """Turn support into chances for phrases of one length; they inherit from their parts."""
         np = self.np
-        shape = self.chance.shape[:2]
-        prior = np.broadcast_to(self.prior[:, None, chosen] / shape[1], (*shape, int(chosen.sum()))).copy()
+        found = support[:, :, chosen]
+        prior = np.log(self.prior[:, None, chosen] / len(self.pool.labels))
         for side in range(2):
             part = self.parts[chosen, side]
-            prior = np.maximum(prior, np.where(part >= 0, HEREDITY * self.chance[:, :, part], 0.0))
-        prior /= np.maximum(1.0, prior.sum(axis=(0, 1)) / HEREDITY)
-        none = np.log(1 - prior.sum(axis=(0, 1)))
-        found = support[:, :, chosen] + np.log(prior + 1e-12)
-        top = np.maximum(found.max(axis=(0, 1)), none)
+            held = np.where(part >= 0, HEREDITY * self.chance[:, :, part], 0.0)
+            # What speaks for the longer phrase spoke for its part already: only doubts count again.
+            inherited = np.log(held + 1e-12) + np.minimum(found, 0.0)
+            prior = np.maximum(prior, inherited - found)
+        found = found + prior
+        top = np.maximum(found.max(axis=(0, 1)), 0.0)
         odds = np.exp(found - top)
-        self.chance[:, :, chosen] = odds / (odds.sum(axis=(0, 1)) + np.exp(none - top))
+        self.chance[:, :, chosen] = odds / (odds.sum(axis=(0, 1)) + np.exp(-top))
 
     def _narrow(self) -> None:
         """Say per occurrence what its phrase is here: no more than the longer phrases around it."""
@@ -316,7 +320,7 @@ class _Model:
             scores = {s: max(score for score, _, _ in found) for s, found in held.items()}
             best = max(scores.values())
             decisive = max(s for s, score in scores.items() if score >= best - ALIKE)
-            named = self.gold[f, note] > 0
+            named = self.gold[f, note] > 0 and best > math.log(FIT * self.base[f, self.gold[f, note]])
             for s, found in sorted(held.items()):
                 terms = sorted({(-p, t) for _, p, t in found})
                 where = self.table.sentences[s].number

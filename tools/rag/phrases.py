@@ -16,6 +16,7 @@ from itertools import accumulate
 
 from preceptor.core.records import Example
 from preceptor.core.text import sentences
+from preceptor.tools.rag.cues import KIND_OF
 from preceptor.tools.rag.tokens import is_piece, occurrences
 
 LONGEST = 3
@@ -23,6 +24,9 @@ LONGEST = 3
 
 BEFORE, AFTER = 5, 3
 """How many words before and after a phrase may tell how it is said."""
+
+REACH = 8
+"""How far from a phrase a word of a known kind (``rag.cues``) may stand."""
 
 FEWEST_PATIENTS = 2
 SHORTEST_MENDED = 5
@@ -169,6 +173,9 @@ def _cues(flat: Sequence[str], start: int, end: int, heading: str) -> set[str]:
     cues = {"<" + word for word in flat[max(0, start - BEFORE) : start]}
     cues |= {">" + word for word in flat[end : end + AFTER]}
     cues |= {"<<" + " ".join(flat[max(0, start - 1) : start])} if start else {"^"}
+    before = [KIND_OF[w] for w in flat[max(0, start - REACH) : start] if w in KIND_OF]
+    cues.add(f"<!{before[-1]}" if before else "<!")
+    cues |= {f">!{KIND_OF[w]}" for w in flat[end : end + REACH] if KIND_OF.get(w) in ("gone", "no")}
     return cues | ({"#" + heading} if heading else set())
 
 

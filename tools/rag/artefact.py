@@ -21,6 +21,7 @@ from preceptor.core.errors import InputError, StoreError
 from preceptor.core.record import Record, canonical
 from preceptor.core.record import digest as content_hash
 from preceptor.tools.rag.bm25 import K1, B, Bm25
+from preceptor.tools.rag.phrases import stances
 from preceptor.tools.rag.tokens import TOKENS_VERSION
 
 FORMAT = 1
@@ -86,6 +87,13 @@ class Passage(Record):
     reason: str = ""
     source: Source = "note"
     terms: tuple[str, ...] = ()
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What a note must say to be met by this passage beyond its words: the phrases that name the
+        field, and that the field is said in this way."""
+        ways = {f"{self.field}|{how}" for _, how in stances(self.text, self.terms)} if self.terms else ()
+        return (*self.terms, *sorted(ways))
 
     @property
     def key(self) -> str:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from preceptor.tools.rag.tokens import frequencies, length, token_id
+from preceptor.tools.rag.tokens import frequencies, is_piece, length, occurrences, token_id
 
 K1, B = 1.2, 0.75
 
@@ -86,8 +86,14 @@ class Bm25:
             terms: The phrases of evidence that stand in it.
             known: The tokens that some passage holds; others cannot score and are left out.
         """
-        found = {token_id(token) for token in frequencies(text)}
-        found |= {token_id(TERM + term) for term in terms}
+        found = {token_id(TERM + term) for term in terms}
+        covered = False
+        for token, _ in occurrences(text):
+            number = token_id(token)
+            # The pieces of a word that the passages know as a whole would only count it again.
+            covered = (covered and is_piece(token)) or (known is not None and number in known)
+            if not covered or not is_piece(token):
+                found.add(number)
         return _sparse(dict.fromkeys(found if known is None else found & set(known), 1.0))
 
 

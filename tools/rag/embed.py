@@ -86,6 +86,26 @@ def unit(values: Iterable[float]) -> Vector:
     return tuple(round(v / size, 6) if size else 0.0 for v in found)
 
 
+class Remembering:
+    """An embedder that embeds no text twice.
+
+    Args:
+        inner: The embedder that does the work.
+    """
+
+    def __init__(self, inner: Embedder) -> None:
+        self.spec, self.digest = inner.spec, inner.digest
+        self._inner = inner
+        self._known: dict[str, Vector] = {}
+
+    def embed(self, texts: Sequence[str]) -> list[Vector]:
+        """Return one vector per text."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        if new:
+            self._known.update(zip(new, self._inner.embed(new), strict=True))
+        return [self._known[text] for text in texts]
+
+
 class HashEmbedder:
     """Hashed random projection of words and of their pieces of three letters."""
 

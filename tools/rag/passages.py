@@ -102,7 +102,7 @@ def _passage(
         field=spec.name,
         text=text,
         answer=answer,
-        terms=terms[:6],
+        terms=terms[:3],
     )
 
 

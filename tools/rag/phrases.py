@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
@@ -48,6 +48,25 @@ def phrases_of(text: str) -> Iterator[str]:
         for start in range(len(words)):
             for end in range(start + 1, min(start + LONGEST, len(words)) + 1):
                 yield " ".join(words[start:end])
+
+
+def stances(text: str, terms: Collection[str]) -> set[tuple[str, str]]:
+    """Return (phrase, how it is said) for each of ``terms`` that stands in ``text``.
+
+    How: the kind (``rag.cues``) of the nearest word of a known kind, those that follow («resolved»)
+    before those that precede («denies»); empty if there is none.
+    """
+    words = words_of(text)
+    kinds = [KIND_OF.get(word, "") for word in words]
+    found = set()
+    for start in range(len(words)):
+        for end in range(start + 1, min(start + LONGEST, len(words)) + 1):
+            phrase = " ".join(words[start:end])
+            if phrase in terms:
+                after = [k for k in kinds[end : end + AFTER] if k in ("gone", "no")]
+                before = [k for k in kinds[max(0, start - REACH) : start] if k]
+                found.add((phrase, (after[:1] or before[-1:] or [""])[0]))
+    return found
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,9 @@ from preceptor.core.records import Example, IndexRef, Shot
 from preceptor.core.render import Hits
 from preceptor.core.text import sentences
 from preceptor.tools.rag.artefact import Index, Passage
+from preceptor.tools.rag.bm25 import Sparse
 from preceptor.tools.rag.embed import Embedder, Vector
-from preceptor.tools.rag.phrases import phrases_of
+from preceptor.tools.rag.phrases import stances
 from preceptor.tools.rag.store import Found, Fusion, MemoryStore, PointStore, Query, ServerStore
 
 Mode = Literal["sparse", "dense", "hybrid", "random"]
@@ -45,7 +46,8 @@ class RetrievalSettings(Record):
         mode: By words (BM25), by sense (dense vectors), both fused, or at random (for comparison).
         show: ``sentence``: the passage; ``note``: the note that it is from; ``reason``: the passage
             with why; ``label``: the phrase that it turns on, and the value.
-        touching: Only passages that share a phrase of evidence with the note.
+        touching: Only for fields of which the note holds a phrase that names them in some passage; a
+            student is not shown examples of what its note does not speak of.
         balance: Values take turns, so that the most frequent one does not take all places.
         fusion: How the two lists of ``hybrid`` are joined.
         rrf_k: The constant of reciprocal rank fusion (Cormack et al. 2009 use 60).
@@ -55,7 +57,7 @@ class RetrievalSettings(Record):
     mode: Mode = "sparse"
     show: Show = "sentence"
     touching: bool = True
-    balance: bool = False
+    balance: bool = True
     fusion: Fusion = "rrf"
     rrf_k: int = Field(default=60, ge=1)
     diversity: float = Field(default=0.0, ge=0, le=1)
@@ -107,9 +109,14 @@ class QdrantRetriever:
         self._store = store or MemoryStore(index)
         bm25 = index.config.bm25
         self._bm25 = bm25
-        self._terms = frozenset(t for p in index.passages for t in p.terms)
+        naming: dict[str, set[str]] = {}
+        for passage in index.passages:
+            for term in passage.terms:
+                naming.setdefault(term, set()).add(passage.field)
+        self._naming = {term: sorted(names) for term, names in naming.items()}
+        self._termless = {p.field for p in index.passages} - {n for s in naming.values() for n in s}
         self._known = frozenset(
-            i for p in index.passages for i in bm25.document(p.text, p.terms).indices
+            i for p in index.passages for i in bm25.document(p.text, p.marks).indices
         )
 
     def _fitting(self, embedder: Embedder | None) -> Embedder | None:
@@ -163,36 +170,39 @@ class QdrantRetriever:
                 )
         return [tuple(vectors[piece] for piece in found) for found in pieces]
 
-    def _pieces(self, text: str) -> list[tuple[str, list[str]]]:
-        """Return what a note is searched with: its pieces, each with its phrases of evidence.
+    def _pieces(self, text: str) -> list[tuple[str, set[tuple[str, str]]]]:
+        """Return what a note is searched with: its pieces, each with its phrases
+        of evidence and how they are said.
 
-        Sentences where passages are sentences, since «denies» must stand beside what is denied; of
-        those only the ones that can touch a passage.
+        Sentences where passages are sentences; of those only the ones that can touch a passage.
         """
         text = text[:MAX_CHARS]
         whole = self._index.config.granularity != "sentence"
-        found = [(p, self._touched(p)) for p in ([text] if whole else sentences(text) or [text])]
-        if self.settings.touching and self._terms:
-            found = [(piece, terms) for piece, terms in found if terms]
+        found = [(p, stances(p, self._naming)) for p in ([text] if whole else sentences(text) or [text])]
+        if self.settings.touching and not self._termless:
+            found = [(piece, said) for piece, said in found if said]
         return found[:MAX_PIECES]
 
-    def _touched(self, text: str) -> list[str]:
-        return sorted(self._terms.intersection(phrases_of(text)))
+    def _marks(self, said: set[tuple[str, str]]) -> list[str]:
+        ways = {f"{name}|{how}" for term, how in said for name in self._naming[term]}
+        return sorted({term for term, _ in said} | ways)
 
     def query(self, example: Example, fields: Sequence[FieldSpec], dense: tuple[Vector, ...]) -> Query:
         """Return what is asked for one note."""
         pieces = self._pieces(example.text)
-        terms = tuple(sorted({term for _, found in pieces for term in found}))
-        asked = tuple(f.name for f in fields)
-        everything = set(asked) >= set(self._index.config.fields)
+        wanted = {f.name for f in fields} & set(self._index.config.fields)
+        if self.settings.touching:
+            named = {name for _, said in pieces for term, _ in said for name in self._naming[term]}
+            wanted &= named | self._termless
+        everything = wanted == set(self._index.config.fields)
         by_words = self.settings.mode in ("sparse", "hybrid")
-        words = (self._bm25.query(piece, found, self._known) for piece, found in pieces)
+        said = {pair for _, found in pieces for pair in found}
+        text = "\n".join(piece for piece, _ in pieces)
         return Query(
             group=None if self._leaky else example.group,
-            fields=() if everything else asked,
-            words=tuple(words) if by_words else (),
+            fields=None if everything else tuple(sorted(wanted)),
+            words=self._bm25.query(text, self._marks(said), self._known) if by_words else Sparse(),
             sense=dense,
-            terms=terms if self.settings.touching and self._terms else None,
             size=SPARE * self._k,
             fusion=self.settings.fusion,
             rrf_k=self.settings.rrf_k,

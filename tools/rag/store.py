@@ -33,9 +33,6 @@ CANDIDATES = 100
 DEPTH = 200
 """How many points each part of a fused query gives."""
 
-FLOOR = 0.500001
-"""Qdrant's best-score strategy gives (1 + s / (1 + s)) / 2 for a score s: a half is no shared word."""
-
 BATCH = 256
 TIMEOUT = 20
 NAME = "preceptor-"
@@ -49,10 +46,10 @@ class Query:
 
     Attributes:
         group: The patient whose passages are left out; None leaves none out (leakage study only).
-        fields: Which fields; empty: all.
-        words: Sparse queries, one per piece of the note: a passage is as near as it is to the nearest.
-        sense: Dense queries, likewise.
-        terms: Only passages with one of these phrases; None: any.
+        fields: Which fields; None: all.
+        words: The sparse query, empty if none is wanted.
+        sense: Dense queries, one per piece of the note: a passage is as near as it is to the nearest
+            (Qdrant's best-score strategy).
         size: How many passages per field and value.
         fusion: How sparse and dense are joined.
         rrf_k: The constant of reciprocal rank fusion.
@@ -60,10 +57,9 @@ class Query:
     """
 
     group: str | None
-    fields: tuple[str, ...]
-    words: tuple[Sparse, ...] = ()
+    fields: tuple[str, ...] | None
+    words: Sparse = Sparse()
     sense: tuple[tuple[float, ...], ...] = ()
-    terms: tuple[str, ...] | None = None
     size: int = 4
     fusion: Fusion = "rrf"
     rrf_k: int = 60
@@ -95,17 +91,13 @@ class PointStore(Protocol):
 
 
 def allowed(query: Query) -> models.Filter:
-    """Return the filter: not of this patient, of an asked field, with a wanted phrase."""
+    """Return the filter: not of this patient, of an asked field."""
     from qdrant_client import models
 
-    def is_one_of(key: str, values: tuple[str, ...]) -> models.Condition:
-        return models.FieldCondition(key=key, match=models.MatchAny(any=list(values)))
-
     must: list[models.Condition] = []
-    if query.fields:
-        must.append(is_one_of("field", query.fields))
-    if query.terms is not None:
-        must.append(is_one_of("terms", query.terms))
+    if query.fields is not None:
+        one_of = models.MatchAny(any=list(query.fields))
+        must.append(models.FieldCondition(key="field", match=one_of))
     others: list[models.Condition] = []
     if query.group is not None:
         match = models.MatchValue(value=query.group)
@@ -119,38 +111,28 @@ def request(query: Query) -> dict[str, Any]:
 
     keep = allowed(query)
     parts: list[tuple[str, Any]] = []
-    words = [
-        models.SparseVector(indices=list(w.indices), values=list(w.values)) for w in query.words if w
-    ]
+    if query.words:
+        indices, values = list(query.words.indices), list(query.words.values)
+        parts.append((WORDS, models.SparseVector(indices=indices, values=values)))
     sense = [list(v) for v in query.sense if any(v)]
-    for using, nearest in ((WORDS, words), (SENSE, sense)):
-        if nearest:
-            asked = models.RecommendInput(positive=nearest, strategy=models.RecommendStrategy.BEST_SCORE)
-            parts.append((using, models.RecommendQuery(recommend=asked)))
+    if sense:
+        best = models.RecommendStrategy.BEST_SCORE
+        near = models.RecommendInput(positive=sense, strategy=best)
+        parts.append((SENSE, models.RecommendQuery(recommend=near)))
     if not parts:
         return {}
     if sense and query.diversity > 0:
         return _diverse(query, parts, keep, sense)
     if len(parts) == 1:
         using, only = parts[0]
-        floor = FLOOR if using == WORDS else None
-        return {"query": only, "using": using, "query_filter": keep, "score_threshold": floor}
+        return {"query": only, "using": using, "query_filter": keep}
     return {"prefetch": _parts(parts, keep), "query": _fusion(query), "query_filter": keep}
 
 
 def _parts(parts: list[tuple[str, Any]], keep: models.Filter) -> list[models.Prefetch]:
     from qdrant_client import models
 
-    return [
-        models.Prefetch(
-            query=asked,
-            using=using,
-            filter=keep,
-            limit=DEPTH,
-            score_threshold=FLOOR if using == WORDS else None,
-        )
-        for using, asked in parts
-    ]
+    return [models.Prefetch(query=q, using=using, filter=keep, limit=DEPTH) for using, q in parts]
 
 
 def _fusion(query: Query) -> models.Query:
@@ -188,17 +170,12 @@ def points(index: Index) -> Iterator[models.PointStruct]:
     bm25 = index.config.bm25
     for number, passage in enumerate(index.passages):
         vector: dict[str, Any] = {}
-        words = bm25.document(passage.text, passage.terms)
+        words = bm25.document(passage.text, passage.marks)
         if words:
             vector[WORDS] = models.SparseVector(indices=list(words.indices), values=list(words.values))
         if index.vectors and any(index.vectors[number]):
             vector[SENSE] = list(index.vectors[number])
-        payload = {
-            "group": passage.group,
-            "field": passage.field,
-            "key": passage.key,
-            "terms": list(passage.terms),
-        }
+        payload = {"group": passage.group, "field": passage.field, "key": passage.key}
         yield models.PointStruct(id=number, vector=vector, payload=payload)
 
 
@@ -333,7 +310,7 @@ class ServerStore:
         temporary = f"{self.name}-{uuid.uuid4().hex[:8]}"
         try:
             self._ask(lambda: create(self._client, temporary, self._index))
-            for key in ("group", "field", "key", "terms"):
+            for key in ("group", "field", "key"):
                 kind = models.PayloadSchemaType.KEYWORD
                 self._ask(
                     lambda k=key: self._client.create_payload_index(temporary, k, field_schema=kind)  # type: ignore[misc]

@@ -90,15 +90,18 @@ class Passage(Record):
 
     @property
     def marks(self) -> tuple[str, ...]:
-        """What a note must say to be met by this passage beyond its words: the phrases that name the
-        field, and that the field is said in this way."""
-        ways = {f"{self.field}|{how}" for _, how in stances(self.text, self.terms)} if self.terms else ()
+        """The tokens beside the words: the phrases that name the field, and how it is said here."""
+        ways = (
+            {f"{self.field}|{how}" for _, how in stances(self.text, self.terms)} if self.terms else ()
+        )
         return (*self.terms, *sorted(ways))
 
     @property
     def key(self) -> str:
         """What hits are grouped by: field and value."""
-        return f"{self.field}|{canonical(self.answer) if isinstance(self.answer, list) else self.answer}"
+        return (
+            f"{self.field}|{canonical(self.answer) if isinstance(self.answer, list) else self.answer}"
+        )
 
 
 @dataclass(frozen=True)
@@ -174,7 +177,12 @@ def read(data: bytes) -> Index:
         )
     wanted, notes = head.get("passages"), head.get("notes")
     found = max(len(lines) - 2, 0)
-    if not isinstance(wanted, int) or not isinstance(notes, int) or wanted + notes != found or lines[-1]:
+    if (
+        not isinstance(wanted, int)
+        or not isinstance(notes, int)
+        or wanted + notes != found
+        or lines[-1]
+    ):
         raise StoreError(f"the index is half-written: {found} lines", AGAIN)
     index = _filled(config, lines[1 : wanted + 1])
     return replace(index, notes=_notes(lines[wanted + 1 : -1]))
@@ -200,7 +208,7 @@ def _filled(config: IndexConfig, lines: Sequence[str]) -> Index:
             raise StoreError(f"the index is damaged: passage {number} cannot be read", AGAIN) from cause
         if len(vector) != config.dim:
             raise StoreError(
-                f"the index is damaged: passage {number} has {len(vector)} dimensions, not {config.dim}",
+                f"the index is damaged: passage {number} has dimension {len(vector)}, not {config.dim}",
                 AGAIN,
             )
         vectors.append(vector)

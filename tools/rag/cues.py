@@ -49,7 +49,9 @@ KINDS: dict[str, frozenset[str]] = {
         anamnestisch vor jahren antecedents antecedentes anamnesi
         """.split()
     ),
-    "but": frozenset("but except however although though aber ausser jedoch mais sauf pero ma maar".split()),
+    "but": frozenset(
+        "but except however although though aber ausser jedoch mais sauf pero ma maar".split()
+    ),
 }
 """Kind -> words."""
 

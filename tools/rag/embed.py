@@ -160,7 +160,9 @@ class _Remote:
             )
         sizes = {len(v) for v in got} | ({dim} if dim else set())
         if len(sizes) > 1:
-            raise StudentError(f"{self._what} gave vectors of {sorted(sizes)} dimensions", "use another")
+            raise StudentError(
+                f"{self._what} gave vectors of {sorted(sizes)} dimensions", "use another"
+            )
         return [unit(v) for v in got]
 
     def _ask(self, texts: list[str]) -> Sequence[Sequence[float]]:
@@ -224,9 +226,7 @@ class OpenAIEmbedder(_Remote):
         import openai
 
         try:
-            got = self._client.embeddings.create(
-                model=self._name, input=texts, encoding_format="float"
-            )
+            got = self._client.embeddings.create(model=self._name, input=texts, encoding_format="float")
         except openai.APIStatusError as error:
             if self._passing(error):
                 raise
@@ -271,7 +271,7 @@ def _sentence_transformer(path: str) -> Callable[[list[str]], Iterable[Iterable[
         raise _missing("sentence-transformers") from None
     with boundary(StudentError, f"the embedder 'st:{path}' cannot be loaded", "give its folder"):
         model = module.SentenceTransformer(path)
-    return lambda texts: model.encode(texts, show_progress_bar=False).tolist()  # type: ignore[no-any-return]
+    return lambda texts: model.encode(texts, show_progress_bar=False).tolist()
 
 
 def _fastembed(name: str) -> Callable[[list[str]], Iterable[Iterable[float]]]:

@@ -1,15 +1,16 @@
 """Which sentence of a labelled note says what the label says, when only the note is labelled.
 
 Owns a multi-instance model: a note is a bag of sentences, at most one of which decides a field
-(Dietterich, Lathrop & Lozano-Pérez 1997, "Solving the multiple instance problem"). Two things are learnt
-in turn, by a few rounds of expectation maximisation over the train notes:
+(Dietterich, Lathrop & Lozano-Pérez 1997, "Solving the multiple instance problem"). Two things are
+learnt in turn, by a few rounds of expectation maximisation over the train notes:
 
 - *mentions*: for each phrase of one to three words, the chance that it names a field. It names one or
   none, either saying nothing about the label (the words around it do) or always the same label («fully
   continent»). What speaks for it is the sum, over its notes, of ln P(label | how it is said there) -
   ln P(label).
 - *ways*: which label goes with the words around a mention, pooled over all fields with the same labels.
-  So «denies» and «verneint» are learnt from the labels; no word of any language is built in.
+  What «denies» means is learnt from the labels; ``rag.cues`` only says that it may be counted
+  together with «no», and in languages without such lists each word is counted for itself.
 
 The sentence that decides is the one with a mention that is said in the way that fits the note's label
 best, the last one if two are alike. Where no phrase stands out there is none.
@@ -31,13 +32,14 @@ if TYPE_CHECKING:
     import numpy as np
 
     Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+    Ints = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 
 ROUNDS = 4
 EXPECTED = 16.0
 """How many phrases a field is expected to have, before anything was counted."""
 
 NAMED = 0.6
-"""How likely the field's own name, or a hint from the prompt, is a mention before anything was counted."""
+"""How likely the field's name, or a hint from the prompt, is a mention before anything was counted."""
 
 KIN = 30.0
 """How much likelier a phrase is if it shares the beginning of a word with the field's name."""
@@ -46,7 +48,7 @@ ALWAYS = 0.05
 """How much rarer phrases are that carry the label by themselves."""
 
 HEREDITY = 3.0
-"""How likely a phrase is a mention, before anything was counted, if a part of it is one for sure."""
+"""The odds that a phrase is a mention, before anything was counted, if a part of it is one for sure."""
 
 STEM = 5
 TRUST = 0.8
@@ -101,11 +103,13 @@ class _Pool:
 
     labels: tuple[str, ...]
     fields: list[LabelField]
-    gold: list[dict[int, int]] = field(default_factory=list)
+    golds: list[dict[int, int]] = field(default_factory=list)
 
 
 def spots(
-    examples: Sequence[Example], fields: Sequence[FieldSpec], hints: Mapping[str, Sequence[str]] | None = None
+    examples: Sequence[Example],
+    fields: Sequence[FieldSpec],
+    hints: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Spot]:
     """Return the sentences that bear on the label fields, in the order of notes, fields, sentences.
 
@@ -123,7 +127,7 @@ def spots(
     found: list[Spot] = []
     if table.phrase:
         for pool in pools.values():
-            pool.gold = [_golds(examples, spec, pool.labels) for spec in pool.fields]
+            pool.golds = [_golds(examples, spec, pool.labels) for spec in pool.fields]
             found += _Model(table, pool, hints or {}).run()
     order = {spec.name: i for i, spec in enumerate(fields)}
     return sorted(found, key=lambda s: (s.note, order[s.field], s.sentence))
@@ -141,39 +145,40 @@ class _Model:
         import numpy as np
 
         self.np, self.table, self.pool = np, table, pool
-        self.phrase = np.array(table.phrase)
-        self.sentence = np.array(table.sentence)
+        self.phrase, self.sentence = np.array(table.phrase), np.array(table.sentence)
         self.note = np.array([s.note for s in table.sentences])[self.sentence]
         self.cue, self.owner = np.array(table.cue, dtype=int), np.array(table.owner, dtype=int)
-        notes = int(self.note.max()) + 1
-        self.gold = np.full((len(pool.fields), notes), -1)
-        for f, known in enumerate(pool.gold):
-            for note, label in known.items():
-                if note < notes:
-                    self.gold[f, note] = label
-        counts = np.array([[list(k.values()).count(y) for y in range(len(pool.labels))] for k in pool.gold])
-        self.base = (counts + 0.5) / (counts + 0.5).sum(axis=1, keepdims=True)
-        last = {(p, n): i for i, (p, n) in enumerate(zip(self.phrase, self.note, strict=True))}
-        self.last = np.array(sorted(last.values()))
-        patients = [table.groups[n] for n in self.note[self.last]]
-        pairs = list(zip(self.phrase[self.last], patients, strict=True))
-        often = Counter(pairs)
-        self.share = np.array([1 / often[pair] for pair in pairs])
-        scale = EXPECTED / len(table.phrases)
-        self.prior = np.array([self._prior(spec, hints.get(spec.name, ()), scale) for spec in pool.fields])
-        said = self.base.copy()
-        said[:, 0] = 1 - TRUST
-        said[:, 1:] *= TRUST / self.base[:, 1:].sum(axis=1, keepdims=True)
-        self.said = said
-        self.edges = np.array(table.edges)
-        self.stands = np.zeros(len(table.phrases))
-        self.way = np.zeros((len(self.phrase), len(pool.labels)))
-        self.chance = np.zeros((len(pool.fields), len(pool.labels), len(table.phrases)))
-        self.here = np.zeros((len(pool.fields), len(pool.labels), len(self.phrase)))
-        self.wider = np.array(table.wider)
+        self.edges, self.wider = np.array(table.edges), np.array(table.wider)
         self.size = np.array([t.count(" ") + 1 for t in table.phrases])
-        known = {t: i for i, t in enumerate(table.phrases)}
-        self.parts = np.array([[known.get(t.rpartition(" ")[0], -1), known.get(t.partition(" ")[2], -1)] for t in table.phrases])
+        number = {t: i for i, t in enumerate(table.phrases)}
+        ends = [(t.rpartition(" ")[0], t.partition(" ")[2]) for t in table.phrases]
+        self.parts = np.array([[number.get(part, -1) for part in pair] for pair in ends])
+        self.gold = np.full((len(pool.fields), int(self.note.max()) + 1), -1)
+        for f, known in enumerate(pool.golds):
+            for note in known.keys() & set(self.note.tolist()):
+                self.gold[f, note] = known[note]
+        labels = range(len(pool.labels))
+        counts = np.array([[list(k.values()).count(y) for y in labels] for k in pool.golds]) + 0.5
+        self.base = counts / counts.sum(axis=1, keepdims=True)
+        self.said = self.base * TRUST / self.base[:, 1:].sum(axis=1, keepdims=True)
+        self.said[:, 0] = 1 - TRUST
+        self.last, self.share = self._once_per_note()
+        scale = EXPECTED / len(table.phrases)
+        self.prior = np.array(
+            [self._prior(spec, hints.get(spec.name, ()), scale) for spec in pool.fields]
+        )
+        self.stands = np.zeros(len(table.phrases))
+        self.way = np.zeros((len(self.phrase), len(labels)))
+        self.chance = np.zeros((len(pool.fields), len(labels), len(table.phrases)))
+        self.here = np.zeros((len(pool.fields), len(labels), len(self.phrase)))
+
+    def _once_per_note(self) -> tuple[Ints, Floats]:
+        """Return the last occurrence of each phrase in each note, and one patient's share of it."""
+        pairs = zip(self.phrase.tolist(), self.note.tolist(), strict=True)
+        last = sorted({pair: i for i, pair in enumerate(pairs)}.values())
+        mine = [(int(self.phrase[i]), self.table.groups[self.note[i]]) for i in last]
+        often = Counter(mine)
+        return self.np.array(last), self.np.array([1 / often[pair] for pair in mine])
 
     def _prior(self, spec: LabelField, hints: Sequence[str], scale: float) -> list[float]:
         """Return how likely each phrase is to name the field before anything was counted."""
@@ -200,7 +205,8 @@ class _Model:
         scores -= scores.max(axis=1, keepdims=True)
         odds = self.np.exp(scores)
         shares: Floats = odds / odds.sum(axis=1, keepdims=True)
-        return (1 - NOISE) * shares + NOISE * self.base[f]
+        mixed: Floats = (1 - NOISE) * shares + NOISE * self.base[f]
+        return mixed
 
     def _mentions(self) -> None:
         """Learn which phrases name which field: index 0 plainly, y with the label y."""
@@ -264,7 +270,8 @@ class _Model:
         second = np.zeros_like(first)
         np.maximum.at(second, note, rest)
         other: Floats = np.where(per >= first[note], second[note], first[note])
-        return other[self.sentence]
+        there: Floats = other[self.sentence]
+        return there
 
     def _ways(self) -> None:
         """Learn which words around a mention go with which label."""
@@ -277,13 +284,18 @@ class _Model:
             np.add.at(weight, (np.arange(len(gold)), gold), mine * fits)
         total = weight.sum(axis=0) + 1e-9
         share = total / total.sum()
-        counts = np.stack([np.bincount(self.cue, weight[self.owner, y], len(self.table.cues)) for y in range(labels)], 1)
+        counts = np.stack(
+            [np.bincount(self.cue, weight[self.owner, y], len(self.table.cues)) for y in range(labels)],
+            1,
+        )
         seen = counts.sum(axis=1, keepdims=True)
         rate = (counts + SHRINK * share) / (total + SHRINK)
         usual = (seen + SHRINK) / (total.sum() + SHRINK)
         score = np.log(rate / usual)
         score *= seen / (seen + SHRINK)
-        self.way = TEMPER * np.stack([np.bincount(self.owner, score[self.cue, y], len(self.phrase)) for y in range(labels)], 1)
+        self.way = TEMPER * np.stack(
+            [np.bincount(self.owner, score[self.cue, y], len(self.phrase)) for y in range(labels)], 1
+        )
 
     def _places(self) -> None:
         """Learn between which words mentions stand: a phrase cut out of a longer one does not."""
@@ -306,7 +318,9 @@ class _Model:
         chance = self.here[f].sum(axis=0)
         likely = np.nonzero((chance >= LEAST) & (self.gold[f, self.note] >= 0))[0]
         plain = self._labels(f)
-        by_note: dict[int, dict[int, list[tuple[float, float, str]]]] = defaultdict(lambda: defaultdict(list))
+        by_note: dict[int, dict[int, list[tuple[float, float, str]]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
         for i in likely:
             phrase, gold = self.phrase[i], self.gold[f, self.note[i]]
             shares = self.here[f, :, i]

@@ -1,6 +1,6 @@
 """The move ``index_examples``: build an index of worked examples and let the student see its hits.
 
-Owns the arguments, what of them is refused, and the report to the teacher. Which sentences become
+Owns what of the arguments is refused, and the report to the teacher. Which sentences become
 passages is ``rag.passages``, what a call of this move would bring is ``rag.prospects``. The index may
 hold every labelled train note, since retrieval leaves out a note's own patient.
 """
@@ -11,97 +11,28 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import Field, JsonValue
+from pydantic import JsonValue
 
 from preceptor.core.errors import InputError
 from preceptor.core.fields import FieldSpec, LabelField
 from preceptor.core.ports import Evidence, ToolResult
-from preceptor.core.record import Record
 from preceptor.core.records import Example, IndexRef, Prospect, Recipe
 from preceptor.core.render import calls
 from preceptor.tools.guard import CopyGuard
 from preceptor.tools.patches import find_sentence, one_line
-from preceptor.tools.rag.artefact import Granularity, Index, IndexConfig, Passage, check_ids
+from preceptor.tools.rag.args import IndexExamplesArgs, Pair, Snippet
+from preceptor.tools.rag.artefact import Index, IndexConfig, Passage, check_ids
 from preceptor.tools.rag.bm25 import average_length
 from preceptor.tools.rag.embed import Embedder, Remembering
 from preceptor.tools.rag.passages import cut, from_notes
 from preceptor.tools.rag.phrases import phrases_of, words_of
-from preceptor.tools.rag.retriever import Mode, QdrantRetriever, RetrievalSettings, Show
-from preceptor.tools.rag.store import Fusion
+from preceptor.tools.rag.prospects import TOOL, prospects
+from preceptor.tools.rag.retriever import QdrantRetriever
 
 CHARS_PER_TOKEN = 4
-MAX_K = 8
-MAX_GIVEN = 200
 MAX_SNIPPET_CHARS = 240
 SAMPLE = 24
 """How many notes the added tokens are estimated on."""
-
-
-class Pair(Record):
-    """A train note's sentence with the reason why it carries its label."""
-
-    example_id: str
-    field: str
-    sentence: int | str
-    reason: str
-
-
-class Snippet(Record):
-    """A line of a guideline: a made-up statement, what it means for a field, and why."""
-
-    field: str
-    text: str
-    label: str
-    reason: str = ""
-
-
-class IndexExamplesArgs(Record):
-    """The arguments of ``index_examples``.
-
-    Attributes:
-        fields: Which fields get examples; all if empty.
-        granularity: What an example is.
-        mode: How notes and examples are compared.
-        k: The most examples per field.
-        show: What the student sees of an example.
-        include: ``all`` train notes, or these.
-        pairs: The teacher's own reasoning about train notes.
-        snippets: Lines of a guideline.
-        fusion: How the lists of mode hybrid are joined.
-        diversity: How much examples should differ (MMR; modes dense and hybrid).
-        touching: Show examples only for fields that the note seems to speak of.
-        balance: Let the labels take turns.
-        embedder: The embedder; only the configured one can be named. Empty: it is used if needed.
-        reason: Why, in one line, for the trace.
-        expected_gain: What the teacher expects on train, in points of [0, 1].
-    """
-
-    fields: tuple[str, ...] = ()
-    granularity: Granularity = "sentence"
-    mode: Mode = "sparse"
-    k: int = Field(default=4, ge=1, le=MAX_K)
-    show: Show = "sentence"
-    include: Literal["all"] | tuple[str, ...] = "all"
-    pairs: tuple[Pair, ...] = Field(default=(), max_length=MAX_GIVEN)
-    snippets: tuple[Snippet, ...] = Field(default=(), max_length=MAX_GIVEN)
-    fusion: Fusion = "rrf"
-    diversity: float = Field(default=0.0, ge=0, le=1)
-    touching: bool = True
-    balance: bool = True
-    embedder: str = ""
-    reason: str = Field(default="", max_length=400)
-    expected_gain: float | None = Field(default=None, ge=-1, le=1)
-
-    def settings(self) -> RetrievalSettings:
-        """Return what the retriever needs to know."""
-        return RetrievalSettings(
-            mode=self.mode,
-            show=self.show,
-            touching=self.touching,
-            balance=self.balance,
-            fusion=self.fusion,
-            diversity=self.diversity,
-        )
 
 
 class IndexExamples:
@@ -111,7 +42,7 @@ class IndexExamples:
         embedder: What makes dense vectors; without one only words are compared.
     """
 
-    name = "index_examples"
+    name = TOOL
     description = (
         "Give the student worked examples that are retrieved for each note: sentences (or sections, or "
         "whole notes) of other patients' train notes that carry the evidence for a field, with the "
@@ -181,9 +112,7 @@ class IndexExamples:
 
     def prospects(self, evidence: Evidence) -> Sequence[Prospect]:
         """Return calls with their estimated gain, best first; no student is asked."""
-        from preceptor.tools.rag.prospects import prospects
-
-        return prospects(self, evidence, self._embedder)
+        return prospects(lambda args: self.build(args, evidence), evidence, self._embedder)
 
     def _dense(self, args: IndexExamplesArgs) -> Embedder | None:
         have = self._embedder.spec if self._embedder else ""
@@ -222,9 +151,9 @@ def _report(index: Index, args: IndexExamplesArgs, tokens: int, shown: float) ->
     counts = Counter(p.key for p in index.passages)
     rows = [f"  {name.replace('|', ': ')} {count}" for name, count in sorted(counts.items())]
     more = [f"  and {len(rows) - 60} more"] if len(rows) > 60 else []
+    patients = len({p.group for p in index.passages if p.group})
     head = (
-        f"Index {index.digest}: {len(index.passages)} examples of "
-        f"{len({p.group for p in index.passages if p.group})} patients, {args.mode}, up to {args.k} per "
+        f"Index {index.digest}: {len(index.passages)} examples of {patients} patients, {args.mode}, up to {args.k} per "
         f"field. On average a note gets {shown:.1f} examples, about {tokens:+d} prompt tokens."
     )
     return "\n".join([head, *rows[:60], *more])
@@ -256,9 +185,7 @@ def _hints(evidence: Evidence) -> dict[str, tuple[str, ...]]:
     return {f.name: evidence.recipe.prompt.guide(f.name).look_for for f in evidence.fields}
 
 
-def _with_pairs(
-    passages: list[Passage], pairs: Sequence[Pair], evidence: Evidence
-) -> list[Passage]:
+def _with_pairs(passages: list[Passage], pairs: Sequence[Pair], evidence: Evidence) -> list[Passage]:
     """Return the passages with the teacher's reasons; a sentence that is no passage yet becomes one."""
     guard = CopyGuard(evidence.examples)
     notes = {e.id: e for e in evidence.examples}
@@ -298,7 +225,9 @@ def _snippets(snippets: Sequence[Snippet], evidence: Evidence) -> list[Passage]:
         what = f"snippet {number}"
         spec = known.get(snippet.field)
         if spec is None:
-            raise InputError(f"{what}: no field {snippet.field!r}", f"the fields are: {', '.join(known)}")
+            raise InputError(
+                f"{what}: no field {snippet.field!r}", f"the fields are: {', '.join(known)}"
+            )
         text = one_line(snippet.text, MAX_SNIPPET_CHARS, what)
         reason = one_line(snippet.reason, 120, f"the reason of {what}") if snippet.reason else ""
         guard.check_text(text, what)

@@ -134,7 +134,9 @@ def _list(
     out = []
     for number in range(len(pieces)):
         text = around(pieces, number, granularity)
-        held: list[JsonValue] = [i for i in items if flat(str(i)).strip() and flat(str(i)) in flat(text)]
+        held: list[JsonValue] = [
+            i for i in items if flat(str(i)).strip() and flat(str(i)) in flat(text)
+        ]
         if held:
             out.append(_passage(example, spec, held, text, _items(spec, held)))
     return out

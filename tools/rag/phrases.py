@@ -127,7 +127,9 @@ def _mended(found: list[Sentence], groups: Sequence[str]) -> list[Sentence]:
             for word in run:
                 holders[word].add(groups[sentence.note])
     near: dict[str, str] = {}
-    usual = sorted((w for w in holders if len(holders[w]) >= FEWEST_PATIENTS), key=lambda w: (-len(holders[w]), w))
+    usual = sorted(
+        (w for w in holders if len(holders[w]) >= FEWEST_PATIENTS), key=lambda w: (-len(holders[w]), w)
+    )
     for word in usual:
         for key in _shortened(word):
             near.setdefault(key, word)
@@ -138,7 +140,9 @@ def _mended(found: list[Sentence], groups: Sequence[str]) -> list[Sentence]:
             if best:
                 mended[word] = min(best, key=lambda w: (-len(holders[w]), w))
     return [
-        Sentence(s.note, s.number, tuple(tuple(mended.get(w, w) for w in run) for run in s.runs), s.heading)
+        Sentence(
+            s.note, s.number, tuple(tuple(mended.get(w, w) for w in run) for run in s.runs), s.heading
+        )
         for s in found
     ]
 

@@ -10,9 +10,8 @@ small student follows its examples; what came of a move is measured, not taken f
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
@@ -22,12 +21,13 @@ from preceptor.core.ports import Evidence
 from preceptor.core.record import canonical
 from preceptor.core.records import IndexRef, Prospect, Shot
 from preceptor.core.render import Hits, shot_line
+from preceptor.tools.rag.args import IndexExamplesArgs
+from preceptor.tools.rag.artefact import Index
 from preceptor.tools.rag.embed import Embedder
 from preceptor.tools.rag.phrases import phrases_of
 from preceptor.tools.rag.retriever import QdrantRetriever
 
-if TYPE_CHECKING:
-    from preceptor.tools.rag.index import IndexExamples
+TOOL = "index_examples"
 
 FIX, BREAK = 0.5, 0.25
 CONFIDENT = 0.8
@@ -48,20 +48,20 @@ class _Count:
 
 
 def prospects(
-    tool: IndexExamples, evidence: Evidence, embedder: Embedder | None
+    build: Callable[[IndexExamplesArgs], Index], evidence: Evidence, embedder: Embedder | None
 ) -> list[Prospect]:
     """Return calls of the move that are worth considering, best first.
 
     Args:
-        tool: The move.
+        build: Builds the index that a call of the move asks for.
         evidence: The shown notes, the student's answers, and all of train.
         embedder: Where there is one, mode ``hybrid`` is estimated too.
     """
     out: list[Prospect] = []
     for mode in ("sparse", "hybrid") if embedder else ("sparse",):
-        args = tool.args.model_validate({"mode": mode, "k": SIZES[-1]})
+        args = IndexExamplesArgs.model_validate({"mode": mode, "k": SIZES[-1]})
         try:
-            index = tool.build(args, evidence)
+            index = build(args)
         except InputError:
             return []
         settings = args.settings().model_dump(mode="json")
@@ -74,7 +74,7 @@ def prospects(
             terms[passage.field] |= set(passage.terms)
         for k in SIZES:
             asked: dict[str, JsonValue] = {"mode": mode, "k": k}
-            out.append(_prospect(tool.name, asked, _counted(evidence, found, terms, k), evidence))
+            out.append(_prospect(asked, _counted(evidence, found, terms, k), evidence))
     return sorted(out, key=lambda p: (-p.gain, p.tokens, canonical(p.args)))
 
 
@@ -120,11 +120,11 @@ def _vote(shots: Sequence[Shot], name: str) -> tuple[str, float]:
     return best, weights[best] / sum(weights.values())
 
 
-def _prospect(name: str, args: dict[str, JsonValue], count: _Count, evidence: Evidence) -> Prospect:
+def _prospect(args: dict[str, JsonValue], count: _Count, evidence: Evidence) -> Prospect:
     notes = max(len(evidence.examples), 1)
     why = (
         f"examples of other patients speak for the right label in {count.fixed} of {count.wrong} wrong "
         f"answers where there are any, against it in {count.broken} of {count.right} right ones"
     )
     tokens = round(count.chars / notes / CHARS_PER_TOKEN)
-    return Prospect(tool=name, args=args, gain=round(count.gain, 6), tokens=tokens, why=why)
+    return Prospect(tool=TOOL, args=args, gain=round(count.gain, 6), tokens=tokens, why=why)

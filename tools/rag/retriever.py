@@ -8,10 +8,10 @@ answer, and a note asked with others gets what it gets alone.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import Field, ValidationError
 
 from preceptor.core.errors import InputError
 from preceptor.core.fields import FieldSpec
@@ -23,7 +23,7 @@ from preceptor.tools.rag.artefact import Index, Passage
 from preceptor.tools.rag.bm25 import Sparse
 from preceptor.tools.rag.embed import Embedder, Vector
 from preceptor.tools.rag.phrases import stances
-from preceptor.tools.rag.store import Found, Fusion, MemoryStore, PointStore, Query, ServerStore
+from preceptor.tools.rag.store import Found, Fusion, MemoryStore, PointStore, Query
 
 Mode = Literal["sparse", "dense", "hybrid", "random"]
 Show = Literal["sentence", "note", "label", "reason"]
@@ -171,14 +171,15 @@ class QdrantRetriever:
         return [tuple(vectors[piece] for piece in found) for found in pieces]
 
     def _pieces(self, text: str) -> list[tuple[str, set[tuple[str, str]]]]:
-        """Return what a note is searched with: its pieces, each with its phrases
-        of evidence and how they are said.
+        """Return what a note is searched with: pieces, each with its phrases and how they are said.
 
         Sentences where passages are sentences; of those only the ones that can touch a passage.
         """
         text = text[:MAX_CHARS]
         whole = self._index.config.granularity != "sentence"
-        found = [(p, stances(p, self._naming)) for p in ([text] if whole else sentences(text) or [text])]
+        found = [
+            (p, stances(p, self._naming)) for p in ([text] if whole else sentences(text) or [text])
+        ]
         if self.settings.touching and not self._termless:
             found = [(piece, said) for piece, said in found if said]
         return found[:MAX_PIECES]

@@ -26,7 +26,6 @@ class Patience:
     first: float = 0.5
 
 
-
 def persist(
     ask: Callable[[], T], passing: Callable[[Exception], bool], what: str, patience: Patience
 ) -> T:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+NOTHING = Sparse()
 WORDS, SENSE = "words", "sense"
 """The names of the sparse and of the dense vector."""
 
@@ -58,7 +59,7 @@ class Query:
 
     group: str | None
     fields: tuple[str, ...] | None
-    words: Sparse = Sparse()
+    words: Sparse = NOTHING
     sense: tuple[tuple[float, ...], ...] = ()
     size: int = 4
     fusion: Fusion = "rrf"
@@ -117,7 +118,7 @@ def request(query: Query) -> dict[str, Any]:
     sense = [list(v) for v in query.sense if any(v)]
     if sense:
         best = models.RecommendStrategy.BEST_SCORE
-        near = models.RecommendInput(positive=sense, strategy=best)
+        near = models.RecommendInput(positive=[*sense], strategy=best)
         parts.append((SENSE, models.RecommendQuery(recommend=near)))
     if not parts:
         return {}
@@ -310,11 +311,7 @@ class ServerStore:
         temporary = f"{self.name}-{uuid.uuid4().hex[:8]}"
         try:
             self._ask(lambda: create(self._client, temporary, self._index))
-            for key in ("group", "field", "key"):
-                kind = models.PayloadSchemaType.KEYWORD
-                self._ask(
-                    lambda k=key: self._client.create_payload_index(temporary, k, field_schema=kind)  # type: ignore[misc]
-                )
+            self._ask(lambda: self._payload_indexes(temporary))
             self._ask(lambda: fill(self._client, temporary, self._index))
             before = self._behind()
             switch: list[Any] = [
@@ -329,6 +326,13 @@ class ServerStore:
             raise
         for name in before:
             self._drop(name)
+
+    def _payload_indexes(self, name: str) -> None:
+        from qdrant_client import models
+
+        for key in ("group", "field", "key"):
+            kind = models.PayloadSchemaType.KEYWORD
+            self._client.create_payload_index(name, key, field_schema=kind)
 
     def _drop(self, name: str) -> None:
         """Delete a collection if the server still answers; what stays behind serves nobody."""

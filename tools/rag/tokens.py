@@ -28,9 +28,14 @@ TOKENS_VERSION = 1
 LONG_WORD, LONGEST, PIECE = 10, 64, 5
 """A word of 10 to 64 letters also gives its pieces of five; a longer run of letters is no word."""
 
-_EAST = "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_EAST = (
+    "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\U00020000-\U0003ffff"
+)
 _SOUTH_EAST = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
-_LETTER = rf"(?:(?![{_EAST}{_SOUTH_EAST}])[^\W_]|[\u0300-\u036f\u0591-\u05c7\u0610-\u065f\u0900-\u0dff])"
+_LETTER = (
+    rf"(?:(?![{_EAST}{_SOUTH_EAST}])[^\W_]|[\u0300-\u036f\u0591-\u05c7\u0610-\u065f\u0900-\u0dff])"
+)
 _TOKEN = re.compile(
     rf"(?P<number>(?<![^\W_])\d+(?:[.,]\d+)*(?![^\W_]))"
     rf"|(?P<word>{_LETTER}+(?:[/'\-.]{_LETTER}+)*)"

@@ -22,10 +22,11 @@ from preceptor.evals.report import Report
 from preceptor.graphs import refine, wiring
 
 
-def one(task: str, student: str, seed: int, root: Path) -> tuple[Report, float]:
+def one(task: str, student: str, moves: tuple[str, ...], seed: int, root: Path) -> tuple[Report, float]:
     """Return the report of one run, and its seconds by the clock."""
     settings = load(None, os.environ, {})
-    options = wiring.options(settings, {"task": task, "student": student, "seed": seed})
+    given = {"task": task, "student": student, "seed": seed, "moves": moves}
+    options = wiring.options(settings, given)
     begun = time.perf_counter()
     with wiring.create(options, root, f"{task}-{seed}", settings) as session:
         state = refine.run(session)
@@ -37,12 +38,13 @@ def row(seed: int, report: Report, seconds: float) -> str:
     """Return a run as a row of the table."""
     test = report.test
     assert test is not None
-    kept = sum(a.outcome == "accepted" for a in report.attempts)
+    kept = [a.tool for a in report.attempts if a.outcome == "accepted"]
+    names = ", ".join(f"{kept.count(n)} {n}" for n in dict.fromkeys(kept)) or "none"
     rule = report.rules[0]
     return (
         f"| {seed} | {shown(test.baseline)} | {shown(test.final)} "
         f"| {100 * test.gain.value:+.1f} [{100 * test.gain.low:+.1f}, {100 * test.gain.high:+.1f}] "
-        f"| {rule.name} {rule.score.value:.3f} | {kept} of {len(report.attempts)} "
+        f"| {rule.name} {rule.score.value:.3f} | {names} of {len(report.attempts)} "
         f"| {report.costs['student_calls'].spent:,.0f} | {seconds:.0f} |"
     )
 
@@ -58,15 +60,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("task")
     parser.add_argument("--student", default="nano")
+    parser.add_argument("--moves", default="", help="the moves that are allowed, with commas; all")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--parallel", type=int, default=1, help="runs at a time, a process each")
     asked = parser.parse_args()
     rows: list[str] = []
     reports: list[Report] = []
+    moves = tuple(name for name in asked.moves.split(",") if name)
     with tempfile.TemporaryDirectory() as name:
         with ProcessPoolExecutor(asked.parallel) as pool:
             jobs = [
-                pool.submit(one, asked.task, asked.student, seed, Path(name) / str(seed))
+                pool.submit(one, asked.task, asked.student, moves, seed, Path(name) / str(seed))
                 for seed in range(asked.seeds)
             ]
             for seed, job in enumerate(jobs):
@@ -74,21 +78,26 @@ def main() -> None:
                 reports.append(report)
                 rows.append(row(seed, report, seconds))
                 print(rows[-1], file=sys.stderr, flush=True)
-    page(asked.task, asked.student, reports, rows)
+    page(asked, reports, rows)
 
 
-def page(task: str, student: str, reports: list[Report], rows: list[str]) -> None:
+def page(asked: argparse.Namespace, reports: list[Report], rows: list[str]) -> None:
     """Print the page."""
+    task, student = asked.task, asked.student
     gains = [100 * r.test.gain.value for r in reports if r.test]
     better = sum(r.finding == "better" for r in reports)
     mark = "Synthetic data. " if reports[0].synthetic else ""
     test = reports[0].test
     assert test is not None
     print(f"# Refining `{student}` on `{task}` with the rule teacher\n")
-    print(f"Written by `benchmarks/refine_seeds.py {task} --student {student} --seeds {len(rows)}`.")
+    only = f" --moves {asked.moves}" if asked.moves else ""
+    print(
+        f"Written by `benchmarks/refine_seeds.py {task} --student {student} --seeds {len(rows)}{only}`."
+    )
     print(f"{mark}Sealed test of about {test.notes} notes of {test.patients} patients per draw; scores")
     print("are the mean share of right fields per note, with 95 % intervals over patients. All draws")
-    print("are shown; they share notes, so they are not independent. Moves: prompt edits only.\n")
+    allowed = asked.moves.replace(",", ", ") or "all"
+    print(f"are shown; they share notes, so they are not independent. Moves: {allowed}.\n")
     print(
         "| seed | untouched | final | gain, points | best rule | kept moves | student calls | seconds |"
     )

@@ -22,11 +22,15 @@ from preceptor.core import parse, render
 from preceptor.core.cache import AnswerCache, answer_key, example_key
 from preceptor.core.errors import InputError, Interrupted, StudentError
 from preceptor.core.fields import FieldSpec
+from preceptor.core.hits import fitting
 from preceptor.core.ledger import Ledger
 from preceptor.core.ports import Cancel, OnProgress, Progress, Retriever, Student
 from preceptor.core.record import digest
 from preceptor.core.records import Answer, Call, Evaluation, Example, Recipe, Reply
 from preceptor.evals.scorers import score_answer
+
+CHARS_PER_TOKEN = 3
+"""Below the usual four, so that prompts with retrieved examples rather leave room than overrun."""
 
 FEWEST_FAILURES = 8
 """Fewer failed answers than this in one chunk never count as a student that cannot be used."""
@@ -51,6 +55,7 @@ class _Work:
 
     notes: dict[str, Example]
     waiting: dict[str, int]
+    dropped: dict[str, int] = field(default_factory=dict)
     replies: dict[str, list[Reply]] = field(default_factory=dict)
     answers: dict[str, Answer] = field(default_factory=dict)
     calls: int = 0
@@ -65,7 +70,10 @@ class _Work:
         got.append(reply)
         if len(got) < self.waiting[note]:
             return False
-        self.answers[note] = parse.answer(note, fields, self.replies.pop(note))
+        whole = parse.answer(note, fields, self.replies.pop(note))
+        if self.dropped.get(note):
+            whole = whole.model_copy(update={"dropped_hits": self.dropped[note]})
+        self.answers[note] = whole
         return True
 
     def give_up(self, fields: Sequence[FieldSpec]) -> None:
@@ -172,7 +180,7 @@ class CachedEvaluator:
         if self._cancel is not None and self._cancel():
             raise Interrupted("stopped before the next notes", "resume continues where it was")
         by_id = {e.id: k for k, e in missing.items()}
-        calls, work = self._prepare(recipe, list(missing.values()))
+        calls, work = self._prepare(student, recipe, list(missing.values()))
         settle = self._reserve(key, missing, len(calls))
         started = time.perf_counter()
         try:
@@ -187,17 +195,25 @@ class CachedEvaluator:
         _check_failures(whole.values())
         return whole
 
-    def _prepare(self, recipe: Recipe, notes: list[Example]) -> tuple[list[Call], _Work]:
+    def _prepare(
+        self, student: Student, recipe: Recipe, notes: list[Example]
+    ) -> tuple[list[Call], _Work]:
+        """Return the calls of a chunk, with as many retrieved examples as fit the window."""
+        window = student.context
+        room = (window - recipe.decoding.max_tokens) * CHARS_PER_TOKEN if window is not None else None
         fields = self._settings.fields
         retriever = self._retriever(recipe) if self._retriever and recipe.index else None
         calls: list[Call] = []
         waiting: dict[str, int] = {}
         found = retriever.hits(notes, fields) if retriever else [None] * len(notes)
+        dropped: dict[str, int] = {}
         for note, hits in zip(notes, found, strict=True):
+            if hits and room is not None:
+                hits, dropped[note.id] = fitting(recipe, fields, note, hits, room)
             asked = render.calls(recipe, fields, note, hits)
             waiting[note.id] = len(asked)
             calls += asked
-        return calls, _Work({n.id: n for n in notes}, waiting)
+        return calls, _Work({n.id: n for n in notes}, waiting, dropped)
 
     def _finish(self, work: _Work) -> None:
         """Close a chunk whose student has nothing more to say.

@@ -36,8 +36,8 @@ Made by Preceptor from run `{run}`. It extracts {fields} fields with the student
 - `index/`: the snapshot of the index of worked examples, if the recipe retrieves any ({index}).
 - `metrics.json`: the report of the run, with the sealed test, intervals, costs and split seals.
 
-Worked examples in the recipe ({shots} here) and in an index are text of training notes: with either, this
-folder is as private as the notes.
+Worked examples in the recipe ({shots} here) and in an index are text of training notes: with either,
+this folder is as private as the notes.
 """
 
 

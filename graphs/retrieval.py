@@ -14,6 +14,7 @@ from preceptor.core.errors import StoreError
 from preceptor.core.ports import Retriever
 from preceptor.core.record import canonical, digest
 from preceptor.core.records import Recipe
+from preceptor.tools.rag.embed import Embedder, embedder_for
 
 Read = Callable[[str], bytes]
 """Gives the bytes of an index by its content hash."""
@@ -26,13 +27,13 @@ class Retrievers:
     Attributes:
         read: Where indexes are.
         train: The ids that may stand in one; None for a bundle, whose notes are not here.
-        embedder: What makes dense vectors; empty for none.
+        embedder: What makes dense vectors, if anything.
         url: A Qdrant server; empty: in memory.
     """
 
     read: Read
     train: Collection[str] | None = None
-    embedder: str = ""
+    embedder: Embedder | None = None
     url: str = ""
     _open: dict[str, Retriever] = field(default_factory=dict)
 
@@ -52,17 +53,14 @@ class Retrievers:
         return self._open[key]
 
     def _make(self, recipe: Recipe) -> Retriever:
-        from preceptor.tools.rag import artefact, embed, retriever, store
+        from preceptor.tools.rag import artefact, retriever, store
 
         assert recipe.index is not None
         index = artefact.read(self.read(recipe.index.digest))
         if self.train is not None:
             artefact.check_ids(index, self.train)
-        settings = retriever.settings_of(recipe.index)
-        dense = settings.mode in ("dense", "hybrid")
-        embedder = embed.embedder_for(self.embedder) if dense and self.embedder else None
         points = store.ServerStore(index, self.url) if self.url else None
-        return retriever.QdrantRetriever(index, recipe.index, embedder, points)
+        return retriever.QdrantRetriever(index, recipe.index, self.embedder, points)
 
     def close(self) -> None:
         """Give back what the indexes hold."""
@@ -71,6 +69,15 @@ class Retrievers:
             if close is not None:
                 close()
         self._open.clear()
+
+
+def embedder_of(spec: str) -> Embedder | None:
+    """Return the embedder that a setting names, None for an empty one.
+
+    Raises:
+        InputError: If the name is none, or its package is missing.
+    """
+    return embedder_for(spec) if spec else None
 
 
 def snapshots(folder: Path) -> Read:

@@ -111,7 +111,7 @@ class Session:
         )
 
     def hits_dropped(self, recipe: str, ids: Sequence[str]) -> int:
-        """Return how many retrieved examples a kept recipe's prompts had no room for, on known notes."""
+        """Return how many retrieved examples the prompts of known notes had no room for."""
         known = self.recipe(recipe)
         if known.index is None:
             return 0

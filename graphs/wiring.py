@@ -29,10 +29,11 @@ from preceptor.evals import evaluate, splits
 from preceptor.evals.task import Task, resolve
 from preceptor.graphs import fits
 from preceptor.graphs.gates import GateConfig
-from preceptor.graphs.retrieval import Retrievers
+from preceptor.graphs.retrieval import Retrievers, embedder_of
 from preceptor.graphs.session import Limits, Listener, Session
 from preceptor.tools.look import CountNotes, DiffRecipes, ErrorsByField, Examples
 from preceptor.tools.prompt import EditPrompt
+from preceptor.tools.rag.embed import Embedder
 from preceptor.tools.rag.index import IndexExamples
 from preceptor.tools.toolbox import Toolbox
 
@@ -156,7 +157,7 @@ def create(
         student = opened.of(Recipe(model=ModelRef(spec=options.student)))
         start = start_recipe(task, student.ref, options.constrained)
         teacher.make(options.teacher)
-        _tools(options, lambda _: None)
+        _tools(options, embedder_of(options.embedder), lambda _: None)
         Ledger(None, options.budget, settings.price_table()).cost(options.teacher, 0, 0)
         _held_back(options, task, parts)
         fits.check(student, start, task)
@@ -213,9 +214,8 @@ def _opened(
 ) -> Iterator[Session]:
     task, drawn, opened, start = parts
     cancel = Cancel(store)
-    retrievers = Retrievers(
-        store.artefacts.get, frozenset(drawn.train), options.embedder, settings.qdrant_url
-    )
+    dense = embedder_of(options.embedder)
+    retrievers = Retrievers(store.artefacts.get, frozenset(drawn.train), dense, settings.qdrant_url)
     prices = settings.price_table()
     ledger = Ledger(store.ledger_path, _held_back(options, task, drawn), prices)
     evaluator = evaluate.CachedEvaluator(
@@ -234,7 +234,7 @@ def _opened(
         teacher=teacher.make(
             options.teacher, teacher.TeacherOptions(timeout=settings.timeouts.teacher)
         ),
-        toolbox=_toolbox(store, options),
+        toolbox=_toolbox(store, options, dense),
         evaluator=evaluator,
         ledger=ledger,
         budget=options.budget,
@@ -250,27 +250,31 @@ def _opened(
         retrievers.close()
 
 
-def _toolbox(store: RunStore, options: Options) -> Toolbox:
+def _toolbox(store: RunStore, options: Options, dense: Embedder | None) -> Toolbox:
     def lookup(digest: str) -> Recipe | None:
         try:
             return store.artefacts.get_record(digest, Recipe)
         except StoreError:
             return None
 
-    return Toolbox(_tools(options, lookup))
+    return Toolbox(_tools(options, dense, lookup))
 
 
-def _tools(options: Options, lookup: Callable[[str], Recipe | None]) -> list[Tool[Any]]:
+def _tools(
+    options: Options, dense: Embedder | None, lookup: Callable[[str], Recipe | None]
+) -> list[Tool[Any]]:
     """Return the tools of a run.
 
     Raises:
         InputError: If the options name a move that there is not.
     """
-    moves: list[Tool[Any]] = [EditPrompt(), IndexExamples(options.embedder)]
+    moves: list[Tool[Any]] = [EditPrompt(), IndexExamples(dense)]
     names = {tool.name for tool in moves}
     unknown = [name for name in options.moves if name not in names]
     if unknown:
-        raise InputError(f"there is no move {unknown[0]!r}", f"the moves are: {', '.join(sorted(names))}")
+        raise InputError(
+            f"there is no move {unknown[0]!r}", f"the moves are: {', '.join(sorted(names))}"
+        )
     allowed = [tool for tool in moves if not options.moves or tool.name in options.moves]
     looks = [ErrorsByField(), Examples(locate=Locator()), DiffRecipes(lookup), CountNotes()]
     return [*allowed, *looks]

@@ -41,7 +41,7 @@ def _prepared(data: Data) -> str:
 
 
 def _move(data: Data) -> str:
-    text = str(data["text"])
+    text = str(data["text"]).partition("\n")[0]
     shown = text if len(text) <= 160 else f"{text[:159].rsplit(';', 1)[0]}; …"
     return f"Round {data['round']}: {data['tool']}: {shown}"
 

@@ -1,0 +1,96 @@
+"""Retrieval in the loop: the move, its estimate, the check against train, the window, the snapshot."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from preceptor.core.errors import InputError, StoreError
+from preceptor.core.ports import Evidence
+from preceptor.core.records import Example, IndexRef, Recipe
+from preceptor.core.trace import read
+from preceptor.graphs import bundle, refine, retrieval, wiring
+from preceptor.graphs.session import Session
+from preceptor.tools.rag.args import IndexExamplesArgs
+from preceptor.tools.rag.index import IndexExamples
+from tests.graphs.small import OPTIONS, SETTINGS
+
+ONLY = OPTIONS.model_copy(update={"moves": ("index_examples",)})
+
+
+def indexed(session: Session, notes: tuple[Example, ...]) -> Recipe:
+    """Return a recipe whose index holds ``notes``, kept in the run."""
+    seen = Evidence(session.task.fields, session.start, notes, (), (), notes)
+    made = IndexExamples().build(IndexExamplesArgs(), seen)
+    session.store.artefacts.put(made.data)
+    return session.start.model_copy(update={"index": IndexRef(digest=made.digest)})
+
+
+def test_retrieval_alone_is_chosen_accepted_and_bundled(tmp_path: Path) -> None:
+    with wiring.create(ONLY, tmp_path, "r", SETTINGS) as session:
+        state = refine.run(session)
+        final = session.recipe(state["incumbent"])
+        events = list(read(session.store.trace.path))
+    assert final.index is not None
+    assert {e.data["tool"] for e in events if e.kind == "move"} == {"index_examples"}
+    folder = tmp_path / "r" / "bundle"
+    kept = retrieval.snapshots(folder)(final.index.digest)
+    assert json.loads(kept.splitlines()[0])["kind"] == "preceptor-index"
+    assert bundle.read(folder).recipe == final
+
+
+def test_the_teacher_is_told_what_retrieval_should_bring(tmp_path: Path) -> None:
+    with wiring.create(ONLY, tmp_path, "r", SETTINGS) as session:
+        refine.run(session)
+        told = next(e for e in read(session.store.trace.path) if e.kind == "diagnosed")
+        situation = session.situation(str(told.data["situation"]))
+    assert situation.prospects
+    assert {p.tool for p in situation.prospects} == {"index_examples"}
+    gains = [p.gain for p in situation.prospects]
+    assert gains == sorted(gains, reverse=True)
+    assert gains[0] > 0
+
+
+@pytest.mark.parametrize("part", ["dev", "test"])
+def test_a_note_of_dev_or_test_cannot_stand_in_an_index(tmp_path: Path, part: str) -> None:
+    with wiring.create(ONLY, tmp_path, "r", SETTINGS) as session:
+        ids = session.splits.ids(part)  # type: ignore[arg-type]
+        notes = tuple(session.examples([*session.splits.train, *ids[:1]]))
+        recipe = indexed(session, notes)
+        with pytest.raises(InputError, match="not of train"):
+            session.admit(recipe)
+        with pytest.raises(InputError, match="not of train"):
+            session.evaluate(recipe, session.splits.dev, "dev")
+        session.admit(indexed(session, notes[:-1]))
+
+
+def test_hits_are_dropped_until_the_prompt_fits(tmp_path: Path) -> None:
+    with wiring.create(ONLY, tmp_path, "r", SETTINGS) as session:
+        recipe = indexed(session, tuple(session.examples(session.splits.train)))
+        student = session.evaluator._students(recipe)  # type: ignore[attr-defined]
+        ids = session.splits.dev[:6]
+        student.context = 10_000
+        session.evaluate(recipe, ids, "dev")
+        assert session.hits_dropped(session.put(recipe), ids) == 0
+        tight = recipe.model_copy(update={"decoding": recipe.decoding.model_copy(update={"seed": 1})})
+        student.context = recipe.decoding.max_tokens + 90
+        session.evaluate(tight, ids, "dev")
+        assert session.hits_dropped(session.put(tight), ids) > 0
+
+
+def test_a_move_that_there_is_not_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:
+    wrong = OPTIONS.model_copy(update={"moves": ("teleport",)})
+    with pytest.raises(InputError, match="teleport"), wiring.create(wrong, tmp_path, "r", SETTINGS):
+        pass
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_damaged_or_missing_snapshot_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="missing"):
+        retrieval.snapshots(tmp_path)("0" * 20)
+    (tmp_path / "index").mkdir()
+    (tmp_path / "index" / f"{'0' * 20}.jsonl").write_bytes(b"half")
+    with pytest.raises(StoreError, match="damaged"):
+        retrieval.snapshots(tmp_path)("0" * 20)

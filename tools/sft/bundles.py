@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from random import Random
 
 MOST_TOKENS = 4096
 """A bundle is not made longer than this."""
@@ -20,6 +21,9 @@ MOST_TOKENS = 4096
 IGNORED = -100
 PADDING = -1_000_000
 """The segment of padding."""
+
+_ALIKE = 16
+"""Lengths that differ by less tokens count as equal."""
 
 
 @dataclass(frozen=True)
@@ -130,3 +134,21 @@ def _of_note(group: Sequence[TokenRow], overlap: int, most: int) -> Iterator[Bun
 
 def _one_or_more(batch: Sequence[TokenRow], overlap: int) -> Bundle:
     return bundled(batch, overlap) if len(batch) > 1 else alone(batch[0])
+
+
+def order(lengths: Sequence[int], batch: int, seed: int, epoch: int) -> list[int]:
+    """Return in which order bundles are read in an epoch: those of a batch are about equally long.
+
+    It depends on nothing but the arguments, so that a resumed training meets the same batches (the
+    trainer's own sampler draws from a state that is lost in the middle of an epoch). The batch with the
+    longest bundle comes first: if memory runs out, it does so at once.
+    """
+    draw = Random(f"{seed}:{epoch}")
+    places = draw.sample(range(len(lengths)), len(lengths))
+    places.sort(key=lambda i: lengths[i] // _ALIKE, reverse=True)
+    batches = [places[at : at + batch] for at in range(0, len(places), batch)]
+    first, *rest = batches or [[]]
+    # A last batch that is not full stays last, so that every other step has a whole batch.
+    last = [rest.pop()] if rest and len(rest[-1]) < batch else []
+    draw.shuffle(rest)
+    return [i for found in (first, *rest, *last) for i in found]

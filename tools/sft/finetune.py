@@ -1,8 +1,9 @@
 """The move ``fine_tune``: a recipe gets weights that were trained on the notes it was shown.
 
 Owns what a teacher may ask of a training and the checks before one starts. It learns from
-``evidence.examples`` only, never the round's held-out part of train, so that the estimate on that part stays honest.
-The training itself is a job in a process of its own (``runner``); the same move is never trained twice.
+``evidence.examples`` only, never from the round's held-out part of train, so that the estimate on that
+part stays honest. The training itself is a job in a process of its own (``runner``); the same move is
+never trained twice.
 """
 
 from __future__ import annotations
@@ -124,12 +125,12 @@ class FineTune:
 
     name = "fine_tune"
     description = (
-        "Train the student's weights (LoRA) on the gold answers of the shown train notes, exactly as it "
-        "is asked. Costs compute time; the new student is then evaluated like any other. A profile says "
-        "how long: quick (2 epochs), standard (4, stops early), thorough (10, stops early); 'change' "
-        "sets single hyper-parameters. 'fields' trains some fields only; 'weight_errors' repeats what "
-        "the student got wrong; 'defaults' thins out answers that say nothing was found. A student with "
-        "trained weights goes on from them. Needs at least 8 labelled notes."
+        "Train the student's weights (LoRA) on the gold answers of the shown train notes, exactly as "
+        "it is asked. Costs compute time; the new student is then evaluated like any other. A profile "
+        "says how long: quick (2 epochs), standard (4, stops early), thorough (10, stops early); "
+        "'change' sets single hyper-parameters. 'fields' trains some fields only; 'weight_errors' "
+        "repeats what the student got wrong; 'defaults' thins out answers that say nothing was found. "
+        "A student with trained weights goes on from them. Needs at least 8 labelled notes."
     )
     changing = True
     args = FineTuneArgs

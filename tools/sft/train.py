@@ -296,10 +296,9 @@ class Training:
             weight_decay=0.0,
             seed=job.seed,
             data_seed=job.seed,
-            train_sampling_strategy="group_by_length",
             use_cpu=not gpu,
             bf16=gpu and learner.bf16,
-            gradient_checkpointing=gpu and learner.parameters > 500_000_000,
+            activation_checkpointing=gpu and learner.parameters > 500_000_000,
             # Rows were counted against the window before: nothing is left to cut or to drop.
             max_length=None,
             dataset_kwargs={"skip_prepare_dataset": True},

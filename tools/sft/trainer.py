@@ -8,18 +8,27 @@ logits are scaled in ways of their own keep TRL's loss. A training entry point: 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from preceptor.tools.sft.bundles import IGNORED, PADDING, Bundle, TokenRow, alone, bundled, common
+from preceptor.tools.sft.bundles import (
+    IGNORED,
+    PADDING,
+    Bundle,
+    TokenRow,
+    alone,
+    bundled,
+    common,
+    order,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _OWN_SCALES = ("logit_scale", "logits_scaling", "lm_head_multiplier", "output_multiplier")
-_SAME_LOSS = 2e-3
-"""Losses of two layouts this close (relative) count as equal; they differ by rounding alone."""
+_SAME_LOSS = {"float32": 1e-5, "bfloat16": 1e-2, "float16": 2e-3}
+"""Losses of two layouts this close (relative) count as equal: they differ by rounding alone."""
 
 
 @dataclass(frozen=True)
@@ -122,18 +131,19 @@ def can_bundle(model: Any, rows: Sequence[TokenRow], collator: Collator, overlap
     several = [g[:3] for g in by_note.values() if len(g) > 1 and common(g) >= max(overlap, 1)]
     if not several:
         return False
-    device = next(model.parameters()).device
+    weight = model.get_input_embeddings().weight
+    close = _SAME_LOSS.get(str(weight.dtype).removeprefix("torch."), 1e-2)
 
     def loss(bundles: Sequence[Bundle]) -> float:
         batch = collator([as_row(b) for b in bundles])
-        return float(answer_loss(model, on(batch, device)))
+        return float(answer_loss(model, on(batch, weight.device)))
 
     was_training = model.training
     model.eval()
     with torch.no_grad():
         one, other = loss([alone(r) for r in several[0]]), loss([bundled(several[0], overlap)])
     model.train(was_training)
-    return abs(one - other) <= _SAME_LOSS * max(abs(one), 1.0)
+    return abs(one - other) <= close * max(abs(one), 1.0)
 
 
 def on(batch: dict[str, Any], device: Any) -> dict[str, Any]:
@@ -158,6 +168,23 @@ def as_row(bundle: Bundle) -> dict[str, Any]:
     }
 
 
+class _Order:
+    """A sampler that knows from the trainer's state which epoch it is."""
+
+    def __init__(self, trainer: Any) -> None:
+        self._trainer = trainer
+        self._lengths = [len(ids) for ids in trainer.train_dataset["input_ids"]]
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        args = self._trainer.args
+        batch = args.train_batch_size * args.gradient_accumulation_steps
+        epoch = self._trainer.state.global_step // -(-len(self._lengths) // batch)
+        return iter(order(self._lengths, batch, args.seed, epoch))
+
+
 def make_trainer(bf16: bool, **given: Any) -> Any:
     """Return a trainer of TRL that reads bundles.
 
@@ -172,6 +199,10 @@ def make_trainer(bf16: bool, **given: Any) -> Any:
         """Counts the tokens of the rows, and computes the loss of the answers only."""
 
         row_tokens = 0
+
+        def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+            """Return the order of each epoch, whichever step the training begins at."""
+            return _Order(self)
 
         def compute_loss(
             self,

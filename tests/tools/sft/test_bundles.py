@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import pytest
 
 from preceptor.tools.sft.bundles import IGNORED, TokenRow, alone, bundled, common, lay_out, order
@@ -32,7 +34,7 @@ def test_rows_of_one_note_go_together_where_it_saves() -> None:
 
 
 @pytest.mark.parametrize("kind", ["lfm2", "llama", "mistral"])
-def test_losses_are_those_of_rows_alone(kind: str) -> None:
+def test_losses_are_those_of_rows_alone(kind: Literal["lfm2", "llama", "mistral"]) -> None:
     pytest.importorskip("torch", reason="pip install preceptor[local]")
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -42,8 +44,9 @@ def test_losses_are_those_of_rows_alone(kind: str) -> None:
     from tests.contracts.evidence import FIELDS
     from tests.tools.sft import small
 
-    folder = small.model(kind)  # type: ignore[arg-type]
-    model = AutoModelForCausalLM.from_pretrained(folder).float().eval()
+    folder = small.model(kind)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype="float32")
+    model.eval()
     template = Template(AutoTokenizer.from_pretrained(folder), frozenset({2}))
     made = [
         TokenRow(row.id, *map(tuple, template.row(row.prompt, row.answer)))

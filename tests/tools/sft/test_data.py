@@ -7,7 +7,7 @@ import pytest
 from preceptor.core import render
 from preceptor.core.errors import InputError
 from preceptor.core.fields import FieldSpec, LabelField, ListField
-from preceptor.core.records import Example, IndexRef, ModelRef, Recipe
+from preceptor.core.records import Call, Example, IndexRef, ModelRef, Recipe
 from preceptor.tools.sft import data, quoting
 from preceptor.tools.sft.data import Guard, Selection
 from tests.contracts.evidence import FIELDS, blind, corpus, evidence_of
@@ -18,7 +18,7 @@ PER_FIELD = Recipe(model=ModelRef(spec="nano"))
 JOINT = PER_FIELD.model_copy(update={"mode": "joint"})
 
 
-def chat(call: render.Call) -> tuple[dict[str, str], ...]:
+def chat(call: Call) -> tuple[dict[str, str], ...]:
     return tuple({"role": m.role, "content": m.content} for m in call.messages)
 
 

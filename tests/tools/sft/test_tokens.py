@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("torch", reason="pip install preceptor[local]")
 
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from preceptor import nano
 from preceptor.agents.students.chat import Chat
@@ -46,6 +46,7 @@ def test_prompt_ids_are_those_of_a_student_in_process(name: str) -> None:
             answer = render.answer_text(note.gold or {}, call.fields)
             turns = [{"role": m.role, "content": m.content} for m in call.messages]
             prompt, said = template.row(turns, answer)
+            assert isinstance(tokenizer, PreTrainedTokenizerFast)
             assert [prompt] == Chat(tokenizer).ids([call.messages])
             assert said[-1] == end
             assert end not in said[:-1]

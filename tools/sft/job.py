@@ -53,6 +53,7 @@ class Hyper(Record):
         validation: The part of the training patients that is not trained on but tells when to stop.
         patience: Epochs without a lower loss on them that end training; 0: never.
         share: Whether what a note's rows have in common is computed once, where that changes no loss.
+        bf16: Whether products are computed in bfloat16 where the machine does that fast.
     """
 
     method: Method = "lora"
@@ -65,6 +66,7 @@ class Hyper(Record):
     validation: float = Field(default=0.15, ge=0, le=0.4)
     patience: int = Field(default=2, ge=0, le=10)
     share: bool = True
+    bf16: bool = True
 
 
 PROFILES: dict[ProfileName, Hyper] = {

@@ -83,7 +83,8 @@ def load(job: Job, folder: Path, start: Path | None) -> Learner:
         model = _with_adapters(model, job, adapter)
     elif adapter is not None:
         model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
-    return Learner(model, tokenizer, parameters, context, ends, device, _has_bf16(device))
+    bf16 = job.hyper.bf16 and _has_bf16(device)
+    return Learner(model, tokenizer, parameters, context, ends, device, bf16)
 
 
 def _four_bits() -> Any:

@@ -97,7 +97,12 @@ def test_what_decides_the_weights_is_the_identity(tool: FineTune) -> None:
     assert prepared(tool, reason="why not", expected_gain=0.5)[0] == job
     assert job.hyper == PROFILES["standard"]
     assert (job.base.digest, job.data) == (base.model_digest(small.model()), job.data)
-    for other in ({"profile": "thorough"}, {"change": {"rank": 8}}, {"fields": ["rash"]}):
+    others: list[dict[str, Any]] = [
+        {"profile": "thorough"},
+        {"change": {"rank": 8}},
+        {"fields": ["rash"]},
+    ]
+    for other in others:
         assert prepared(tool, **other)[0].fingerprint != job.fingerprint
     assert prepared(tool, change={"rank": 8})[0].hyper.rank == 8
     assert prepared(tool, small.evidence(corpus(12)))[0].fingerprint != job.fingerprint

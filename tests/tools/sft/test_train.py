@@ -14,13 +14,14 @@ pytest.importorskip("trl", reason="pip install preceptor[local]")
 
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import TrainerCallback
+from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 
 from preceptor.agents.students import StudentOptions, make
 from preceptor.core import render
 from preceptor.core.record import digest
 from preceptor.core.records import AdapterRef, ModelRef
 from preceptor.tools.sft import base, checkpoints, data, train
+from preceptor.tools.sft.bundles import TokenRow, alone
 from preceptor.tools.sft.job import (
     ADAPTER,
     CANCEL,
@@ -34,7 +35,9 @@ from preceptor.tools.sft.job import (
     Limits,
     Result,
 )
+from preceptor.tools.sft.tokens import Template
 from preceptor.tools.sft.train import Place
+from preceptor.tools.sft.trainer import Collator, answer_loss, as_row
 from tests.contracts.evidence import FIELDS, corpus
 from tests.tools.sft import small
 
@@ -268,20 +271,33 @@ def test_rows_longer_than_the_window_are_counted(tmp_path: Path) -> None:
 
 
 def test_it_stops_when_nothing_is_gained_and_keeps_the_best(tmp_path: Path) -> None:
-    hyper = Hyper(method="full", epochs=20, batch=8, rate=3e-3, validation=0.2, patience=2)
+    hyper = Hyper(method="full", epochs=20, batch=8, rate=1e-2, validation=0.2, patience=3)
     rows = small.rows(corpus(20), fields=1)
     aside = {row.id for row in data.split(rows, 0.2, 0)[1]}
     # What is learned from the others is ever more wrong on the patients left aside.
-    said = {True: '{"dry mouth": "present"}', False: '{"dry mouth": "unknown"}'}
+    said = {True: "[999, 777, 555, 333]", False: '{"dry mouth": "unknown"}'}
     rows = [row.model_copy(update={"answer": said[row.id in aside]}) for row in rows]
     small.write(tmp_path, hyper, found=rows)
     result = trained(tmp_path)
     losses = dict(result.validation)
     assert (result.stopped, result.validation_rows, result.rows) == ("patience", 4, 16)
     assert len(losses) < 20
-    assert result.best_step == min(losses, key=lambda step: losses[step]) == sorted(losses)[-3]
-    kept = base.file_hashes(tmp_path / ADAPTER)
-    assert base.weights_digest(kept) == result.adapter.digest
+    assert result.best_step == min(losses, key=lambda step: losses[step]) == sorted(losses)[-4]
+    model: Any = AutoModelForCausalLM.from_pretrained(tmp_path / ADAPTER, dtype="float32")
+    model.eval()
+    encoded = [
+        TokenRow(row.id, *map(tuple, template().row(row.prompt, row.answer)))
+        for row in rows
+        if row.id in aside
+    ]
+    batch = Collator(0)([as_row(alone(row)) for row in encoded])
+    loss = answer_loss(model, batch).item() / sum(len(row.answer) for row in encoded)
+    assert loss == pytest.approx(losses[result.best_step], rel=5e-3)
+    assert loss != pytest.approx(losses[result.steps], rel=1e-2)
+
+
+def template() -> Template:
+    return Template(AutoTokenizer.from_pretrained(small.model()), frozenset({2}))
 
 
 def test_other_data_than_the_job_names(tmp_path: Path) -> None:

@@ -1,0 +1,99 @@
+"""A job goes to another machine and its result comes back, checked."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from preceptor.core.errors import InputError
+from preceptor.core.files import compact
+from preceptor.core.record import digest
+from preceptor.core.records import AdapterRef
+from preceptor.tools.sft import base, train
+from preceptor.tools.sft.carry import export_job, import_job
+from preceptor.tools.sft.job import ADAPTER, DATA, RESULT, Job, Paths, Result
+from preceptor.tools.sft.runner import Runner
+from tests.tools.sft import small
+
+pytest.importorskip("safetensors", reason="pip install preceptor[local]")
+
+
+def exported(folder: Path, with_base: bool = True) -> Job:
+    job = small.write(folder / "made")
+    rows = (folder / "made" / DATA).read_bytes()
+    export_job(folder / "out", job, rows, Paths(base=str(small.model())), with_base)
+    return job
+
+
+def pretend(folder: Path, job: Job) -> Result:
+    """Put a result into a folder, as the training would; the weights are any bytes."""
+    adapter = folder / ADAPTER
+    adapter.mkdir()
+    (adapter / "adapter_model.safetensors").write_bytes(b"weights")
+    files = base.file_hashes(adapter)
+    ref = AdapterRef(digest=base.weights_digest(files))
+    base.write_about(adapter, base.About(adapter=ref, base=job.base.digest, spec="x", job="x"))
+    result = Result(
+        job=job.fingerprint, base=job.base.digest, adapter=ref, files=files, stopped="done", rows=1,
+        validation_rows=0, tokens=1, steps=1, best_step=1, seconds=1, losses=(1.0,), rate=1e-3, parts=1,
+        device="cuda", memory_mb=1,
+    )  # fmt: skip
+    (folder / RESULT).write_bytes(compact(result.model_dump(mode="json")))
+    return result
+
+
+def test_out_and_back(tmp_path: Path) -> None:
+    job = exported(tmp_path)
+    out = tmp_path / "out"
+    assert {p.name for p in out.iterdir()} == {
+        "README.md", "base", "data.jsonl", "job.json", "paths.json", "run.sh",
+    }  # fmt: skip
+    assert job.fingerprint in (out / "README.md").read_text()
+    assert str(tmp_path) not in "".join(p.read_text() for p in out.iterdir() if p.is_file())
+    with pytest.raises(InputError, match="is not finished"):
+        import_job(out, tmp_path / "root", job)
+    away = tmp_path / "elsewhere"
+    shutil.move(out, away)
+    assert train.Place.read(away).base == away / "base"
+    result = pretend(away, job)
+    assert import_job(away, tmp_path / "root", job) == result
+    assert Runner(tmp_path / "root").result(job) == result
+
+
+def test_a_base_that_stays_here_is_named_there(tmp_path: Path) -> None:
+    exported(tmp_path, with_base=False)
+    assert "--base" in (tmp_path / "out" / "run.sh").read_text()
+    with pytest.raises(InputError, match="--base"):
+        train.Place.read(tmp_path / "out")
+
+
+def test_what_comes_back_is_checked(tmp_path: Path) -> None:
+    job = exported(tmp_path)
+    out = tmp_path / "out"
+    result = pretend(out, job)
+    root = tmp_path / "root"
+    with pytest.raises(InputError, match="not the job that was sent"):
+        import_job(out, root, job.model_copy(update={"seed": 5}))
+    other = result.model_copy(update={"base": digest("another")})
+    (out / RESULT).write_bytes(compact(other.model_dump(mode="json")))
+    with pytest.raises(InputError, match="another base model"):
+        import_job(out, root, job)
+    (out / RESULT).write_bytes(compact(result.model_dump(mode="json")))
+    (out / ADAPTER / "adapter_model.safetensors").write_bytes(b"changed")
+    with pytest.raises(InputError, match="damaged"):
+        import_job(out, root, job)
+    (out / DATA).write_bytes(b"")
+    with pytest.raises(InputError, match="not the job's data"):
+        import_job(out, root, job)
+    assert not root.exists()
+
+
+def test_a_folder_that_is_not_empty(tmp_path: Path) -> None:
+    exported(tmp_path)
+    job = small.write(tmp_path / "made")
+    with pytest.raises(InputError, match="is not empty"):
+        export_job(tmp_path / "out", job, b"", Paths(base=""))
+    with pytest.raises(InputError, match="not the rows of this job"):
+        export_job(tmp_path / "new", job, b"", Paths(base=""))

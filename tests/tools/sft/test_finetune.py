@@ -1,0 +1,212 @@
+"""The move ``fine_tune``: what it asks for, refuses, and gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import JsonValue
+
+from preceptor.core.errors import BudgetStop, InputError
+from preceptor.core.ports import Evidence, Tool
+from preceptor.core.record import digest
+from preceptor.core.records import AdapterRef, IndexRef, ModelRef, ToolCall
+from preceptor.tools.sft import base, data
+from preceptor.tools.sft.faces import Face, Faces
+from preceptor.tools.sft.finetune import FineTune, FineTuneArgs, FineTuneOptions
+from preceptor.tools.sft.job import PROFILES, Job
+from preceptor.tools.toolbox import Toolbox
+from tests.contracts.evidence import corpus, evidence_of
+from tests.contracts.tool import ToolContract
+from tests.tools.sft import small
+
+pytest.importorskip("trl", reason="pip install preceptor[local]")
+
+QUICK: dict[str, JsonValue] = {"profile": "quick", "change": {"epochs": 1}, "fields": ["rash"]}
+BOOKED: list[tuple[str, float, float]] = []
+
+
+def reserve(key: str, seconds: float) -> Any:
+    return lambda used: BOOKED.append((key, seconds, used))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all, so that each move is trained once."""
+    return tmp_path_factory.mktemp("fine_tune")
+
+
+@pytest.mark.slow
+class TestFineTune(ToolContract):
+    @pytest.fixture
+    def tool(self, folder: Path) -> Tool[Any]:
+        return FineTune(folder, Faces(), FineTuneOptions(reserve=reserve))
+
+    @pytest.fixture
+    def good(self) -> dict[str, JsonValue]:
+        return QUICK
+
+    @pytest.fixture
+    def evidence(self) -> Evidence:
+        return small.evidence()
+
+    def test_trains_once_and_books_it_once(self, tool: FineTune, evidence: Evidence) -> None:
+        BOOKED.clear()
+        args = FineTuneArgs.model_validate({**QUICK, "weight_errors": 2})
+        first = tool.run(args, evidence)
+        again = tool.run(
+            args.model_copy(update={"reason": "once more", "expected_gain": 0.1}), evidence
+        )
+        assert first == again
+        ((key, most, used),) = BOOKED
+        assert key.startswith("fine_tune:")
+        assert 0 < used < most == 1800
+        assert "Trained on 10 notes (" in first.text
+        assert first.recipe is not None
+        assert first.recipe.adapter is not None
+        assert first.recipe.model_copy(update={"adapter": None}) == evidence.recipe
+        further = evidence_of(small.NOTES, lambda e, f: "absent", first.recipe)
+        job, _, paths = tool.prepare(args, further)
+        assert job.start == first.recipe.adapter
+        assert Path(paths.start) == base.adapter_folder(tool._folder, first.recipe.adapter).resolve()
+
+
+@pytest.fixture
+def tool(tmp_path: Path) -> FineTune:
+    return FineTune(tmp_path, Faces())
+
+
+def prepared(
+    tool: FineTune, evidence: Evidence | None = None, **args: Any
+) -> tuple[Job, list[data.Row]]:
+    job, rows, _ = tool.prepare(FineTuneArgs.model_validate(args), evidence or small.evidence())
+    return job, list(data.load(rows))
+
+
+def test_only_the_shown_part_of_train_is_learned_from(tool: FineTune) -> None:
+    notes = corpus(30)
+    seen = small.evidence(notes[:20])
+    held = Evidence(seen.fields, seen.recipe, seen.examples, seen.answers, seen.scored, train=notes)
+    _, rows = prepared(tool, held)
+    assert {row.id for row in rows} == {e.id for e in notes[:20]}
+
+
+def test_what_decides_the_weights_is_the_identity(tool: FineTune) -> None:
+    job, _ = prepared(tool)
+    assert prepared(tool, reason="why not", expected_gain=0.5)[0] == job
+    assert job.hyper == PROFILES["standard"]
+    assert (job.base.digest, job.data) == (base.model_digest(small.model()), job.data)
+    others: list[dict[str, Any]] = [
+        {"profile": "thorough"},
+        {"change": {"rank": 8}},
+        {"fields": ["rash"]},
+    ]
+    for other in others:
+        assert prepared(tool, **other)[0].fingerprint != job.fingerprint
+    assert prepared(tool, change={"rank": 8})[0].hyper.rank == 8
+    assert prepared(tool, small.evidence(corpus(12)))[0].fingerprint != job.fingerprint
+
+
+def test_errors_weigh_more(tool: FineTune) -> None:
+    _, rows = prepared(tool, weight_errors=3)
+    assert {row.times for row in rows} == {1, 3}
+    assert {"unknown" in row.answer for row in rows if row.times == 3} == {False}
+
+
+@pytest.mark.parametrize(
+    "change", [{"rank": 128}, {"rate": 1.0}, {"epochs": 0}, {"epochs": 21}, {"warmup": 2}, {"steps": 3}]
+)
+def test_hyper_parameters_out_of_bounds(tool: FineTune, change: dict[str, JsonValue]) -> None:
+    with pytest.raises(InputError, match="fine_tune: change"):
+        Toolbox([tool]).validate(ToolCall(id="1", name="fine_tune", args={"change": change}))
+
+
+@pytest.mark.parametrize("spec", ["openai:gpt-4o", "simulated", "ollama:mine:latest", "nano"])
+def test_a_student_that_cannot_be_trained(tool: FineTune, spec: str) -> None:
+    said = small.recipe().model_copy(update={"model": ModelRef(spec=spec)})
+    with pytest.raises(InputError, match=r"cannot be trained|not known which weights"):
+        prepared(tool, small.evidence(said=said))
+
+
+def test_an_architecture_that_ollama_cannot_import(tmp_path: Path) -> None:
+    served = Faces(configured={"mine": small.model("mistral"), "other": small.model()})
+    tool = FineTune(tmp_path, served)
+    for name, refused in (("mine", True), ("other", False)):
+        said = small.recipe().model_copy(
+            update={"model": ModelRef(spec=f"ollama:{name}", digest="x" * 20)}
+        )
+        if refused:
+            with pytest.raises(InputError, match="cannot import weights of architecture 'MistralForC"):
+                prepared(tool, small.evidence(said=said))
+        else:
+            assert prepared(tool, small.evidence(said=said))[0].base.spec == "ollama:other"
+
+
+def test_guards_speak_before_anything_starts(tmp_path: Path) -> None:
+    few = frozenset(e.id for e in small.NOTES[:5])
+    tool = FineTune(tmp_path, Faces(), FineTuneOptions(guard=data.Guard(allowed=few)))
+    with pytest.raises(InputError, match="not in train"):
+        prepared(tool)
+    with pytest.raises(InputError, match="too few"):
+        prepared(FineTune(tmp_path, Faces()), small.evidence(small.NOTES[:7]))
+    assert not (tmp_path / "jobs").exists()
+
+
+def test_an_adapter_for_another_base(tmp_path: Path) -> None:
+    ref = AdapterRef(digest=base.weights_digest({}))
+    folder = base.adapter_folder(tmp_path, ref)
+    folder.mkdir(parents=True)
+    about = base.About(adapter=ref, base=digest("another"), spec="hf:another", job="x")
+    base.write_about(folder, about)
+    tool = FineTune(tmp_path, Faces())
+    with pytest.raises(InputError, match="was trained on 'hf:another'"):
+        prepared(tool, small.evidence(said=small.recipe(adapter=ref)))
+    missing = AdapterRef(digest="0" * 20)
+    with pytest.raises(InputError, match="no trained weights"):
+        prepared(tool, small.evidence(said=small.recipe(adapter=missing)))
+    (folder / "adapter_model.safetensors").write_bytes(b"other")
+    with pytest.raises(InputError, match="are damaged"):
+        prepared(tool, small.evidence(said=small.recipe(adapter=ref)))
+
+
+def test_an_index_needs_its_retriever(tool: FineTune) -> None:
+    said = small.recipe().model_copy(update={"index": IndexRef(digest="0" * 20)})
+    with pytest.raises(InputError, match="no retriever was given"):
+        prepared(tool, small.evidence(said=said))
+
+
+def test_nothing_starts_that_does_not_fit_the_budget(tmp_path: Path) -> None:
+    def broke(key: str, seconds: float) -> Any:
+        raise BudgetStop("nothing left")
+
+    tool = FineTune(tmp_path, Faces(), FineTuneOptions(reserve=broke))
+    with pytest.raises(BudgetStop):
+        tool.run(FineTuneArgs(), small.evidence())
+    assert not (tmp_path / "jobs").exists()
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Path:
+    folder = tmp_path / "models--Qwen--Qwen2.5-0.5B-Instruct"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs" / "main").write_text("abc")
+    (folder / "snapshots").mkdir()
+    (folder / "snapshots" / "abc").symlink_to(small.model())
+    return tmp_path
+
+
+def test_the_faces_of_served_students(hub: Path) -> None:
+    faces = Faces(hub=hub)
+    found = faces(ModelRef(spec="ollama:qwen2.5:0.5b", digest="ollama's own"))
+    assert found == Face(
+        hub / "models--Qwen--Qwen2.5-0.5B-Instruct" / "snapshots" / "abc",
+        base.model_digest(small.model()),
+        served=True,
+    )
+    with pytest.raises(InputError, match=r"hf download meta-llama/Llama-3\.2-3B-Instruct"):
+        faces(ModelRef(spec="ollama:llama3.2"))
+    with pytest.raises(InputError, match=r"no model in"):
+        faces(ModelRef(spec="hf:nowhere"))
+    own = Faces(nano=small.model())(ModelRef(spec="nano", digest="d" * 20))
+    assert (own.folder, own.digest, own.served) == (small.model(), "d" * 20, False)

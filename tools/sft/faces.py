@@ -1,0 +1,170 @@
+"""A student's other face: what is trained, for what answers.
+
+Owns the table of the usual compact models and the finding of their weights on this machine. What Ollama
+serves (``ollama:qwen2.5:1.5b``) and what is trained (a folder with ``config.json`` and safetensors) are
+two forms of one model; nothing is fetched here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from preceptor.core.errors import InputError
+from preceptor.core.records import ModelRef
+from preceptor.tools.sft import base
+
+
+@dataclass(frozen=True)
+class Face:
+    """What is trained.
+
+    Attributes:
+        folder: The base model's.
+        digest: Its content hash.
+        served: Whether the student answers through Ollama, so that the weights must go back there.
+    """
+
+    folder: Path
+    digest: str
+    served: bool = False
+
+
+Resolver = Callable[[ModelRef], Face]
+
+TABLE: dict[str, str] = {
+    "gemma:2b": "google/gemma-2b-it",
+    "gemma2:2b": "google/gemma-2-2b-it",
+    "gemma3:1b": "google/gemma-3-1b-it",
+    "llama3.2:1b": "meta-llama/Llama-3.2-1B-Instruct",
+    "llama3.2:3b": "meta-llama/Llama-3.2-3B-Instruct",
+    "phi3:3.8b": "microsoft/Phi-3-mini-4k-instruct",
+    "phi3:mini": "microsoft/Phi-3-mini-4k-instruct",
+    "phi4-mini:3.8b": "microsoft/Phi-4-mini-instruct",
+    "qwen2.5:0.5b": "Qwen/Qwen2.5-0.5B-Instruct",
+    "qwen2.5:1.5b": "Qwen/Qwen2.5-1.5B-Instruct",
+    "qwen2.5:3b": "Qwen/Qwen2.5-3B-Instruct",
+    "qwen2.5:7b": "Qwen/Qwen2.5-7B-Instruct",
+    "smollm2:135m": "HuggingFaceTB/SmolLM2-135M-Instruct",
+    "smollm2:360m": "HuggingFaceTB/SmolLM2-360M-Instruct",
+    "smollm2:1.7b": "HuggingFaceTB/SmolLM2-1.7B-Instruct",
+    "zephyr:7b": "HuggingFaceH4/zephyr-7b-beta",
+}
+"""What Ollama calls a model, and where its weights are published."""
+
+LATEST = {
+    "gemma2": "gemma2:9b",
+    "llama3.2": "llama3.2:3b",
+    "phi3": "phi3:3.8b",
+    "phi4-mini": "phi4-mini:3.8b",
+    "qwen2.5": "qwen2.5:7b",
+    "smollm2": "smollm2:1.7b",
+    "zephyr": "zephyr:7b",
+}
+"""What a name without a tag stands for at Ollama."""
+
+IMPORTABLE = frozenset(
+    {
+        "CohereForCausalLM",
+        "Gemma2ForCausalLM",
+        "Gemma3ForCausalLM",
+        "GemmaForCausalLM",
+        "GptOssForCausalLM",
+        "Lfm2ForCausalLM",
+        "LlamaForCausalLM",
+        "MixtralForCausalLM",
+        "Olmo3ForCausalLM",
+        "Phi3ForCausalLM",
+        "Qwen2ForCausalLM",
+    }
+)
+"""Language models that Ollama takes as safetensors (the switch in its convert/convert.go)."""
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Finds what is trained for a student.
+
+    Attributes:
+        nano: The folder of the embedded student, None if it is not there.
+        configured: Folders by what Ollama calls the model; they go before the table.
+        hub: The cache of downloaded models.
+    """
+
+    nano: Path | None = None
+    configured: Mapping[str, Path] = field(default_factory=dict)
+    hub: Path = field(default_factory=lambda: hub_cache(os.environ))
+
+    def __call__(self, ref: ModelRef) -> Face:
+        """Return what is trained for ``ref``.
+
+        Raises:
+            InputError: If it cannot be trained here, saying why and what to do.
+        """
+        kind, _, name = ref.spec.partition(":")
+        if kind == "nano" and self.nano is not None:
+            return _face(self.nano, ref)
+        if kind == "hf" and name:
+            return _face(Path(name).expanduser(), ref)
+        if kind == "ollama" and name:
+            folder = self._of_ollama(name)
+            return Face(folder, base.model_digest(folder), served=True)
+        raise InputError(
+            f"{ref.spec!r} cannot be trained: its weights are not on this machine",
+            "students that can: nano, hf:FOLDER, ollama:NAME with a folder of its weights",
+        )
+
+    def _of_ollama(self, name: str) -> Path:
+        full = name if ":" in name else LATEST.get(name, name)
+        for key in (name, full):
+            if key in self.configured:
+                return Path(self.configured[key]).expanduser()
+        published = TABLE.get(full)
+        if published is None:
+            raise InputError(
+                f"it is not known which weights stand behind 'ollama:{name}'",
+                f"name their folder in the settings: faces.{name!r}",
+            )
+        found = cached(self.hub, published)
+        if found is None:
+            raise InputError(
+                f"'ollama:{name}' is trained as {published}, whose weights are not on this machine",
+                f"hf download {published} --local-dir FOLDER, then set faces.{name!r} to FOLDER",
+            )
+        return found
+
+
+def _face(folder: Path, ref: ModelRef) -> Face:
+    return Face(folder, ref.digest or base.model_digest(folder))
+
+
+def hub_cache(environ: Mapping[str, str]) -> Path:
+    """Return where downloaded models are kept."""
+    home = environ.get("HF_HOME") or "~/.cache/huggingface"
+    return Path(environ.get("HF_HUB_CACHE") or f"{home}/hub").expanduser()
+
+
+def cached(hub: Path, published: str) -> Path | None:
+    """Return the folder of a downloaded model, None if it was not downloaded."""
+    folder = hub / f"models--{published.replace('/', '--')}"
+    try:
+        found = folder / "snapshots" / (folder / "refs" / "main").read_text("utf-8").strip()
+    except OSError:
+        return None
+    return found if (found / "config.json").is_file() else None
+
+
+def check_importable(face: Face, importable: frozenset[str] = IMPORTABLE) -> None:
+    """Refuse a model that could be trained but not served again.
+
+    Raises:
+        InputError: If the student answers through Ollama and Ollama cannot import its weights.
+    """
+    named = base.architecture(face.folder)
+    if face.served and named not in importable:
+        raise InputError(
+            f"Ollama cannot import weights of architecture {named!r}: they could not be served",
+            "train a student that it can import: " + ", ".join(sorted(importable)),
+        )

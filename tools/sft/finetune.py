@@ -1,0 +1,255 @@
+"""The move ``fine_tune``: a recipe gets weights that were trained on the notes it was shown.
+
+Owns what a teacher may ask of a training and the checks before one starts. It learns from
+``evidence.examples`` only, never from the round's held-out part of train, so that the estimate on that
+part stays honest. The training itself is a job in a process of its own (``runner``); the same move is
+never trained twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from preceptor.core.errors import InputError
+from preceptor.core.ports import Cancel, Evidence, OnProgress, Retriever, ToolResult
+from preceptor.core.record import Record, digest
+from preceptor.core.records import Recipe
+from preceptor.tools.sft import base, data
+from preceptor.tools.sft.faces import IMPORTABLE, Face, Resolver, check_importable
+from preceptor.tools.sft.job import (
+    PROFILES,
+    Base,
+    Hyper,
+    Job,
+    Limits,
+    Method,
+    Paths,
+    ProfileName,
+    Result,
+)
+from preceptor.tools.sft.runner import Runner
+
+NEEDED = ("torch", "transformers", "trl", "peft", "datasets")
+
+Settle = Callable[[float], None]
+Reserve = Callable[[str, float], Settle]
+"""(what it is for, the most seconds) -> what is told the seconds used. It may raise BudgetStop."""
+
+
+class Changes(Record):
+    """Hyper-parameters that differ from the profile's; see ``Hyper`` for what they mean."""
+
+    method: Method | None = None
+    rank: int | None = Field(default=None, ge=4, le=64)
+    alpha: int | None = Field(default=None, ge=4, le=256)
+    rate: float | None = Field(default=None, ge=1e-6, le=1e-2)
+    epochs: int | None = Field(default=None, ge=1, le=20)
+    batch: int | None = Field(default=None, ge=1, le=128)
+    warmup: float | None = Field(default=None, ge=0, le=0.5)
+    validation: float | None = Field(default=None, ge=0, le=0.4)
+    patience: int | None = Field(default=None, ge=0, le=10)
+
+
+class FineTuneArgs(Record):
+    """The arguments of ``fine_tune``.
+
+    Attributes:
+        profile: ``quick``, ``standard`` or ``thorough``.
+        change: Hyper-parameters that differ from the profile's.
+        fields: The fields to train; all if empty.
+        data: What to learn from: gold answers.
+        weight_errors: How often a row that the student got wrong is shown per epoch.
+        defaults: Per field, at most so many rows that say «nothing found» for each other row; all of
+            them if not given.
+        reason: Why, in one line, for the trace.
+        expected_gain: What the teacher expects on train, in points of [0, 1].
+    """
+
+    profile: ProfileName = "standard"
+    change: Changes = Changes()
+    fields: tuple[str, ...] = ()
+    data: Literal["gold"] = "gold"
+    weight_errors: int = Field(default=1, ge=1, le=5)
+    defaults: float | None = Field(default=None, ge=0.25, le=10)
+    reason: str = Field(default="", max_length=400)
+    expected_gain: float | None = Field(default=None, ge=-1, le=1)
+
+    def hyper(self) -> Hyper:
+        """Return the profile with the changes."""
+        changed = {k: v for k, v in self.change.model_dump().items() if v is not None}
+        return Hyper.model_validate({**PROFILES[self.profile].model_dump(), **changed})
+
+
+@dataclass(frozen=True)
+class FineTuneOptions:
+    """What a run gives to its trainings.
+
+    Attributes:
+        guard: What must not be learned from.
+        retriever: Gives the retriever of a recipe, if it has an index.
+        reserve: Books compute seconds before they are spent.
+        on_progress: Hears about steps.
+        cancel: Whether a person wants to stop.
+        limits: What one training may take.
+        seed: Of everything random.
+        lock: A folder whose lock keeps two trainings of this machine apart.
+        importable: Architectures that can be served again by Ollama.
+    """
+
+    guard: data.Guard = field(default_factory=data.Guard)
+    retriever: Callable[[Recipe], Retriever | None] | None = None
+    reserve: Reserve | None = None
+    on_progress: OnProgress | None = None
+    cancel: Cancel | None = None
+    limits: Limits = field(default_factory=Limits)
+    seed: int = 0
+    lock: Path | None = None
+    importable: frozenset[str] = field(default=IMPORTABLE)
+
+
+class FineTune:
+    """Train the student's weights on the shown train notes.
+
+    Args:
+        folder: Where jobs and trained weights are kept.
+        faces: Tells what is trained for a model.
+        options: What the run gives.
+    """
+
+    name = "fine_tune"
+    description = (
+        "Train the student's weights (LoRA) on the gold answers of the shown train notes, exactly as "
+        "it is asked. Costs compute time; the new student is then evaluated like any other. A profile "
+        "says how long: quick (2 epochs), standard (4, stops early), thorough (10, stops early); "
+        "'change' sets single hyper-parameters. 'fields' trains some fields only; 'weight_errors' "
+        "repeats what the student got wrong; 'defaults' thins out answers that say nothing was found. "
+        "A student with trained weights goes on from them. Needs at least 8 labelled notes."
+    )
+    changing = True
+    args = FineTuneArgs
+
+    def __init__(self, folder: Path, faces: Resolver, options: FineTuneOptions | None = None) -> None:
+        self._options = options or FineTuneOptions()
+        self._folder = folder
+        self._faces = faces
+        self._runner = Runner(folder, self._options.lock)
+
+    def run(self, args: FineTuneArgs, evidence: Evidence) -> ToolResult:
+        """Return the recipe with the weights that come out of the training.
+
+        Raises:
+            InputError: If the student cannot be trained, or not on this; before anything starts. Or
+                if training failed.
+            BudgetStop: If the seconds that it may take do not fit the budget.
+            Interrupted: If a person stopped it; it goes on when it is asked for again.
+        """
+        job, rows, paths = self.prepare(args, evidence)
+        known = self._runner.result(job)
+        result = known or self._train(job, rows, paths)
+        recipe = evidence.recipe.model_copy(update={"adapter": result.adapter})
+        return ToolResult(self._say(result, rows), recipe=recipe)
+
+    def prepare(self, args: FineTuneArgs, evidence: Evidence) -> tuple[Job, bytes, Paths]:
+        """Return the job of a move, the content of its ``data.jsonl``, and where things lie.
+
+        Raises:
+            InputError: If the student cannot be trained, or not on this.
+        """
+        recipe, options = evidence.recipe, self._options
+        face = self._faces(recipe.model)
+        check_importable(face, options.importable)
+        start = self._start(recipe, face)
+        options.guard.check(evidence.examples)
+        found = data.rows(
+            recipe,
+            evidence.fields,
+            evidence.examples,
+            evidence.scored,
+            data.Selection(
+                fields=args.fields,
+                weight_errors=args.weight_errors,
+                defaults=args.defaults,
+                seed=options.seed,
+            ),
+            self._retriever(recipe),
+        )
+        data.check(found)
+        rows = data.dump(found)
+        job = Job(
+            base=Base(spec=recipe.model.spec, digest=face.digest),
+            start=recipe.adapter,
+            data=digest(rows),
+            rows=len(found),
+            hyper=args.hyper(),
+            limits=options.limits,
+            seed=options.seed,
+        )
+        said = Paths(base=str(face.folder.resolve()), start=str(start.resolve()) if start else "")
+        return job, rows, said
+
+    def _retriever(self, recipe: Recipe) -> Retriever | None:
+        if recipe.index is None:
+            return None
+        found = self._options.retriever(recipe) if self._options.retriever else None
+        if found is None:
+            raise InputError(
+                "the recipe has an index, but no retriever was given to train with",
+                "rows without its hits would not be what the student is asked",
+            )
+        return found
+
+    def _start(self, recipe: Recipe, face: Face) -> Path | None:
+        """Return the folder of the weights that the recipe has already, None if it has none."""
+        if recipe.adapter is None:
+            return None
+        folder = base.adapter_folder(self._folder, recipe.adapter)
+        about = base.read_about(folder)
+        if about.base != face.digest:
+            raise InputError(
+                f"adapter {recipe.adapter.digest} was trained on {about.spec!r} ({about.base}), "
+                f"not on {recipe.model.spec!r} ({face.digest})",
+                "start from a recipe without an adapter",
+            )
+        return folder
+
+    def _train(self, job: Job, rows: bytes, paths: Paths) -> Result:
+        missing = [name for name in NEEDED if find_spec(name) is None]
+        if missing:
+            raise InputError(
+                f"training needs more packages: {', '.join(missing)}", "pip install 'preceptor[local]'"
+            )
+        options = self._options
+        settle = (
+            options.reserve(f"fine_tune:{job.fingerprint}", job.limits.seconds)
+            if options.reserve
+            else None
+        )
+        began = time.monotonic()
+        try:
+            return self._runner.run(job, rows, paths, options.on_progress, options.cancel)
+        finally:
+            if settle is not None:
+                settle(time.monotonic() - began)
+
+    def _say(self, result: Result, rows: bytes) -> str:
+        notes = len({row.id for row in data.load(rows)})
+        early = {"done": "", "patience": ", stopped early", "time": ", stopped at its time limit"}
+        parts = [
+            f"Trained on {notes} notes ({result.rows} rows, {result.steps} steps"
+            f"{early[result.stopped]}).",
+            f"Loss {result.losses[0]:.3f} -> {result.losses[-1]:.3f}.",
+        ]
+        if result.validation:
+            best = min(loss for _, loss in result.validation)
+            parts.append(
+                f"On {result.validation_rows} rows of patients left aside: "
+                f"{result.validation[0][1]:.3f} after the first epoch, {best:.3f} at best."
+            )
+        return " ".join([*parts, f"Adapter {result.adapter.digest}."])

@@ -1,0 +1,303 @@
+"""Starts the training process and watches it; the process that calls this never imports torch.
+
+Owns the child: one per job's folder, found again after its parent died, ended when it must end. Whether
+a child lives is told by the lock that it holds on the job's folder, which the kernel gives back however
+it ends. Leaves what is trained to ``job`` and what came of it to ``finetune``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+import preceptor
+from preceptor.core import lock
+from preceptor.core.errors import InputError, Interrupted, StoreError
+from preceptor.core.files import compact, parse_line, store_error, write_whole
+from preceptor.core.ports import Cancel, OnProgress
+from preceptor.tools.sft import base, quoting
+from preceptor.tools.sft.events import Reader, progress
+from preceptor.tools.sft.job import (
+    ADAPTER,
+    BUSY_DEVICE,
+    BUSY_JOB,
+    CANCEL,
+    DATA,
+    FAILURE,
+    JOB,
+    LOG,
+    PATHS,
+    RESULT,
+    Failure,
+    Job,
+    Paths,
+    Result,
+    read_result,
+)
+
+POLL = 0.2
+GRACE = 180.0
+"""Seconds beyond its limit that a process gets for loading and writing before it is ended."""
+SOON = 20.0
+"""Seconds between asking a process to stop and ending it."""
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs jobs under one folder: ``jobs/`` and ``adapters/``.
+
+    Attributes:
+        root: That folder.
+        lock: A folder whose lock keeps two trainings of this machine apart; None for no lock.
+        python: The interpreter.
+    """
+
+    root: Path
+    lock: Path | None = None
+    python: str = sys.executable
+
+    def folder(self, job: Job) -> Path:
+        """Return where a job lies."""
+        return self.root / "jobs" / job.fingerprint
+
+    def result(self, job: Job) -> Result | None:
+        """Return what came of a job, None if it is not finished or its weights are gone."""
+        result = read_result(self.folder(job), job)
+        if result is None:
+            return None
+        kept = base.adapter_folder(self.root, result.adapter)
+        own = self.folder(job) / ADAPTER
+        if not kept.is_dir() and own.is_dir():
+            self._publish(own, kept)
+        return result if kept.is_dir() else None
+
+    def run(
+        self,
+        job: Job,
+        rows: bytes,
+        paths: Paths,
+        on_progress: OnProgress | None = None,
+        cancel: Cancel | None = None,
+    ) -> Result:
+        """Return what comes of a job: at once if it is finished, else by training it.
+
+        Args:
+            job: What to train.
+            rows: The content of ``data.jsonl``.
+            paths: Where base model and start adapter lie; the lock is the runner's.
+            on_progress: Hears about steps.
+            cancel: Asked again and again; True stops training, which can be resumed.
+
+        Raises:
+            InputError: If training fails, in one line; another process may be training here.
+            Interrupted: If it was cancelled.
+            StoreError: If the disk refuses.
+        """
+        known = self.result(job)
+        if known is not None:
+            return known
+        folder = self._prepare(job, rows, paths)
+        child = _Child(self, folder, job.limits.seconds + GRACE)
+        child.follow(on_progress, cancel)
+        result = self.result(job)
+        if result is None:
+            raise _error(folder, child.code)
+        return result
+
+    def _prepare(self, job: Job, rows: bytes, paths: Paths) -> Path:
+        folder = self.folder(job)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as cause:
+            raise store_error("make", folder, cause) from cause
+        if lock.holder(folder) is None:
+            if not (folder / DATA).is_file() or (folder / DATA).read_bytes() != rows:
+                write_whole(folder / DATA, rows)
+            held = str(self.lock.resolve()) if self.lock is not None else ""
+            said = paths.model_copy(update={"lock": held}).model_dump(mode="json")
+            write_whole(folder / PATHS, compact(said))
+            write_whole(folder / JOB, job.to_json().encode())
+            for name in (CANCEL, FAILURE):
+                (folder / name).unlink(missing_ok=True)
+        return folder
+
+    def _publish(self, own: Path, kept: Path) -> None:
+        """Put trained weights where they are looked for, whole or not at all."""
+        base.read_about(own)
+        temporary = kept.with_name(f".{kept.name}.{os.getpid()}.tmp")
+        try:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copytree(own, temporary, copy_function=_link)
+            temporary.rename(kept)
+        except OSError as cause:
+            if not kept.is_dir():
+                raise store_error("write", kept, cause) from cause
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+class _Child:
+    """One training process: ours, or one that an earlier process of ours left behind."""
+
+    def __init__(self, runner: Runner, folder: Path, seconds: float) -> None:
+        self._runner, self._folder = runner, folder
+        self._deadline = time.monotonic() + seconds
+        self._process: subprocess.Popen[bytes] | None = None
+        self._asked: float | None = None
+        self._why = ""
+        self._adopted = False
+        self.code: int | None = None
+
+    def follow(self, on_progress: OnProgress | None, cancel: Cancel | None) -> None:
+        """Wait until the process ends; start it unless one is there.
+
+        Raises:
+            Interrupted: If it was cancelled.
+            InputError: If it did not end in time.
+        """
+        reader = Reader(self._folder)
+        with self._ended_on_error():
+            while self._is_running():
+                for event in reader.new():
+                    told = progress(event)
+                    if told is not None and on_progress is not None:
+                        on_progress(told)
+                self._stop_if_asked(cancel)
+                time.sleep(POLL)
+        if self._why == "cancelled" and self.code != 0:
+            raise Interrupted("training was cancelled", "resume continues where it was")
+        if self._why == "time" and self.code != 0:
+            raise InputError("training took longer than its limit and was ended", "give it more time")
+
+    def _is_running(self) -> bool:
+        """Tell whether to go on waiting; starts the process where none is."""
+        if self._process is None:
+            if lock.holder(self._folder) is not None:
+                self._adopted = True
+                return True
+            ended = (RESULT, FAILURE) if self._adopted else (RESULT,)
+            if self._why or any((self._folder / name).is_file() for name in ended):
+                return False
+            self._process = self._start()
+        self.code = self._process.poll()
+        if self.code == BUSY_JOB:
+            # Somebody else began the same job a moment before: wait for it.
+            self._process = None
+            return True
+        return self.code is None
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        search = str(Path(preceptor.__file__).parents[1])
+        before = os.environ.get("PYTHONPATH")
+        environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (search, before)))}
+        threads = _threads(self._folder)
+        environ |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+        command = [self._runner.python, "-m", "preceptor.tools.sft.train", str(self._folder / JOB)]
+        try:
+            with (self._folder / LOG).open("ab") as log:
+                # A session of its own: Ctrl-C at a terminal reaches us alone, and we cancel it.
+                return subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env=environ,
+                    start_new_session=True,
+                )
+        except OSError as cause:
+            raise store_error("start training in", self._folder, cause) from cause
+
+    def _stop_if_asked(self, cancel: Cancel | None) -> None:
+        now = time.monotonic()
+        if self._asked is None:
+            if cancel is not None and cancel():
+                self._ask("cancelled")
+            elif now > self._deadline:
+                self._ask("time")
+        elif now > self._asked + SOON:
+            self._end()
+
+    def _ask(self, why: str) -> None:
+        self._why, self._asked = why, time.monotonic()
+        write_whole(self._folder / CANCEL, b"")
+
+    def _end(self) -> None:
+        """End the process, ours or the one that holds the job's lock."""
+        if self._process is not None:
+            self._process.kill()
+            self.code = self._process.wait()
+            return
+        pid = _holder(self._folder)
+        if pid is not None:
+            os.kill(pid, signal.SIGKILL)
+
+    @contextmanager
+    def _ended_on_error(self) -> Iterator[None]:
+        """Leave no process behind when waiting for it is broken off (Ctrl-C)."""
+        finished = False
+        try:
+            yield
+            finished = True
+        finally:
+            if not finished and self._process is not None and self._process.poll() is None:
+                self._process.kill()
+                self._process.wait()
+
+
+def _threads(folder: Path) -> str:
+    return str(Job.from_json((folder / JOB).read_bytes()).limits.threads)
+
+
+def _holder(folder: Path) -> int | None:
+    """Return the process that holds a job's lock, None if nobody does, or not on this machine.
+
+    The lock is held at this moment, so that the number in it is of a process that lives.
+    """
+    if lock.holder(folder) is None:
+        return None
+    said = parse_line((folder / lock.LOCK_FILE).read_bytes()) or {}
+    pid, host = said.get("pid"), said.get("host")
+    return pid if isinstance(pid, int) and host == os.uname().nodename else None
+
+
+def _error(folder: Path, code: int | None) -> Exception:
+    """Return the one line that says why a process gave no result."""
+    if code == BUSY_DEVICE:
+        return StoreError("another training is running on this machine", "wait until it ends")
+    try:
+        failure = Failure.from_json((folder / FAILURE).read_bytes())
+    except (OSError, ValidationError, ValueError):
+        ended = f"by signal {-code}" if code is not None and code < 0 else f"with code {code}"
+        last = quoting.without_notes(_last_line(folder / LOG), folder / DATA)
+        return InputError(
+            f"the training process ended {ended}" + (f": {last}" if last else ""),
+            f"see {folder / LOG}; trying again goes on from the last checkpoint",
+        )
+    kind = Interrupted if failure.kind == "cancelled" else InputError
+    return kind(failure.message, failure.hint)
+
+
+def _last_line(log: Path) -> str:
+    try:
+        text = log.read_bytes()[-4000:].decode("utf-8", "replace")
+    except OSError:
+        return ""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:200] if lines else ""

@@ -1,0 +1,162 @@
+"""What happens beside training: events, checkpoints, limits, stopping.
+
+Owns the callback. It ends training at the time limit, at a cancel file, at a loss that is no number
+and after epochs without gain; it declares checkpoints whole. A training entry point: it imports torch.
+"""
+
+from __future__ import annotations
+
+import math
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from preceptor.tools.sft import checkpoints
+from preceptor.tools.sft.events import Writer
+from preceptor.tools.sft.job import CANCEL, Failed, Job
+
+if TYPE_CHECKING:
+    from transformers import TrainerCallback
+
+
+@dataclass
+class Clock:
+    """How long and how much was trained, over all processes of a job.
+
+    Attributes:
+        before: Seconds of earlier processes, up to the checkpoint that this one goes on from.
+        tokens_before: Tokens likewise.
+        began: When this one began, None if it has not.
+        why: What ended training early: ``time``, ``patience`` or ``cancelled``.
+    """
+
+    before: float = 0.0
+    tokens_before: int = 0
+    began: float | None = None
+    why: str = ""
+    saved: float = field(default_factory=time.monotonic)
+
+    @property
+    def here(self) -> float:
+        """Seconds of this process."""
+        return time.monotonic() - self.began if self.began is not None else 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of all processes."""
+        return self.before + self.here
+
+
+def memory_mb() -> int:
+    """Return the most memory that this process has held, of the GPU where there is one."""
+    import torch
+
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated() // 2**20)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def losses(history: list[dict[str, float]]) -> list[float]:
+    """Return the loss of each step from a trainer's log."""
+    return [entry["loss"] for entry in history if "loss" in entry]
+
+
+def validation(history: list[dict[str, float]]) -> list[tuple[int, float]]:
+    """Return (step, loss on the patients left aside) from a trainer's log."""
+    return [(int(e["step"]), e["eval_loss"]) for e in history if "eval_loss" in e]
+
+
+def out_of_patience(found: list[tuple[int, float]], patience: int) -> bool:
+    """Tell whether the last ``patience`` values are none better than the best before them."""
+    values = [loss for _, loss in found]
+    return 0 < patience < len(values) and min(values[-patience:]) >= min(values[:-patience])
+
+
+class Watch:
+    """The callback's methods, without transformers' base class.
+
+    Args:
+        job: The job.
+        folder: Its folder.
+        clock: Is kept going.
+        say: Where events go.
+        counted: Returns the tokens that this process has read.
+    """
+
+    def __init__(
+        self, job: Job, folder: Path, clock: Clock, say: Writer, counted: Callable[[], int]
+    ) -> None:
+        self._job, self._folder, self._clock = job, folder, clock
+        self._say, self._counted = say, counted
+        self._first = 0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Start the clock."""
+        self._clock.began = self._clock.saved = time.monotonic()
+        self._first = state.global_step
+
+    def on_log(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        """Write an event; refuse a loss that is no number."""
+        logs = more.get("logs") or {}
+        for name in ("loss", "eval_loss"):
+            if name in logs and not math.isfinite(logs[name]):
+                raise Failed(
+                    f"the {name.replace('_', ' ')} is no number at step {state.global_step}",
+                    "use a lower rate, or another base model",
+                    "nan",
+                )
+        if "loss" not in logs:
+            return
+        done, total, here = state.global_step, state.max_steps, self._clock.here
+        self._say.step(
+            step=done,
+            of=total,
+            loss=round(logs["loss"], 5),
+            tokens_per_second=round(self._counted() / max(here, 1e-9)),
+            eta=round(here / max(done - self._first, 1) * (total - done), 1),
+            memory_mb=memory_mb(),
+        )
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Stop where somebody or the limit says so; save where it is time to."""
+        clock, limits = self._clock, self._job.limits
+        if (self._folder / CANCEL).exists():
+            clock.why = "cancelled"
+        elif clock.seconds > limits.seconds and state.global_step < state.max_steps:
+            clock.why = "time"
+        if clock.why:
+            control.should_training_stop = control.should_save = True
+        elif time.monotonic() - clock.saved > limits.checkpoint_seconds:
+            control.should_save = True
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Stop when nothing was gained for a while."""
+        found = validation(state.log_history)
+        self._say.say("validation", step=found[-1][0], loss=round(found[-1][1], 5))
+        if out_of_patience(found, self._job.hyper.patience) and state.global_step < state.max_steps:
+            self._clock.why = self._clock.why or "patience"
+            control.should_training_stop = True
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Declare the checkpoint whole."""
+        clock = self._clock
+        clock.saved = time.monotonic()
+        at = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        checkpoints.mark(at, clock.seconds, clock.tokens_before + self._counted())
+        self._say.say("checkpoint", step=state.global_step)
+
+
+def as_callback(watch: Watch) -> TrainerCallback:
+    """Return what transformers calls: ``watch`` before its own base class."""
+    from transformers import TrainerCallback
+
+    class Callback(Watch, TrainerCallback):  # type: ignore[misc, unused-ignore]
+        """Both."""
+
+        def __init__(self) -> None:
+            vars(self).update(vars(watch))
+
+    return Callback()

@@ -19,6 +19,7 @@ from preceptor.core.fields import FieldSpec, object_schema
 from preceptor.core.record import Record
 from preceptor.core.records import Recipe
 from preceptor.core.render import RENDER_VERSION
+from preceptor.graphs import training
 from preceptor.graphs.session import Session
 from preceptor.graphs.state import RunState
 
@@ -34,6 +35,7 @@ Made by Preceptor from run `{run}`. It extracts {fields} fields with the student
 - `bundle.json`: what is asked and by which recipe (prompt, mode, decoding); `recipe` is its hash.
 - `schema.json`: JSON Schema of one answer.
 - `index/`: the snapshot of the index of worked examples, if the recipe retrieves any ({index}).
+- `adapter/`: the weights that were trained, if any were ({adapter}).
 - `metrics.json`: the report of the run, with the sealed test, intervals, costs and split seals.
 
 Worked examples in the recipe ({shots} here) and in an index are text of training notes: with either,
@@ -75,6 +77,9 @@ def write(session: Session, state: RunState) -> Path:
         (fresh / "index").mkdir()
         kept = session.store.artefacts.get(recipe.index.digest)
         (fresh / "index" / f"{recipe.index.digest}.jsonl").write_bytes(kept)
+    if recipe.adapter is not None:
+        weights = training.adapter_folder(session.store.path, recipe.adapter)
+        shutil.copytree(weights, fresh / "adapter")
     report = session.store.path / "report.json"
     shutil.copyfile(report, fresh / "metrics.json")
     text = _README.format(
@@ -83,6 +88,7 @@ def write(session: Session, state: RunState) -> Path:
         fields=len(session.task.fields),
         student=recipe.model.spec,
         shots=len(recipe.shots),
+        adapter=recipe.adapter.digest if recipe.adapter else "none here",
         index=f"{recipe.index.k} per field" if recipe.index else "none here",
     )
     (fresh / "README.md").write_text(text, "utf-8")

@@ -69,6 +69,7 @@ def prepare(session: Session, state: RunState) -> RunState:
         "attempts": "",
         "transcript": "",
         "gate": gate.model_dump(mode="json"),
+        "fold": 0,
         "idle": 0,
         "bad_turns": 0,
         "looks": 0,
@@ -87,7 +88,7 @@ def baseline(session: Session, state: RunState) -> RunState:
 def evidence(session: Session, state: RunState) -> Evidence:
     """Return what the teacher may look at in this round: the shown part of train."""
     recipe = session.recipe(state["working"])
-    held = held_out(session, state["round"])
+    held = held_out(session, state)
     shown = [i for i in session.splits.train if i not in held] or list(session.splits.train)
     examples = session.examples(shown)
     answers = session.evaluator.answers(
@@ -99,10 +100,14 @@ def evidence(session: Session, state: RunState) -> Evidence:
     return Evidence(fields, recipe, tuple(examples), tuple(answers), scored, train)
 
 
-def held_out(session: Session, round_: int) -> set[str]:
-    """Return the ids of the part of train that is not shown in this round."""
+def held_out(session: Session, state: RunState) -> set[str]:
+    """Return the ids of the part of train that is not shown in this round.
+
+    Once weights were trained it stays the part that they did not learn from: on any other part they
+    would look better than they are.
+    """
     parts = folds(session.examples(session.splits.train), session.limits.folds, session.splits.seed)
-    return parts[(round_ - 1) % len(parts)]
+    return parts[((state.get("fold") or state["round"]) - 1) % len(parts)]
 
 
 def diagnose(session: Session, state: RunState) -> RunState:
@@ -163,7 +168,8 @@ def _situation(
 
 def evaluate(session: Session, state: RunState) -> RunState:
     """Estimate the candidate on the held-out part of train; this spends no look at dev."""
-    ids = [i for i in session.splits.train if i in held_out(session, state["round"])]
+    held = held_out(session, state)
+    ids = [i for i in session.splits.train if i in held]
     try:
         before = session.evaluate(session.recipe(state["working"]), ids, "train")
         after = session.evaluate(session.recipe(state["candidate"]), ids, "train")
@@ -198,6 +204,11 @@ def judge(session: Session, state: RunState) -> RunState:
     except BudgetStop as stop:
         return {"stop": _out_of_budget(session, state["round"], stop)}
     changed = _standing(state, decision)
+    weights = session.recipe(changed.get("working", state["working"])).adapter
+    if weights is None:
+        changed = {**changed, "fold": 0}
+    elif not state.get("fold"):
+        changed = {**changed, "fold": state["round"]}
     session.event(
         "verdict",
         f"round-{state['round']}-verdict",

@@ -34,6 +34,8 @@ class RunState(TypedDict, total=False):
         field_gains: The same per field.
         attempts: All moves so far.
         gate: The gate's state (alpha and looks left).
+        fold: The round whose held-out part of train the working recipe's weights did not learn from;
+            0 while it has none of its own.
         idle: Rounds in a row after which neither incumbent nor pending stack got better.
         bad_turns: Teacher turns in a row that could not be used.
         looks: Looks that the teacher took in this round.
@@ -55,6 +57,7 @@ class RunState(TypedDict, total=False):
     field_gains: dict[str, float]
     attempts: str
     gate: dict[str, JsonValue]
+    fold: int
     idle: int
     bad_turns: int
     looks: int

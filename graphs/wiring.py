@@ -7,9 +7,9 @@ in the run's own config, so that a reopened run meets the same task, splits, stu
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,7 +27,7 @@ from preceptor.core.runs import RunStore
 from preceptor.core.settings import Settings
 from preceptor.evals import evaluate, splits
 from preceptor.evals.task import Task, resolve
-from preceptor.graphs import fits
+from preceptor.graphs import fits, training
 from preceptor.graphs.gates import GateConfig
 from preceptor.graphs.retrieval import Retrievers, embedder_of
 from preceptor.graphs.session import Limits, Listener, Session
@@ -35,7 +35,11 @@ from preceptor.tools.look import CountNotes, DiffRecipes, ErrorsByField, Example
 from preceptor.tools.prompt import EditPrompt
 from preceptor.tools.rag.embed import Embedder
 from preceptor.tools.rag.index import IndexExamples
+from preceptor.tools.sft.finetune import FineTune, FineTuneOptions
 from preceptor.tools.toolbox import Toolbox
+
+MOVES = ("edit_prompt", "index_examples", "fine_tune")
+"""The changing moves that there are."""
 
 
 class Options(Record):
@@ -85,10 +89,19 @@ class Cancel:
 
 @dataclass
 class Students:
-    """Opens the student of a recipe, and keeps it open while recipes keep asking for it."""
+    """Opens the student of a recipe, and keeps it open while recipes keep asking for it.
+
+    Attributes:
+        task: Whose notes are asked.
+        options: How.
+        run: The folder of the run that trains weights.
+        adapter: The folder of the trained weights, outside a run.
+    """
 
     task: Task
     options: Options
+    run: Path | None = None
+    adapter: Path | None = None
     _open: dict[tuple[str, str], Student] = field(default_factory=dict)
 
     def of(self, recipe: Recipe) -> Student:
@@ -99,7 +112,7 @@ class Students:
         """
         key = recipe.model.spec, recipe.adapter.digest if recipe.adapter else ""
         if key not in self._open:
-            self._open[key] = students.make(recipe.model, recipe.adapter, self._options())
+            self._open[key] = students.make(recipe.model, recipe.adapter, self._options(recipe))
         student = self._open[key]
         named, found = recipe.model.digest, student.ref.digest
         if named and found and named != found:
@@ -109,8 +122,12 @@ class Students:
             )
         return student
 
-    def _options(self) -> students.StudentOptions:
+    def _options(self, recipe: Recipe) -> students.StudentOptions:
+        weights = self.adapter
+        if recipe.adapter is not None and self.run is not None:
+            weights = training.adapter_folder(self.run, recipe.adapter)
         return students.StudentOptions(
+            adapter=weights,
             parallel=self.options.parallel,
             timeout=self.options.timeout,
             threads=int(os.environ.get("OMP_NUM_THREADS", "0") or 0),
@@ -157,7 +174,8 @@ def create(
         student = opened.of(Recipe(model=ModelRef(spec=options.student)))
         start = start_recipe(task, student.ref, options.constrained)
         teacher.make(options.teacher)
-        _tools(options, embedder_of(options.embedder), lambda _: None)
+        _check_moves(options)
+        embedder_of(options.embedder)
         Ledger(None, options.budget, settings.price_table()).cost(options.teacher, 0, 0)
         _held_back(options, task, parts)
         fits.check(student, start, task)
@@ -170,8 +188,9 @@ def create(
             "seals": {part: value for part, value in parts.seals.items()},
         }
         store = RunStore.create(root, name, config)
-        with store.lock(), _opened(store, (task, parts, opened, start), options, settings) as session:
-            yield replace(session, listener=listener or Listener())
+        made = task, parts, opened, start
+        with store.lock(), _opened(store, made, options, settings, listener) as session:
+            yield session
     finally:
         opened.close()
 
@@ -199,8 +218,8 @@ def reopen(
         start = Recipe.model_validate(store.config["start"])
         opened = Students(task, options)
         try:
-            with _opened(store, (task, parts, opened, start), options, settings) as session:
-                yield replace(session, listener=listener or Listener())
+            with _opened(store, (task, parts, opened, start), options, settings, listener) as session:
+                yield session
         finally:
             opened.close()
 
@@ -211,13 +230,26 @@ def _opened(
     parts: tuple[Task, splits.Splits, Students, Recipe],
     options: Options,
     settings: Settings,
+    listener: Listener | None,
 ) -> Iterator[Session]:
     task, drawn, opened, start = parts
-    cancel = Cancel(store)
+    cancel, heard = Cancel(store), listener or Listener()
+    opened.run = store.path
     dense = embedder_of(options.embedder)
     retrievers = Retrievers(store.artefacts.get, frozenset(drawn.train), dense, settings.qdrant_url)
     prices = settings.price_table()
     ledger = Ledger(store.ledger_path, _held_back(options, task, drawn), prices)
+    tuner = training.tool(
+        store.path,
+        FineTuneOptions(
+            guard=training.guard(task, drawn),
+            reserve=training.reserve_on(ledger),
+            seed=drawn.seed,
+            lock=store.path.parent,
+        ),
+        retrievers.of,
+        (lambda progress: heard.progress("training", progress), cancel),
+    )
     evaluator = evaluate.CachedEvaluator(
         evaluate.EvaluatorSettings(task.fields),
         opened.of,
@@ -234,7 +266,7 @@ def _opened(
         teacher=teacher.make(
             options.teacher, teacher.TeacherOptions(timeout=settings.timeouts.teacher)
         ),
-        toolbox=_toolbox(store, options, dense),
+        toolbox=_toolbox(store, options, dense, tuner),
         evaluator=evaluator,
         ledger=ledger,
         budget=options.budget,
@@ -243,6 +275,7 @@ def _opened(
         turn_cost=lambda a, b: ledger.cost(options.teacher, a, b),
         cancel=cancel,
         admit=retrievers.of,
+        listener=heard,
     )
     try:
         yield session
@@ -250,34 +283,44 @@ def _opened(
         retrievers.close()
 
 
-def _toolbox(store: RunStore, options: Options, dense: Embedder | None) -> Toolbox:
+def _toolbox(store: RunStore, options: Options, dense: Embedder | None, tuner: FineTune) -> Toolbox:
+    """Return the tools of a run: the moves that are allowed, and the looks."""
+
     def lookup(digest: str) -> Recipe | None:
         try:
             return store.artefacts.get_record(digest, Recipe)
         except StoreError:
             return None
 
-    return Toolbox(_tools(options, dense, lookup))
+    moves: dict[str, Tool[Any]] = {
+        "edit_prompt": EditPrompt(),
+        "index_examples": IndexExamples(dense),
+        "fine_tune": tuner,
+    }
+    allowed = options.moves or tuple(n for n in moves if n != "fine_tune" or _trainable(options))
+    looks = [ErrorsByField(), Examples(locate=Locator()), DiffRecipes(lookup), CountNotes()]
+    return Toolbox([*(moves[name] for name in MOVES if name in allowed), *looks])
 
 
-def _tools(
-    options: Options, dense: Embedder | None, lookup: Callable[[str], Recipe | None]
-) -> list[Tool[Any]]:
-    """Return the tools of a run.
+def _trainable(options: Options) -> bool:
+    """Whether trained weights of the student can be used here: a model in process."""
+    return options.student.partition(":")[0] in ("nano", "hf")
+
+
+def _check_moves(options: Options) -> None:
+    """Refuse moves that there are not, or that the student cannot make.
 
     Raises:
-        InputError: If the options name a move that there is not.
+        InputError: Naming the first of them.
     """
-    moves: list[Tool[Any]] = [EditPrompt(), IndexExamples(dense)]
-    names = {tool.name for tool in moves}
-    unknown = [name for name in options.moves if name not in names]
+    unknown = [name for name in options.moves if name not in MOVES]
     if unknown:
+        raise InputError(f"there is no move {unknown[0]!r}", f"the moves are: {', '.join(MOVES)}")
+    if "fine_tune" in options.moves and not _trainable(options):
         raise InputError(
-            f"there is no move {unknown[0]!r}", f"the moves are: {', '.join(sorted(names))}"
+            f"student {options.student!r} cannot be fine-tuned here",
+            "take nano or hf:FOLDER, whose weights are on this machine",
         )
-    allowed = [tool for tool in moves if not options.moves or tool.name in options.moves]
-    looks = [ErrorsByField(), Examples(locate=Locator()), DiffRecipes(lookup), CountNotes()]
-    return [*allowed, *looks]
 
 
 def _held_back(options: Options, task: Task, drawn: splits.Splits) -> Budget:

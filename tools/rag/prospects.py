@@ -31,6 +31,9 @@ TOOL = "index_examples"
 
 FIX, BREAK = 0.5, 0.25
 CONFIDENT = 0.8
+AGAIN = 0.3
+"""A student that sees examples already gets less from other ones."""
+
 SIZES = (2, 4, 8)
 CHARS_PER_TOKEN = 4
 
@@ -74,7 +77,9 @@ def prospects(
             terms[passage.field] |= set(passage.terms)
         for k in SIZES:
             asked: dict[str, JsonValue] = {"mode": mode, "k": k}
-            out.append(_prospect(asked, _counted(evidence, found, terms, k), evidence))
+            count = _counted(evidence, found, terms, k)
+            count.gain *= AGAIN if evidence.recipe.index else 1.0
+            out.append(_prospect(asked, count, evidence))
     return sorted(out, key=lambda p: (-p.gain, p.tokens, canonical(p.args)))
 
 

@@ -8,19 +8,20 @@ never trained twice.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from preceptor.core.errors import InputError
 from preceptor.core.ports import Cancel, Evidence, OnProgress, Retriever, ToolResult
 from preceptor.core.record import Record, digest
-from preceptor.core.records import Recipe
+from preceptor.core.records import Prospect, Recipe
 from preceptor.tools.sft import base, data
 from preceptor.tools.sft.faces import IMPORTABLE, Face, Resolver, check_importable
 from preceptor.tools.sft.job import (
@@ -37,6 +38,13 @@ from preceptor.tools.sft.job import (
 from preceptor.tools.sft.runner import Runner
 
 NEEDED = ("torch", "transformers", "trl", "peft", "datasets")
+
+FEWEST = 40
+"""With fewer notes a training is not worth proposing."""
+
+REPAIRED, SCALE, AGAIN = 0.15, 200.0, 0.3
+"""Guesses: what a training repairs of what is missing; with how many notes two thirds of that; and how
+much less a second training brings."""
 
 Settle = Callable[[float], None]
 Reserve = Callable[[str, float], Settle]
@@ -155,6 +163,28 @@ class FineTune:
         result = known or self._train(job, rows, paths)
         recipe = evidence.recipe.model_copy(update={"adapter": result.adapter})
         return ToolResult(self._say(result, rows), recipe=recipe)
+
+    def prospects(self, evidence: Evidence) -> Sequence[Prospect]:
+        """Return the usual training with a guess of its gain, if the student can be trained here.
+
+        Nothing is counted but errors and notes: a training is expected to repair ``REPAIRED`` of what
+        is missing with very many notes, and less with few (half of it at about 140).
+        """
+        notes = sum(e.gold is not None for e in evidence.examples)
+        try:
+            face = self._faces(evidence.recipe.model)
+            check_importable(face, self._options.importable)
+        except InputError:
+            return []
+        if notes < FEWEST or not evidence.scored or any(find_spec(n) is None for n in NEEDED):
+            return []
+        missing = 1 - sum(s.score for s in evidence.scored) / len(evidence.scored)
+        gain = REPAIRED * missing * (1 - math.exp(-notes / SCALE))
+        if evidence.recipe.adapter is not None:
+            gain *= AGAIN
+        why = f"a guess: {notes} notes to learn from, {missing:.0%} of the score missing"
+        args: dict[str, JsonValue] = {"profile": "standard"}
+        return [Prospect(tool=self.name, args=args, gain=round(gain, 6), why=why)]
 
     def prepare(self, args: FineTuneArgs, evidence: Evidence) -> tuple[Job, bytes, Paths]:
         """Return the job of a move, the content of its ``data.jsonl``, and where things lie.

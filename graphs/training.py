@@ -1,0 +1,85 @@
+"""Fine-tuning in a run: where trainings lie, what they may cost, and what must not be learned from.
+
+Owns how a run's folder, ledger and splits become the options of the move ``fine_tune``. Leaves the
+training itself to ``tools.sft``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from preceptor.core.ledger import Ledger
+from preceptor.core.ports import Cancel, OnProgress, Retriever
+from preceptor.core.records import AdapterRef, Example, Recipe
+from preceptor.evals import duplicates
+from preceptor.evals.splits import Splits
+from preceptor.evals.task import Task
+from preceptor.tools.sft import base
+from preceptor.tools.sft.data import Guard
+from preceptor.tools.sft.faces import Faces
+from preceptor.tools.sft.finetune import FineTune, FineTuneOptions, Settle
+from preceptor.tools.sft.job import Limits
+
+FOLDER = "training"
+"""Below a run's folder: jobs and trained weights."""
+
+
+def guard(task: Task, splits: Splits) -> Guard:
+    """Return what a training must not learn from: notes outside train, near-copies of dev and test."""
+    alike = {
+        pair.first if pair.first_split == "train" else pair.second
+        for pair in duplicates.across(task.examples, splits)
+        if "train" in (pair.first_split, pair.second_split)
+    }
+
+    def forbidden(examples: Sequence[Example]) -> set[str]:
+        return {e.id for e in examples if e.id in alike}
+
+    return Guard(allowed=frozenset(splits.train), forbidden=forbidden)
+
+
+def reserve_on(ledger: Ledger) -> Callable[[str, float], Settle]:
+    """Return what books a training's seconds; where they are limited, before they are spent."""
+
+    def reserve(name: str, seconds: float) -> Settle:
+        left = ledger.left().get("compute_seconds")
+        asked = seconds if left is None else min(seconds, max(left, 1e-6))
+        claim = ledger.reserve(name, compute_seconds=asked)
+
+        def settle(used: float) -> None:
+            claim.settle(compute_seconds=used)
+
+        return settle
+
+    return reserve
+
+
+def adapter_folder(run: Path, adapter: AdapterRef) -> Path:
+    """Return where trained weights lie in a run's folder."""
+    return base.adapter_folder(run / FOLDER, adapter)
+
+
+def tool(
+    run: Path,
+    options: FineTuneOptions,
+    retriever: Callable[[Recipe], Retriever | None],
+    heard: tuple[OnProgress, Cancel],
+) -> FineTune:
+    """Return the move ``fine_tune`` of a run.
+
+    Args:
+        run: Its folder.
+        options: Guard, seed and reserve.
+        retriever: Gives the retriever of a recipe.
+        heard: Who hears about steps, and who may stop them.
+    """
+    from preceptor import nano
+
+    on_progress, cancel = heard
+    threads = Limits(threads=1)
+    whole = replace(
+        options, retriever=retriever, on_progress=on_progress, cancel=cancel, limits=threads
+    )
+    return FineTune(run / FOLDER, Faces(nano=nano.path()), whole)

@@ -20,7 +20,7 @@ from preceptor.agents.students import StudentOptions, make
 from preceptor.core import render
 from preceptor.core.record import digest
 from preceptor.core.records import AdapterRef, ModelRef
-from preceptor.tools.sft import base, checkpoints, data, learning, train
+from preceptor.tools.sft import base, checkpoints, data, train
 from preceptor.tools.sft.bundles import TokenRow, alone
 from preceptor.tools.sft.job import (
     ADAPTER,
@@ -35,8 +35,8 @@ from preceptor.tools.sft.job import (
     Limits,
     Result,
 )
-from preceptor.tools.sft.learning import Place
 from preceptor.tools.sft.tokens import Template
+from preceptor.tools.sft.train import Place
 from preceptor.tools.sft.trainer import Collator, answer_loss, as_row
 from tests.contracts.evidence import FIELDS, corpus
 from tests.tools.sft import small
@@ -198,19 +198,19 @@ def test_the_time_limit(tmp_path: Path) -> None:
 
     folder = tmp_path / "one"
     place = Place.read(folder)
-    began: list[learning.Training] = []
-    real = learning.Training.run
+    began: list[train.Training] = []
+    real = train.Training.run
 
     class Late(TrainerCallback):
         def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             began[0].clock.before = 2e6
 
-    def run(self: learning.Training) -> Any:
+    def run(self: train.Training) -> Any:
         began.append(self)
         return real(self)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(learning.Training, "run", run)
+        patch.setattr(train.Training, "run", run)
         result = train.run(place, [Late()])
     assert (result.stopped, result.steps) == ("time", 4)
 

@@ -34,6 +34,7 @@ from preceptor.evals.splits import make
 from preceptor.evals.tasks.toxicity import task
 from preceptor.tools.sft import base, bundles, data, train
 from preceptor.tools.sft.job import DATA, JOB, PATHS, Base, Hyper, Job, Limits, Paths
+from preceptor.tools.sft.place import Place
 
 HYPER = Hyper(epochs=1, batch=16, rate=2e-3, validation=0, patience=0, share=False, bf16=False)
 
@@ -69,7 +70,7 @@ def ours(rows: Sequence[data.Row], threads: int, **changed: bool) -> Measured:
         (folder / DATA).write_bytes(raw)
         (folder / JOB).write_text(job.to_json())
         (folder / PATHS).write_bytes(compact(Paths(base=str(nano.path())).model_dump(mode="json")))
-        result = train.run(train.Place.read(folder))
+        result = train.run(Place.read(folder))
         return Measured(result.tokens / result.seconds, result.losses)
 
 

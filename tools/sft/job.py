@@ -9,6 +9,7 @@ never run again, wherever its folder lies. Paths stand beside it in ``paths.json
     data.jsonl     one training row per line; as private as the notes it is made of
     events.jsonl   progress
     checkpoints/   what a killed job goes on from
+    portion.json   how much fits into memory at once, if less than a batch
     log.txt        what the process printed
     cancel         a file that asks to stop
     failure.json   why it failed, if it did
@@ -29,7 +30,7 @@ from preceptor.core.records import AdapterRef
 
 JOB, PATHS, DATA, EVENTS = "job.json", "paths.json", "data.jsonl", "events.jsonl"
 CHECKPOINTS, LOG, CANCEL, FAILURE = "checkpoints", "log.txt", "cancel", "failure.json"
-RESULT, ADAPTER, MERGED = "result.json", "adapter", "merged"
+RESULT, ADAPTER, MERGED, PORTION = "result.json", "adapter", "merged", "portion.json"
 
 BUSY_JOB, BUSY_DEVICE = 75, 76
 """Exit codes of the training process: this job, or another one here, is being trained already."""

@@ -11,9 +11,10 @@ from preceptor.core.errors import InputError
 from preceptor.core.files import compact
 from preceptor.core.record import digest
 from preceptor.core.records import AdapterRef
-from preceptor.tools.sft import base, train
+from preceptor.tools.sft import base
 from preceptor.tools.sft.carry import export_job, import_job
 from preceptor.tools.sft.job import ADAPTER, DATA, RESULT, Job, Paths, Result
+from preceptor.tools.sft.place import Place
 from preceptor.tools.sft.runner import Runner
 from tests.tools.sft import small
 
@@ -56,7 +57,7 @@ def test_out_and_back(tmp_path: Path) -> None:
         import_job(out, tmp_path / "root", job)
     away = tmp_path / "elsewhere"
     shutil.move(out, away)
-    assert train.Place.read(away).base == away / "base"
+    assert Place.read(away).base == away / "base"
     result = pretend(away, job)
     assert import_job(away, tmp_path / "root", job) == result
     assert Runner(tmp_path / "root").result(job) == result
@@ -66,7 +67,7 @@ def test_a_base_that_stays_here_is_named_there(tmp_path: Path) -> None:
     exported(tmp_path, with_base=False)
     assert "--base" in (tmp_path / "out" / "run.sh").read_text()
     with pytest.raises(InputError, match="--base"):
-        train.Place.read(tmp_path / "out")
+        Place.read(tmp_path / "out")
 
 
 def test_what_comes_back_is_checked(tmp_path: Path) -> None:

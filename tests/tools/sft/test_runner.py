@@ -19,6 +19,7 @@ from preceptor.core.errors import InputError, Interrupted, StoreError
 from preceptor.core.ports import Progress
 from preceptor.tools.sft import base, checkpoints, train
 from preceptor.tools.sft.job import CHECKPOINTS, DATA, JOB, PATHS, Hyper, Job, Limits, Paths, Result
+from preceptor.tools.sft.place import Place
 from preceptor.tools.sft.runner import Runner
 from tests.tools.sft import small
 
@@ -86,7 +87,7 @@ def test_killed_adopted_and_gone_on(tmp_path: Path) -> None:
     assert orphan.wait() == 0  # it was adopted, not ended
     assert (seen[-1].done, seen[-1].total, seen[-1].what) == (15, 15, "steps")
     small.write(tmp_path / "whole", LONG, EVERY_STEP)
-    whole = train.run(train.Place.read(tmp_path / "whole"))
+    whole = train.run(Place.read(tmp_path / "whole"))
     assert result.losses == whole.losses
     assert result.adapter == whole.adapter
     kept = base.adapter_folder(tmp_path / "root", result.adapter)

@@ -28,6 +28,7 @@ from preceptor.tools.sft.job import (
     CHECKPOINTS,
     FAILURE,
     MERGED,
+    PORTION,
     Failed,
     Failure,
     Hyper,
@@ -35,9 +36,10 @@ from preceptor.tools.sft.job import (
     Limits,
     Result,
 )
+from preceptor.tools.sft.place import Place
 from preceptor.tools.sft.tokens import Template
-from preceptor.tools.sft.train import Place
 from preceptor.tools.sft.trainer import Collator, answer_loss, as_row
+from preceptor.tools.sft.training import Training
 from tests.contracts.evidence import FIELDS, corpus
 from tests.tools.sft import small
 
@@ -198,19 +200,19 @@ def test_the_time_limit(tmp_path: Path) -> None:
 
     folder = tmp_path / "one"
     place = Place.read(folder)
-    began: list[train.Training] = []
-    real = train.Training.run
+    began: list[Training] = []
+    real = Training.run
 
     class Late(TrainerCallback):
         def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             began[0].clock.before = 2e6
 
-    def run(self: train.Training) -> Any:
+    def run(self: Training) -> Any:
         began.append(self)
         return real(self)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train.Training, "run", run)
+        patch.setattr(Training, "run", run)
         result = train.run(place, [Late()])
     assert (result.stopped, result.steps) == ("time", 4)
 
@@ -227,6 +229,22 @@ def test_memory_that_runs_out_makes_the_parts_smaller(
     result = trained(tmp_path, At(2, full, begin=True))
     assert result.parts == 4
     assert result.losses == pytest.approx(whole[1].losses, rel=1e-3)
+
+
+def test_memory_that_suffices_for_rows_alone(tmp_path: Path) -> None:
+    job = small.write(tmp_path, ROWS.model_copy(update={"share": True, "batch": 2}), EVERY_STEP)
+
+    def full(args: Any) -> None:
+        if not (tmp_path / PORTION).exists():
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(Died):
+        trained(tmp_path, At(3, full, begin=True), At(5, die, begin=True))
+    result = trained(tmp_path)  # goes on with what fitted
+    assert job.hyper.share
+    assert result.steps == 20  # one row of 20 by itself, two a step, two epochs
+    small.write(tmp_path / "alone", ROWS.model_copy(update={"batch": 2}), EVERY_STEP)
+    assert result.losses == trained(tmp_path / "alone").losses
 
 
 def test_memory_that_never_suffices(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """A scripted server that speaks Ollama's native API, as its published docs/api.md has it.
 
-``GET /api/tags``, ``GET /api/version``, ``POST /api/show`` and ``POST /api/chat`` (whole or as a
-stream of JSON lines). Like the real one it answers 200 to a prompt that does not fit ``num_ctx``,
+``GET /api/tags``, ``GET /api/version``, ``POST /api/show``, ``POST /api/embed`` and ``POST /api/chat``
+(whole or as a stream of JSON lines). Like the real one it answers 200 to a prompt that does not fit ``num_ctx``,
 having read only a part of it, and says so in nothing but ``prompt_eval_count``.
 """
 
@@ -22,9 +22,12 @@ from preceptor.agents.servers.scripted import (
     prompt_text,
     simplest,
     tokens,
+    vectors,
 )
 
 DEFAULT_CTX = 4096
+EMBEDDING = 16
+"""The dimension of its vectors."""
 
 
 def from_format(body: Body) -> str:
@@ -44,7 +47,7 @@ class OllamaServer(ScriptedServer):
         latency: Seconds that every chat request takes.
     """
 
-    answering = ("/api/chat",)
+    answering = ("/api/chat", "/api/embed")
 
     def __init__(
         self,
@@ -68,13 +71,16 @@ class OllamaServer(ScriptedServer):
             return Response.of({"version": self.version})
         if where == ("GET", "/api/tags"):
             return Response.of({"models": [_listed(name) for name in self._models]})
-        if where not in (("POST", "/api/show"), ("POST", "/api/chat")):
+        if where not in (("POST", "/api/show"), ("POST", "/api/chat"), ("POST", "/api/embed")):
             return Response(b"404 page not found", 404, type="text/plain")
         name = str(request.body.get("model") or "")
         if _tagged(name) not in self._models:
             return Response.of({"error": f"model '{name}' not found"}, 404)
         if request.path == "/api/show":
             return Response.of(_shown(self._models[_tagged(name)]))
+        if request.path == "/api/embed":
+            found = vectors(request.body.get("input"), EMBEDDING)
+            return Response.of({"model": name, "embeddings": [[*v] for v in found]})
         return self._chat(request.body, self._models[_tagged(name)])
 
     def _chat(self, body: Body, longest: int) -> Response:

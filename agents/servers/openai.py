@@ -1,7 +1,7 @@
 """A scripted server that speaks OpenAI's chat completions, as the published reference has it.
 
-``GET /v1/models`` and ``POST /v1/chat/completions``, whole or streamed, with tool calls and
-structured output. Replies come from a script, a function, or the request's own schema.
+``GET /v1/models``, ``POST /v1/embeddings`` and ``POST /v1/chat/completions``, whole or streamed, with
+tool calls and structured output. Replies come from a script, a function, or the request's own schema.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ from preceptor.agents.servers.scripted import (
     prompt_text,
     simplest,
     tokens,
+    vectors,
 )
+
+EMBEDDING = 16
+"""The dimension of its vectors."""
 
 Item = Body | Callable[[Body], Body]
 """A full response (see ``completion``), or a function from a request to one."""
@@ -98,7 +102,7 @@ class OpenAIServer(ScriptedServer):
         latency: Seconds that every completion takes.
     """
 
-    answering = ("/v1/chat/completions",)
+    answering = ("/v1/chat/completions", "/v1/embeddings")
 
     def __init__(
         self,
@@ -123,11 +127,13 @@ class OpenAIServer(ScriptedServer):
         """Return what the API answers."""
         if (request.method, request.path) == ("GET", "/v1/models"):
             return Response.of({"object": "list", "data": self._listed()})
-        if (request.method, request.path) != ("POST", "/v1/chat/completions"):
+        if request.method != "POST" or request.path not in self.answering:
             return _error(404, "no such path", None)
         name = str(request.body.get("model"))
         if self._models is not None and name not in self._models:
             return _error(404, f"The model `{name}` does not exist", "model_not_found")
+        if request.path == "/v1/embeddings":
+            return Response.of(_embedded(name, request.body.get("input")))
         if request.body.get("response_format") and not self._schemas:
             return _error(400, "response_format is not supported", None)
         longest = (self._models or {}).get(name)
@@ -145,6 +151,14 @@ class OpenAIServer(ScriptedServer):
             entry: Body = {"id": name, "object": "model", "created": 1767225600, "owned_by": "scripted"}
             listed.append({**entry, "max_model_len": longest} if longest else entry)
         return listed
+
+
+def _embedded(model: str, given: JsonValue) -> JsonValue:
+    found = vectors(given, EMBEDDING)
+    data: list[JsonValue] = [
+        {"object": "embedding", "index": i, "embedding": [*v]} for i, v in enumerate(found)
+    ]
+    return {"object": "list", "model": model, "data": data, "usage": {"prompt_tokens": 1, "total_tokens": 1}}
 
 
 def _error(status: int, message: str, code: str | None) -> Response:

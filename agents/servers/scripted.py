@@ -11,6 +11,7 @@ import re
 import socket
 import threading
 import time
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -226,6 +227,18 @@ def prompt_text(body: Body) -> str:
     messages = body.get("messages")
     found = [m for m in messages if isinstance(m, dict)] if isinstance(messages, list) else []
     return "\n".join(str(m.get("content") or "") for m in found)
+
+
+def vectors(given: JsonValue, size: int) -> list[list[float]]:
+    """Return one made-up vector per text of an embeddings request: counts of hashed tokens."""
+    texts = [str(text) for text in given] if isinstance(given, list) else [str(given)]
+    out = []
+    for text in texts:
+        found = [0.0] * size
+        for token in tokens(text.casefold()):
+            found[zlib.crc32(token.strip().encode()) % size] += 1.0
+        out.append(found)
+    return out
 
 
 def simplest(schema: JsonValue) -> JsonValue:

@@ -23,6 +23,9 @@ K1, B = 1.2, 0.75
 TERM = "="
 """What marks a phrase of evidence among the tokens."""
 
+WAY = 2.0
+"""How much more counts that the field is said in the same way."""
+
 TERM_TF = 3.0
 """A phrase of evidence counts like a token that occurs three times."""
 
@@ -73,7 +76,7 @@ class Bm25:
             weights[key] = weights.get(key, 0.0) + tf * (self.k1 + 1) / (tf + norm)
         for term in terms:
             key = token_id(TERM + term)
-            weights[key] = TERM_TF * (self.k1 + 1) / (TERM_TF + norm)
+            weights[key] = TERM_TF * (self.k1 + 1) / (TERM_TF + norm) * (WAY if "|" in term else 1.0)
         return _sparse(weights)
 
     def query(

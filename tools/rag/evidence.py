@@ -35,8 +35,14 @@ if TYPE_CHECKING:
     Ints = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 
 ROUNDS = 4
+FOLDS = 5
+"""A way of saying is learnt from other patients than those it is applied to."""
+
 EXPECTED = 16.0
 """How many phrases a field is expected to have, before anything was counted."""
+
+RARE = 0.01
+"""The most that is expected of any phrase, also where there are few."""
 
 NAMED = 0.6
 """How likely the field's name, or a hint from the prompt, is a mention before anything was counted."""
@@ -59,6 +65,9 @@ NOISE = 0.15
 
 TEMPER = 0.7
 """The words around a mention depend on each other; their logarithms count less."""
+
+BEST_PLACE = 1.0
+"""The most that standing between the right words speaks for a phrase, as a natural logarithm."""
 
 PLACE = 1.5
 """How much the neighbours of a phrase count."""
@@ -163,10 +172,13 @@ class _Model:
         self.said = self.base * TRUST / self.base[:, 1:].sum(axis=1, keepdims=True)
         self.said[:, 0] = 1 - TRUST
         self.last, self.share = self._once_per_note()
-        scale = EXPECTED / len(table.phrases)
+        scale = min(RARE, EXPECTED / len(table.phrases))
         self.prior = np.array(
             [self._prior(spec, hints.get(spec.name, ()), scale) for spec in pool.fields]
         )
+        patients = {group: i for i, group in enumerate(sorted(set(table.groups)))}
+        folds = np.array([patients[group] % FOLDS for group in table.groups])
+        self.fold = folds[self.note]
         self.stands = np.zeros(len(table.phrases))
         self.way = np.zeros((len(self.phrase), len(labels)))
         self.chance = np.zeros((len(pool.fields), len(labels), len(table.phrases)))
@@ -279,23 +291,29 @@ class _Model:
         weight = np.zeros((len(self.phrase), labels))
         for f in range(len(self.pool.fields)):
             gold = self.gold[f, self.note]
-            mine = self.here[f, 0] * (gold >= 0)
+            mention = self.here[f, 0] * (gold >= 0)
             fits = np.minimum(1.0, self._labels(f)[np.arange(len(gold)), gold] / self.base[f, gold])
-            np.add.at(weight, (np.arange(len(gold)), gold), mine * fits)
+            np.add.at(weight, (np.arange(len(gold)), gold), mention * fits)
+        for fold in range(FOLDS):
+            mine = self.fold == fold
+            score = self._cue_scores(weight * ~mine[:, None])
+            for y in range(labels):
+                found = np.bincount(self.owner, score[self.cue, y], len(self.phrase))
+                self.way[mine, y] = TEMPER * found[mine]
+
+    def _cue_scores(self, weight: Floats) -> Floats:
+        """Return, per cue and label, ln P(cue | label) - ln P(cue), shrunk where little was seen."""
+        np = self.np
         total = weight.sum(axis=0) + 1e-9
         share = total / total.sum()
-        counts = np.stack(
-            [np.bincount(self.cue, weight[self.owner, y], len(self.table.cues)) for y in range(labels)],
-            1,
-        )
+        size = len(self.table.cues)
+        columns = [np.bincount(self.cue, column[self.owner], size) for column in weight.T]
+        counts = np.stack(columns, 1)
         seen = counts.sum(axis=1, keepdims=True)
         rate = (counts + SHRINK * share) / (total + SHRINK)
         usual = (seen + SHRINK) / (total.sum() + SHRINK)
-        score = np.log(rate / usual)
-        score *= seen / (seen + SHRINK)
-        self.way = TEMPER * np.stack(
-            [np.bincount(self.owner, score[self.cue, y], len(self.phrase)) for y in range(labels)], 1
-        )
+        score: Floats = np.log(rate / usual) * seen / (seen + SHRINK)
+        return score
 
     def _places(self) -> None:
         """Learn between which words mentions stand: a phrase cut out of a longer one does not."""
@@ -311,7 +329,7 @@ class _Model:
             score += np.log(rate / usual)[place]
         count = np.bincount(self.phrase, minlength=size)
         mean = np.bincount(self.phrase, score, size) / count
-        self.stands = PLACE * mean
+        self.stands = np.minimum(PLACE * mean, BEST_PLACE)
 
     def _field(self, f: int) -> list[Spot]:
         np = self.np

@@ -153,9 +153,9 @@ def _report(index: Index, args: IndexExamplesArgs, tokens: int, shown: float) ->
     more = [f"  and {len(rows) - 60} more"] if len(rows) > 60 else []
     patients = len({p.group for p in index.passages if p.group})
     head = (
-        f"Index {index.digest}: {len(index.passages)} examples of {patients} patients, {args.mode}, "
-        f"up to {args.k} per field. On average a note gets {shown:.1f} examples, "
-        f"about {tokens:+d} prompt tokens."
+        f"Index {index.digest}: {len(index.passages)} examples of {patients} patients, "
+        f"{args.mode}, up to {args.k} per field. "
+        f"On average a note gets {shown:.1f} examples, about {tokens:+d} prompt tokens."
     )
     return "\n".join([head, *rows[:60], *more])
 

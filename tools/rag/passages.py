@@ -69,7 +69,7 @@ def from_notes(
                 out += _label(example, spec, pieces, spotted, granularity)
             else:
                 out += _list(example, spec, pieces, granularity)
-    return _limited(list(dict.fromkeys(_keyed(out).values())), fields)
+    return _limited(list(_keyed(out).values()), fields)
 
 
 def _keyed(passages: Sequence[Passage]) -> dict[tuple[str, str, str], Passage]:

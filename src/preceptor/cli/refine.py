@@ -100,7 +100,7 @@ def drive(session: object, as_json: bool) -> int:
 
     assert isinstance(session, Session)
     assert isinstance(session.cancel, Cancel)
-    _stop_on_ctrl_c(session.cancel)
+    stop_on_ctrl_c(session.cancel)
     folder = session.store.path
     try:
         state = refine.run(session)
@@ -129,7 +129,7 @@ def _whereabouts(folder: Path) -> str:
     )
 
 
-def _stop_on_ctrl_c(cancel: object) -> None:
+def stop_on_ctrl_c(cancel: object) -> None:
     """Leave at the next safe point on Ctrl-C; at once on the second."""
 
     def asked(number: int, frame: FrameType | None) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
 from preceptor.core.errors import InputError, TaskError, boundary
 from preceptor.core.records import Example
@@ -78,17 +78,14 @@ def notes(path: Path, columns: data.Columns) -> Iterator[tuple[int, Example]]:
                 f"{where}: column {columns.text!r} holds no text", "fill it or drop the row"
             )
         patient = row.get(group)
+        owner = name if patient in (None, "") else _name(patient, where, group)
         try:
-            yield (
-                number,
-                Example(
-                    id=name,
-                    group=name if patient in (None, "") else _name(patient, where, group),
-                    text=text,
-                ),
-            )
-        except ValidationError as cause:
-            raise InputError(f"{where}: the text is not valid Unicode", "repair that row") from cause
+            f"{name}{owner}{text}".encode()
+        except UnicodeEncodeError as cause:
+            raise InputError(
+                f"{where}: half a character, no valid Unicode", "repair that row"
+            ) from cause
+        yield number, Example(id=name, group=owner, text=text)
 
 
 def _name(value: JsonValue, where: str, column: str) -> str:

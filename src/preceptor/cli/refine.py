@@ -9,8 +9,13 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from preceptor.cli.options import add_json, add_settings, settings
+
+if TYPE_CHECKING:
+    from preceptor.core.settings import Settings
+    from preceptor.graphs.wiring import Options
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -42,24 +47,35 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do it."""
-    from pydantic import ValidationError
-
     from preceptor.cli.show import Console
-    from preceptor.core.errors import InputError
     from preceptor.graphs import wiring
 
     chosen = settings(args)
+    asked = options(args, chosen)
+    name = args.name or f"{Path(args.task).stem.replace(':', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
+    with wiring.create(asked, Path(chosen.runs_dir), name, chosen, Console()) as session:
+        if _remote(asked.teacher):
+            print(f"Note: train notes are sent to the teacher {asked.teacher!r}.", file=sys.stderr)
+        return drive(session, as_json=args.json)
+
+
+def options(args: argparse.Namespace, chosen: Settings) -> Options:
+    """Return the run's options from arguments and settings.
+
+    Raises:
+        InputError: If one of them is wrong.
+    """
+    from pydantic import ValidationError
+
+    from preceptor.core.errors import InputError
+    from preceptor.graphs import wiring
+
     try:
-        options = wiring.options(chosen, _given(args))
+        return wiring.options(chosen, _given(args))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise InputError(f"option {where!r}: {first['msg']}", "see: preceptor refine --help") from error
-    name = args.name or f"{Path(args.task).stem.replace(':', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
-    with wiring.create(options, Path(chosen.runs_dir), name, chosen, Console()) as session:
-        if _remote(options.teacher):
-            print(f"Note: train notes are sent to the teacher {options.teacher!r}.", file=sys.stderr)
-        return drive(session, as_json=args.json)
 
 
 def _remote(teacher: str) -> bool:

@@ -74,6 +74,7 @@ _LINES: dict[str, Callable[[Data], str]] = {
     "teacher_lost": lambda d: f"  the teacher is lost: {d['why']}",
     "budget": lambda d: f"  budget: {d['why']}",
     "finish": lambda d: f"  teacher: finish: {d['why']}",
+    "rollback": lambda d: f"Rolled back to round {d['round']}: {d['before']} → {d['recipe']}",
     "stopped": lambda d: f"End: {d['words']}.",
     "test_opened": lambda d: f"The sealed test {d['sealed_test']} is opened, once.",
 }

@@ -75,6 +75,7 @@ class Session:
         turn_cost: Dollars of (input, output) tokens of one teacher turn, None if unknown.
         cancel: Whether a person wants the run to stop.
         listener: Who shows what happens.
+        approve: Whether a person must say yes before each changing move.
     """
 
     store: RunStore
@@ -91,6 +92,7 @@ class Session:
     turn_cost: Callable[[int, int], float | None]
     cancel: Cancel
     listener: Listener = field(default_factory=Listener)
+    approve: bool = False
 
     def event(self, kind: str, key: str, data: Mapping[str, JsonValue]) -> None:
         """Commit an event to the trace, once per key, and show it."""

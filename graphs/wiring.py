@@ -50,6 +50,7 @@ class Options(Record):
         gate: The rule of acceptance.
         moves: The changing moves that the teacher may make; all if empty.
         embedder: What turns texts into dense vectors for retrieval; words alone if empty.
+        approve: Whether a person must say yes before each changing move.
     """
 
     task: str
@@ -63,6 +64,7 @@ class Options(Record):
     gate: GateConfig = GateConfig()
     moves: tuple[str, ...] = ()
     embedder: str = ""
+    approve: bool = False
     data_dir: str = ""
     parallel: int = Field(default=8, ge=1)
     timeout: float = Field(default=120.0, gt=0)
@@ -235,6 +237,7 @@ def _session(
         turn_cost=lambda a, b: ledger.cost(options.teacher, a, b),
         cancel=cancel,
         listener=listener or Listener(),
+        approve=options.approve,
     )
 
 

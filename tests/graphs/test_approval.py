@@ -192,17 +192,13 @@ def test_answers_are_checked(tmp_path: Path) -> None:
 
 
 def test_the_checkpoint_of_a_waiting_run_holds_no_note(tmp_path: Path) -> None:
-    note = next(e for e in task().examples if e.id)
-    shot: dict[str, JsonValue] = {
-        "kind": "add_shot", "field": "fever", "example_id": note.id, "sentence": "x",
-    }  # fmt: skip
-
     def script() -> list[list[Step]]:
         with opened(tmp_path / "look", ASKING) as session:
             shown = session.examples(session.splits.train)
         out: list[Step] = []
         for example in shown[:12]:
             for sentence in sentences(example.text):
+                shot: dict[str, JsonValue] = {"kind": "add_shot", "field": "fever"}
                 found = {**shot, "example_id": example.id, "sentence": sentence}
                 out.append({"edit_prompt": {"patches": [found]}})
         return [out]

@@ -86,11 +86,13 @@ def test_edited_arguments_are_those_that_are_tried(tmp_path: Path) -> None:
 
 
 def test_a_rejection_is_read_by_the_teacher_and_remembered(tmp_path: Path) -> None:
-    answers = [Decision(action="reject", reason="that rule is wrong here"), yes]
+    answers = [
+        Decision(action="reject", reason="that rule is wrong here"),
+        Decision(action="approve"),
+    ]
 
-    def decide(proposal: Proposal) -> Decision:
-        said = answers.pop(0)
-        return said if isinstance(said, Decision) else said(proposal)
+    def decide(_: Proposal) -> Decision:
+        return answers.pop(0)
 
     state, teacher = played(tmp_path, decide)
     assert "that rule is wrong here" in teacher.heard[1]
@@ -138,7 +140,7 @@ def test_a_kill_around_the_answer_loses_and_doubles_nothing(tmp_path: Path, when
 
         if when == "after":
             refine.NODES["approve"] = dies
-        played(killed, (lambda _: die()) if when == "before" else yes)  # type: ignore[func-returns-value]
+        played(killed, (lambda _: die()) if when == "before" else yes)
 
     assert in_child(dying) == -9
     played(killed, yes)
@@ -156,7 +158,7 @@ def test_what_is_no_move_is_not_asked_about(tmp_path: Path) -> None:
         ]
     ]
     asked: list[Proposal] = []
-    state, _ = played(tmp_path, lambda p: asked.append(p), script)  # type: ignore[func-returns-value]
+    state, _ = played(tmp_path, lambda p: asked.append(p), script)
     assert asked == []
     assert state["stop"] == "finished"
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import JsonValue, ValidationError
@@ -19,6 +20,7 @@ from preceptor.core.fields import FieldSpec, object_schema
 from preceptor.core.record import Record
 from preceptor.core.records import Recipe
 from preceptor.core.render import RENDER_VERSION
+from preceptor.core.runs import RunStore
 from preceptor.graphs import training
 from preceptor.graphs.session import Session
 from preceptor.graphs.state import RunState
@@ -58,40 +60,51 @@ class Bundle(Record):
 
 def write(session: Session, state: RunState) -> Path:
     """Write the bundle of a finished run, whole or not at all; return its folder."""
-    recipe = session.recipe(state["incumbent"])
     made = Bundle(
         task=session.task.name,
         task_fingerprint=session.task.fingerprint,
         synthetic=session.task.synthetic,
         fields=session.task.fields,
-        recipe=recipe,
+        recipe=session.recipe(state["incumbent"]),
         seals={part: session.splits.digest(part) for part in ("train", "dev", "test")},
     )
-    target = session.store.path / "bundle"
-    fresh = session.store.path / f".bundle-{os.getpid()}"
+    metrics: dict[str, JsonValue] = json.loads((session.store.path / "report.json").read_text("utf-8"))
+    return export(session.store, made, metrics)
+
+
+def export(store: RunStore, made: Bundle, metrics: Mapping[str, JsonValue], remark: str = "") -> Path:
+    """Write a bundle into a run's folder, in place of the one that is there.
+
+    Args:
+        store: The run.
+        made: What is asked, and by which recipe.
+        metrics: What ``metrics.json`` says.
+        remark: A paragraph more for the bundle's README.
+    """
+    target = store.path / "bundle"
+    fresh = store.path / f".bundle-{os.getpid()}"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
     _json(fresh / "bundle.json", made.model_dump(mode="json"))
-    _json(fresh / "schema.json", object_schema(session.task.fields))
+    _json(fresh / "schema.json", object_schema(made.fields))
+    _json(fresh / "metrics.json", dict(metrics))
+    recipe = made.recipe
     if recipe.index is not None:
         (fresh / "index").mkdir()
-        kept = session.store.artefacts.get(recipe.index.digest)
+        kept = store.artefacts.get(recipe.index.digest)
         (fresh / "index" / f"{recipe.index.digest}.jsonl").write_bytes(kept)
     if recipe.adapter is not None:
-        weights = training.adapter_folder(session.store.path, recipe.adapter)
-        shutil.copytree(weights, fresh / "adapter")
-    report = session.store.path / "report.json"
-    shutil.copyfile(report, fresh / "metrics.json")
+        shutil.copytree(training.adapter_folder(store.path, recipe.adapter), fresh / "adapter")
     text = _README.format(
-        task=session.task.name,
-        run=session.store.path.name,
-        fields=len(session.task.fields),
+        task=made.task,
+        run=store.path.name,
+        fields=len(made.fields),
         student=recipe.model.spec,
         shots=len(recipe.shots),
         adapter=recipe.adapter.digest if recipe.adapter else "none here",
         index=f"{recipe.index.k} per field" if recipe.index else "none here",
     )
-    (fresh / "README.md").write_text(text, "utf-8")
+    (fresh / "README.md").write_text(text + (f"\n{remark}\n" if remark else ""), "utf-8")
     shutil.rmtree(target, ignore_errors=True)
     fresh.rename(target)
     return target

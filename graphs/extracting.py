@@ -1,86 +1,320 @@
 """Answering the notes of a file with a bundle.
 
-Owns reading JSON lines, answering them chunk by chunk and appending the answers. A note that the out
-file already answers is not asked again, so that an interrupted extraction goes on where it was.
+Owns the order of the work: the whole file is checked before anything is asked; then its notes are
+answered chunk by chunk, and a chunk's rows are on the disk before the next one is asked. A note that
+the out file answers already, by content hash, is not asked again, so that an interrupted extraction
+goes on where it was. Memory does not grow with the file: what must be known of every note (its id and
+hash) is in an SQLite file beside the answers.
+
+What belongs to unfinished work stands in a hidden folder beside the out file, ``.NAME.work``: the lock,
+the index, the answers of the chunk in progress and, where the format cannot be appended to, the rows.
 """
 
 from __future__ import annotations
 
-import json
+import os
+import shutil
+import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from preceptor.core.cache import AnswerCache
-from preceptor.core.errors import InputError
-from preceptor.core.ports import OnProgress, Progress
+from preceptor.core import lock
+from preceptor.core.cache import AnswerCache, answer_key
+from preceptor.core.errors import InputError, Interrupted, StoreError
+from preceptor.core.files import store_error
+from preceptor.core.ports import Cancel, OnProgress, Progress
+from preceptor.core.record import digest
 from preceptor.core.records import Answer, Example
 from preceptor.core.settings import Settings
-from preceptor.evals import evaluate
+from preceptor.evals import data, evaluate, evidence
 from preceptor.evals.task import Task
-from preceptor.graphs import bundle, wiring
+from preceptor.graphs import answers, bundle, corpus, wiring
+from preceptor.graphs.index import Index
 
 CHUNK = 64
+BLOCK = 1 << 16
 
 
-def notes(path: Path) -> Iterator[Example]:
-    """Yield the notes of a JSON-lines file.
+@dataclass(frozen=True)
+class Job:
+    """What is to be extracted.
 
-    Raises:
-        InputError: With file and line, if a line is no object with ``id`` and ``text``.
+    Attributes:
+        folder: The bundle, or a finished run.
+        source: The notes.
+        target: The answers.
+        columns: Which column of ``source`` holds what.
+        shards: Into how many shards the notes are cut, by the hash of their ids.
+        shard_index: Which shard is answered, from 0.
+        again: Whether notes that were answered with another text, or by another student, are
+            answered anew.
     """
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line.decode("utf-8"))
-                yield Example(id=str(row["id"]), group=str(row["id"]), text=row["text"])
-            except (ValueError, KeyError, TypeError) as cause:
-                raise InputError(
-                    f"{path} line {number}: not a note", 'each line: {"id": "…", "text": "…"}, in UTF-8'
-                ) from cause
+
+    folder: Path
+    source: Path
+    target: Path
+    columns: data.Columns = field(default_factory=data.Columns)
+    shards: int = 1
+    shard_index: int = 0
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What came of it.
+
+    Attributes:
+        fresh: How many new answers have which status.
+        all: The same of all notes of this shard, with those that were answered before.
+        seconds: Wall time of asking.
+    """
+
+    fresh: Counter[str]
+    all: Counter[str]
+    seconds: float
 
 
 def extract(
-    folder: Path, source: Path, target: Path, settings: Settings, on_progress: OnProgress
-) -> Counter[str]:
-    """Answer every note of ``source`` that ``target`` does not answer yet.
-
-    Returns:
-        How many new answers have which status.
+    job: Job,
+    settings: Settings,
+    on_progress: OnProgress,
+    cancel: Cancel | None = None,
+) -> Extracted:
+    """Answer every note of the source that the target does not answer yet.
 
     Raises:
-        InputError: If bundle or file is wrong.
+        InputError: If bundle, file or shard is wrong, or a note was answered before with another text.
+        StoreError: If the disk is full or read-only; every chunk that was finished is kept.
         StudentError: If the model cannot be used.
+        Interrupted: If it was cancelled; the same command goes on.
     """
-    made = bundle.read(folder)
-    if not source.exists():
-        raise InputError(f"there is no file {str(source)!r}", "--in names a file of JSON lines")
-    known = _answered(target)
-    todo = sum(1 for note in notes(source) if note.id not in known)
-    task = Task(name=made.task, fields=made.fields)
-    options = wiring.Options(
-        task=made.task, parallel=settings.concurrency, timeout=settings.timeouts.student
-    )
-    opened = wiring.Students(task, options)
-    counts: Counter[str] = Counter()
+    made = bundle.read(job.folder)
+    _check(job)
+    work = job.target.with_name(f".{job.target.name}.work")
+    appendable = job.target.suffix.casefold() in (".jsonl", ".ndjson")
+    rows = job.target if appendable else work / "rows.jsonl"
+    with ExitStack() as stack:
+        _hold(work, job.target, stack)
+        if not appendable and job.target.exists() and not rows.exists():
+            answers.write(rows, answers.read(job.target), ())
+        index = stack.enter_context(Index(work / "index.sqlite"))
+        name = answer_key(made.recipe, made.recipe.model, made.fields)
+        total, hashed = _scan(job, index, name)
+        kept = _take_over(job, index, rows)
+        if index.left():
+            answers.slip_path(job.target).unlink(missing_ok=True)
+        done = _Asking(job, made, index, work).run(rows, settings, on_progress, cancel)
+        every = index.statuses()
+        if not appendable:
+            answers.write(job.target, answers.read(rows), [f.name for f in made.fields])
+        slip = answers.Slip(
+            task=made.task,
+            recipe=made.recipe.fingerprint,
+            fields=tuple(f.name for f in made.fields),
+            corpus=hashed,
+            notes=total,
+            shards=job.shards,
+            shard_index=job.shard_index,
+            rows=kept + done[0].total(),
+            statuses=dict(sorted(every.items())),
+        )
+        answers.write_slip(job.target, slip)
+        shutil.rmtree(work, ignore_errors=True)
+    return Extracted(done[0], every, done[1])
+
+
+def _check(job: Job) -> None:
+    corpus.kind(job.source, "--in")
+    if corpus.kind(job.target, "--out") == ".parquet" or job.source.suffix.casefold() == ".parquet":
+        corpus.pyarrow()
+    if not job.source.is_file():
+        raise InputError(f"there is no file {str(job.source)!r}", "--in names a file of notes")
+    if not job.target.parent.is_dir():
+        raise InputError(f"there is no folder {str(job.target.parent)!r}", "make it, or change --out")
+    if job.target.exists() and job.target.samefile(job.source):
+        raise InputError("--in and --out are the same file", "choose another --out")
+    if not 0 <= job.shard_index < job.shards:
+        raise InputError(
+            f"shard {job.shard_index} of {job.shards}", "--shard-index is from 0 to --shards less 1"
+        )
+
+
+def _hold(work: Path, target: Path, stack: ExitStack) -> None:
     try:
-        with AnswerCache(target.with_name(f".{target.name}.cache")) as cache, target.open("ab") as out:
-            evaluator = evaluate.CachedEvaluator(
-                evaluate.EvaluatorSettings(made.fields), opened.of, cache
+        work.mkdir(exist_ok=True)
+        stack.enter_context(lock.lock(work))
+    except OSError as cause:
+        raise store_error("make", work, cause) from cause
+    except StoreError as cause:
+        if "in use" not in cause.message:
+            raise
+        raise StoreError(f"another extract is writing {str(target)!r}", cause.hint) from cause
+
+
+def _scan(job: Job, index: Index, name: str) -> tuple[int, str]:
+    """Read the whole file once; return (how many notes it has, their content hash).
+
+    Raises:
+        InputError: If a row is no note, an id stands twice, or there is no note.
+    """
+    total, hashed = 0, digest("")
+    with index.filling() as add:
+        for number, note in corpus.notes(job.source, job.columns):
+            total += 1
+            said = digest([note.id, note.text, note.group])
+            hashed = digest(hashed + said)
+            mine = corpus.shard_of(note.id, job.shards) == job.shard_index
+            first = add(note.id, number, digest(name + said), mine)
+            if first is not None:
+                raise InputError(
+                    f"{job.source}: id {note.id!r} stands in rows {first} and {number}",
+                    "give every note its own id",
+                )
+    if not total:
+        raise InputError(f"{str(job.source)!r} holds no note", "give it at least one row")
+    return total, hashed
+
+
+def _take_over(job: Job, index: Index, rows: Path) -> int:
+    """Note which answers are there already, and drop those that must be given anew.
+
+    A torn last line is cut off. A ``failed`` answer, and a second one to the same note, do not stay.
+
+    Returns:
+        How many rows stay.
+
+    Raises:
+        InputError: If a note was answered with another text or by another student.
+    """
+    if not rows.exists():
+        return 0
+    _cut_torn_line(rows)
+    with index.filling():
+        return answers.write(rows, _standing(job, index, rows), ())
+
+
+def _standing(job: Job, index: Index, rows: Path) -> Iterator[answers.Row]:
+    for row in answers.read(rows):
+        key = index.key(row.id)
+        if key is not None and row.key != key and not job.again:
+            raise InputError(
+                f"{str(job.target)!r} answers note {row.id!r} with another text or by another student",
+                "choose another --out, or say --again to answer such notes anew",
             )
-            fresh = (note for note in notes(source) if note.id not in known)
-            for chunk in _chunks(fresh):
-                for answer in evaluator.answers(made.recipe, chunk):
-                    out.write(_line(answer))
-                    counts[answer.status] += 1
-                out.flush()
-                on_progress(Progress(sum(counts.values()), todo))
-    finally:
-        opened.close()
-    target.with_name(f".{target.name}.cache").unlink(missing_ok=True)
-    return counts
+        if key is None or (row.key == key and row.status != "failed" and index.is_left(row.id)):
+            index.answered([(row.id, row.status)])
+            yield row
+
+
+def _cut_torn_line(rows: Path) -> None:
+    """Cut off what a kill left of a last line."""
+    try:
+        with rows.open("r+b") as file:
+            end = at = file.seek(0, os.SEEK_END)
+            whole = 0
+            while at > 0 and not whole:
+                start = max(0, at - BLOCK)
+                file.seek(start)
+                found = file.read(at - start).rfind(b"\n")
+                whole = start + found + 1 if found >= 0 else 0
+                at = start
+            if whole < end:
+                file.truncate(whole)
+    except OSError as cause:
+        raise store_error("read", rows, cause) from cause
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """One pass over the notes that have no answer yet."""
+
+    job: Job
+    made: bundle.Bundle
+    index: Index
+    work: Path
+
+    def run(
+        self, rows: Path, settings: Settings, on_progress: OnProgress, cancel: Cancel | None
+    ) -> tuple[Counter[str], float]:
+        """Ask, and append the rows; return (statuses, seconds)."""
+        counts: Counter[str] = Counter()
+        todo = self.index.left()
+        begun = time.monotonic()
+        if not todo:
+            return counts, 0.0
+        opened = wiring.Students(
+            Task(name=self.made.task, fields=self.made.fields),
+            wiring.Options(
+                task=self.made.task, parallel=settings.concurrency, timeout=settings.timeouts.student
+            ),
+        )
+        try:
+            with AnswerCache(self.work / "cache.sqlite") as cache:
+                evaluator = evaluator_of(self.made, opened, cache, cancel)
+                for chunk in _chunks(self._fresh()):
+                    given = evaluator.answers(self.made.recipe, chunk)
+                    _append(rows, b"".join(self._lines(chunk, given)))
+                    counts.update(answer.status for answer in given)
+                    self.index.answered([(a.example_id, a.status) for a in given])
+                    on_progress(Progress(counts.total(), todo))
+        except Interrupted as stop:
+            raise Interrupted(
+                f"stopped after {counts.total()} of {todo} notes",
+                "the same command goes on where it was",
+            ) from stop
+        finally:
+            opened.close()
+        return counts, time.monotonic() - begun
+
+    def _fresh(self) -> Iterator[Example]:
+        notes = corpus.notes(self.job.source, self.job.columns)
+        return (note for _, note in notes if self.index.is_left(note.id))
+
+    def _lines(self, notes: list[Example], given: list[Answer]) -> Iterator[bytes]:
+        for note, answer in zip(notes, given, strict=True):
+            prompt = self.made.recipe.prompt
+            row = answers.Row(
+                id=note.id,
+                status=answer.status,
+                record=answer.record,
+                problems=answer.problems,
+                evidence=evidence.find(note.text, answer.record, self.made.fields, prompt),
+                confidence=answer.confidence,
+                key=self.index.key(note.id) or "",
+            )
+            yield answers.line(row)
+
+
+def evaluator_of(
+    made: bundle.Bundle, opened: wiring.Students, cache: AnswerCache, cancel: Cancel | None
+) -> evaluate.CachedEvaluator:
+    """Return what answers notes as the bundle's student does."""
+    settings = evaluate.EvaluatorSettings(made.fields, CHUNK)
+    return evaluate.CachedEvaluator(settings, opened.of, cache, cancel=cancel)
+
+
+def _append(rows: Path, text: bytes) -> None:
+    """Append the rows of a chunk durably, all of them or none.
+
+    Raises:
+        StoreError: If the disk is full or read-only; the file is as it was then.
+    """
+    try:
+        with rows.open("ab", buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            try:
+                left = memoryview(text)
+                while left:
+                    left = left[file.write(left) :]
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(size)
+                raise
+    except OSError as cause:
+        raise store_error("append to", rows, cause) from cause
 
 
 def _chunks(found: Iterator[Example]) -> Iterator[list[Example]]:
@@ -92,25 +326,3 @@ def _chunks(found: Iterator[Example]) -> Iterator[list[Example]]:
             chunk = []
     if chunk:
         yield chunk
-
-
-def _answered(target: Path) -> set[str]:
-    """Return the ids that the out file answers; a torn last line is cut off."""
-    if not target.exists():
-        return set()
-    whole = target.read_bytes()
-    end = whole.rfind(b"\n") + 1
-    if end < len(whole):
-        with target.open("r+b") as file:
-            file.truncate(end)
-    return {str(json.loads(line)["id"]) for line in whole[:end].splitlines() if line.strip()}
-
-
-def _line(answer: Answer) -> bytes:
-    row = {
-        "id": answer.example_id,
-        "status": answer.status,
-        "record": answer.record,
-        "problems": answer.problems,
-    }
-    return (json.dumps(row, ensure_ascii=False) + "\n").encode("utf-8")

@@ -1,4 +1,4 @@
-"""The loop: prepare → baseline → diagnose → teach ⇄ act → evaluate → judge → … → finish → report.
+"""The loop: prepare → baseline → diagnose → teach (→ approve) ⇄ act → evaluate → judge → … → report.
 
 Owns the order of the nodes, and running and resuming them under LangGraph's SQLite checkpointer with
 ``durability="sync"`` (the default may run a node again that was already done). ``graph`` is what
@@ -15,9 +15,10 @@ from typing import Protocol, cast
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import Command
 
 from preceptor.core.errors import InputError, StoreError
-from preceptor.graphs import checkpoint, ending, nodes, stops, teaching
+from preceptor.graphs import approval, checkpoint, ending, nodes, stops, teaching
 from preceptor.graphs.session import Session
 from preceptor.graphs.state import RunState
 
@@ -40,6 +41,7 @@ NODES: dict[str, Node] = {
     "baseline": nodes.baseline,
     "diagnose": nodes.diagnose,
     "teach": teaching.teach,
+    "approve": approval.approve,
     "act": teaching.act,
     "evaluate": nodes.evaluate,
     "judge": nodes.judge,
@@ -61,7 +63,8 @@ def builder(session_of: SessionOf) -> StateGraph[RunState]:
     made.add_edge("prepare", "baseline")
     made.add_edge("baseline", "diagnose")
     made.add_conditional_edges("diagnose", _or_finish("teach"), ["teach", "finish"])
-    made.add_edge("teach", "act")
+    made.add_edge("teach", "approve")
+    made.add_conditional_edges("approve", approval.after_approve, ["act", "teach"])
     made.add_conditional_edges("act", teaching.after_act, ["teach", "evaluate", "finish"])
     made.add_edge("evaluate", "judge")
     made.add_conditional_edges("judge", _or_finish("diagnose"), ["diagnose", "finish"])
@@ -86,23 +89,50 @@ def _entered(node: Node, session_of: SessionOf) -> Entered:
     return enter
 
 
-def run(session: Session) -> RunState:
+Decide = Callable[[approval.Proposal], approval.Decision | None]
+"""A person: answers a proposal, or None if nobody is there to answer."""
+
+
+def run(session: Session, decide: Decide | None = None) -> RunState:
     """Run a fresh run, or go on with one that was left, to its end.
+
+    Args:
+        session: The run.
+        decide: Who answers where approval is asked for.
 
     Returns:
         The final state.
 
     Raises:
-        Interrupted: If a person stopped it; call ``run`` again on the reopened session.
+        Interrupted: If a person stopped it, or is waited for (``approval.Waiting``); call ``run`` again
+            on the reopened session.
     """
     with checkpoint.saver(session.store.path) as saver:
         loop: Loop = builder(lambda _: session).compile(checkpointer=saver)
         config: RunnableConfig = {"configurable": {"thread_id": checkpoint.THREAD}}
         begun = saver.get_tuple(config) is not None
-        start: RunState | None = None if begun else {"round": 0, "stop": ""}
-        for _ in loop.stream(start, config, stream_mode="updates", durability="sync"):
-            pass
-        return cast("RunState", loop.get_state(config).values)
+        given: RunState | Command[str] | None = None if begun else {"round": 0, "stop": ""}
+        while True:
+            for _ in loop.stream(given, config, stream_mode="updates", durability="sync"):
+                pass
+            snapshot = loop.get_state(config)
+            asked = approval.proposal_of(snapshot.interrupts)
+            if not asked:
+                return cast("RunState", snapshot.values)
+            given = _answered(session, asked, decide)
+
+
+def _answered(session: Session, asked: str, decide: Decide | None) -> Command[str]:
+    proposal = session.store.artefacts.get_record(asked, approval.Proposal)
+    decision = decide(proposal) if decide else None
+    if decision is None:
+        raise approval.Waiting(
+            f"run {session.store.name!r} waits for your word on {proposal.call.name!r} "
+            f"in round {proposal.round}",
+            f"answer it with: preceptor approve {session.store.path}",
+        )
+    approval.check(session, proposal, decision)
+    return approval.answer(session, decision)
 
 
 def state_of(folder: Path) -> tuple[RunState, tuple[str, ...]]:

@@ -76,6 +76,7 @@ class Session:
         cancel: Whether a person wants the run to stop.
         admit: Refuses a candidate that cannot be used, or holds what it must not.
         listener: Who shows what happens.
+        approve: Whether a person must say yes before each changing move.
     """
 
     store: RunStore
@@ -93,6 +94,7 @@ class Session:
     cancel: Cancel
     admit: Callable[[Recipe], object] = lambda _: None
     listener: Listener = field(default_factory=Listener)
+    approve: bool = False
 
     def event(self, kind: str, key: str, data: Mapping[str, JsonValue]) -> None:
         """Commit an event to the trace, once per key, and show it."""

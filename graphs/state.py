@@ -39,6 +39,7 @@ class RunState(TypedDict, total=False):
         idle: Rounds in a row after which neither incumbent nor pending stack got better.
         bad_turns: Teacher turns in a row that could not be used.
         looks: Looks that the teacher took in this round.
+        rejected: Whether a person has just rejected the teacher's move.
         stop: Why the run ends, empty while it goes on.
         report: The report.
     """
@@ -61,5 +62,6 @@ class RunState(TypedDict, total=False):
     idle: int
     bad_turns: int
     looks: int
+    rejected: bool
     stop: StopReason | Literal[""]
     report: str

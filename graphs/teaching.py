@@ -8,7 +8,7 @@ call of a message, and skips broken ones without a word.)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, cast
 
 from pydantic import JsonValue
@@ -102,7 +102,7 @@ def act(session: Session, state: RunState) -> RunState:
     if state["stop"]:
         return {}
     transcript = session.get_list(state["transcript"])
-    turn = _last_turn(transcript)
+    turn = last_turn(transcript)
     complaint = _complaint(session, state, turn)
     if complaint:
         return _correct(session, state, turn, complaint)
@@ -118,7 +118,7 @@ def act(session: Session, state: RunState) -> RunState:
         return {"stop": "budget"}
 
 
-def _last_turn(transcript: Sequence[dict[str, JsonValue]]) -> TeacherTurn:
+def last_turn(transcript: Sequence[dict[str, JsonValue]]) -> TeacherTurn:
     """Return the turn that the last AIMessage of the transcript holds."""
     from langchain_core.messages import AIMessage, messages_from_dict
 
@@ -129,7 +129,23 @@ def _last_turn(transcript: Sequence[dict[str, JsonValue]]) -> TeacherTurn:
         for call in message.tool_calls
     )
     broken = tuple(str(call.get("args") or "") for call in message.invalid_tool_calls)
-    return TeacherTurn(message=dict(transcript[-1]), calls=calls, broken=broken)
+    text = str(message.text)
+    return TeacherTurn(message=dict(transcript[-1]), text=text, calls=calls, broken=broken)
+
+
+def with_args(
+    message: Mapping[str, JsonValue], call_id: str, args: dict[str, JsonValue]
+) -> dict[str, JsonValue]:
+    """Return a serialised ``AIMessage`` in which one call has other arguments."""
+    from langchain_core.messages import AIMessage, messages_from_dict
+
+    said = messages_from_dict([dict(message)])[0]
+    assert isinstance(said, AIMessage)
+    for call in said.tool_calls:
+        if (call["id"] or "") == call_id:
+            call["args"] = args
+    said.additional_kwargs.pop("tool_calls", None)  # the provider's own copy of the old arguments
+    return _as_dict(said)
 
 
 def _complaint(session: Session, state: RunState, turn: TeacherTurn) -> str:
@@ -160,7 +176,7 @@ def _run(session: Session, state: RunState, turn: TeacherTurn) -> RunState:
         return _move(session, state, turn, seen)
     results = [session.toolbox.run(call, seen).text for call in turn.calls]
     transcript = session.get_list(state["transcript"])
-    answers = [_tool_message(c, text) for c, text in zip(turn.calls, results, strict=True)]
+    answers = [tool_message(c, text) for c, text in zip(turn.calls, results, strict=True)]
     return {
         "transcript": session.put_list([*transcript, *answers]),
         "looks": state["looks"] + len(results),
@@ -206,11 +222,12 @@ def _correct(session: Session, state: RunState, turn: TeacherTurn, why: str) -> 
     if bad >= session.limits.breaker:
         return {"bad_turns": bad, "stop": "teacher"}
     transcript = session.get_list(state["transcript"])
-    answers = [_tool_message(c, why) for c in turn.calls] or [_human_message(why)]
+    answers = [tool_message(c, why) for c in turn.calls] or [_human_message(why)]
     return {"bad_turns": bad, "transcript": session.put_list([*transcript, *answers])}
 
 
-def _tool_message(call: ToolCall, text: str) -> dict[str, JsonValue]:
+def tool_message(call: ToolCall, text: str) -> dict[str, JsonValue]:
+    """Return the serialised answer to one call of the teacher."""
     from langchain_core.messages import ToolMessage
 
     return _as_dict(ToolMessage(content=text, tool_call_id=call.id, name=call.name))

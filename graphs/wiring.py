@@ -57,6 +57,7 @@ class Options(Record):
         gate: The rule of acceptance.
         moves: The changing moves that the teacher may make; all if empty.
         embedder: What turns texts into dense vectors for retrieval; words alone if empty.
+        approve: Whether a person must say yes before each changing move.
     """
 
     task: str
@@ -70,6 +71,7 @@ class Options(Record):
     gate: GateConfig = GateConfig()
     moves: tuple[str, ...] = ()
     embedder: str = ""
+    approve: bool = False
     data_dir: str = ""
     parallel: int = Field(default=8, ge=1)
     timeout: float = Field(default=120.0, gt=0)
@@ -276,6 +278,7 @@ def _opened(
         cancel=cancel,
         admit=retrievers.of,
         listener=heard,
+        approve=options.approve,
     )
     try:
         yield session

@@ -82,6 +82,10 @@ class Toolbox:
         found = [prospect for tell in tellers for prospect in tell(evidence)]
         return tuple(sorted(found, key=lambda p: (-p.gain, p.tool, canonical(p.args))))
 
+    def costly(self, name: str) -> bool:
+        """Return whether a tool says that trying it costs something (``costly = True``)."""
+        return bool(getattr(self[name], "costly", False))
+
     def validate(self, call: ToolCall) -> BaseModel:
         """Return the call's arguments, checked.
 

@@ -8,6 +8,7 @@ goes in, the label is chosen, and what follows is forced to the end.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -32,6 +33,8 @@ class Row:
         answer: Its tokens so far.
         complete: Whether it came to its own end.
         waiting: Tokens that are decided but not yet read by the model.
+        logprob: The log-probability of the answer among all that the grammar allows; only counted
+            under a grammar.
     """
 
     call: Call
@@ -42,6 +45,7 @@ class Row:
     answer: list[int] = field(default_factory=list)
     complete: bool = False
     waiting: list[int] = field(default_factory=list)
+    logprob: float = 0.0
 
     def open(self) -> None:
         """Put the prompt's rest and the first forced tokens into ``waiting``."""
@@ -78,7 +82,11 @@ class Row:
             best = int(np.searchsorted(odds, drawn * odds[-1], side="right"))
         else:
             best = int(scores.argmax())
-        return best if allowed is None else int(allowed[best])
+        if allowed is None:
+            return best
+        top = scores.max()
+        self.logprob += float(scores[best] - top) - math.log(float(np.exp(scores - top).sum()))
+        return int(allowed[best])
 
 
 def groups(rows: Sequence[Row]) -> list[list[Row]]:

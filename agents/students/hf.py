@@ -8,6 +8,7 @@ Answers do not depend on what else is in a batch, nor on jump-ahead or reuse (te
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -115,6 +116,7 @@ class HFStudent:
                 len(batch[row.prefix].prefix) + len(row.rest),
                 len(row.answer),
                 share,
+                probability=round(math.exp(row.logprob), 4) if row.call.decoding.constrained else None,
             )
             for row, text in zip(rows, texts, strict=True)
         ]

@@ -18,14 +18,19 @@ from collections.abc import Sequence
 from preceptor.core.errors import PreceptorError
 
 VERBS: dict[str, str] = {
+    "plan": "say what a run would cost, before anything is spent",
     "refine": "improve a student on a task, and keep what the evidence supports",
     "resume": "go on with a run that was interrupted",
+    "approve": "answer a run that waits for approval, and go on with it",
     "runs": "list or remove runs",
     "report": "show what a run came to",
     "trace": "show what happened in a run, step by step",
     "eval": "measure a bundle, a run's student or an untouched model on a task",
-    "extract": "answer notes with a bundle",
-    "tasks": "list, check or fetch tasks",
+    "extract": "answer the notes of a file with a bundle",
+    "merge": "put the answers of several shards into one file",
+    "rollback": "make the recipe of an earlier round a run's bundle",
+    "tasks": "list, check, fetch or begin tasks",
+    "config": "show the settings, and where each one comes from",
     "doctor": "check this machine and say what mends it",
 }
 

@@ -8,26 +8,19 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
 
+from preceptor.cli import checks
+from preceptor.cli.checks import Check, State
 from preceptor.cli.options import add_json, add_settings, settings
 from preceptor.core.settings import Settings
 
-State = Literal["ok", "note", "missing"]
+LEAST_CONTEXT = 1024
+"""Tokens; a note of two pages and its prompt do not fit in fewer."""
+
 LOCAL = ("torch", "transformers", "trl", "peft", "datasets", "llguidance")
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at: how it is, and what mends it."""
-
-    what: str
-    state: State
-    found: str
-    mend: str = ""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -42,18 +35,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do it; exit code 2 if something that every run needs is missing, 5 if the student is."""
     chosen = settings(args)
-    checks = [*_machine(chosen), *_packages(), *_data(chosen), _ollama()]
+    found = [*_machine(chosen), *_packages(), *_data(chosen), _ollama(), *_services(chosen)]
     student = _student(args.student) if args.student else None
     if student:
-        checks.append(student)
+        found.append(student)
+        found += _more(args.student, student)
     if args.json:
-        print(json.dumps([asdict(check) for check in checks], indent=2))
-    for check in checks if not args.json else []:
+        print(json.dumps([asdict(check) for check in found], indent=2))
+    for check in found if not args.json else []:
         mark = {"ok": "ok     ", "note": "note   ", "missing": "MISSING"}[check.state]
         print(f"{mark} {check.what:<18} {check.found}" + (f"  → {check.mend}" if check.mend else ""))
     if student and student.state == "missing":
         return 5
-    return 2 if any(check.state == "missing" for check in checks) else 0
+    return 2 if any(check.state == "missing" for check in found) else 0
 
 
 def _machine(chosen: Settings) -> Iterator[Check]:
@@ -68,11 +62,24 @@ def _machine(chosen: Settings) -> Iterator[Check]:
     )
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     yield Check("cores", "ok", str(cores))
+    yield checks.memory()
+    yield checks.gpu()
     runs = Path(chosen.runs_dir)
     nearest = next(p for p in [runs.absolute(), *runs.absolute().parents] if p.exists())
     writable = os.access(nearest, os.W_OK)
     mend = "" if writable else "choose another with --runs-dir"
     yield Check("runs folder", "ok" if writable else "missing", str(runs), mend)
+
+
+def _services(chosen: Settings) -> Iterator[Check]:
+    yield checks.keys(os.environ)
+    yield from checks.teacher(chosen, os.environ)
+    yield from checks.qdrant(chosen)
+
+
+def _more(spec: str, student: Check) -> list[Check]:
+    """Return what else there is to say of a student that answers."""
+    return [] if student.state == "missing" else [checks.template(spec)]
 
 
 def _packages() -> Iterator[Check]:
@@ -131,4 +138,9 @@ def _student(spec: str) -> Check:
         return Check(spec, "missing", error.message, error.hint)
     if reply.status == "failed":
         return Check(spec, "missing", reply.error)
-    return Check(spec, "ok", f"answers {reply.raw!r}, context {student.context or 'unknown'}")
+    if student.context is None:
+        return Check(spec, "ok", f"answers {reply.raw!r}, context unknown (the server's own limit)")
+    short = student.context < LEAST_CONTEXT
+    mend = "take a student with a longer context, or cut the notes into parts" if short else ""
+    said = f"answers {reply.raw!r}, context {student.context} tokens"
+    return Check(spec, "note" if short else "ok", said, mend)

@@ -3,30 +3,117 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from preceptor.cli.options import add_settings, settings
+
+if TYPE_CHECKING:
+    from preceptor.core.ports import Progress
+    from preceptor.evals.data import Columns
+
+EVERY = 30.0
+"""Seconds between two lines of progress where nobody watches."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("bundle", type=Path, help="a bundle's or finished run's folder")
-    parser.add_argument("--in", dest="source", type=Path, required=True, help="JSON lines: id, text")
-    parser.add_argument("--out", type=Path, required=True, help="JSON lines: id, status, record")
+    formats = ".jsonl, .csv, .tsv or .parquet"
+    parser.add_argument("--in", dest="source", type=Path, required=True, help=f"notes: {formats}")
+    parser.add_argument("--out", type=Path, required=True, help=f"answers: {formats}")
+    parser.add_argument(
+        "--columns", default="", help="which column is which: id=note_id,text=body,group=patient"
+    )
+    parser.add_argument("--shards", type=int, default=1, help="cut the notes into so many shards")
+    parser.add_argument("--shard-index", type=int, default=0, help="answer this shard, from 0")
+    parser.add_argument(
+        "--max-failed",
+        type=float,
+        default=0.5,
+        metavar="SHARE",
+        help="exit with 5 if a larger share of the notes is not answered whole (default: 0.5)",
+    )
+    parser.add_argument(
+        "--again", action="store_true", help="answer notes anew whose text, or student, has changed"
+    )
     add_settings(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Do it."""
-    from preceptor.cli.show import Console
-    from preceptor.graphs import extracting
+    from preceptor.cli.refine import stop_on_ctrl_c
+    from preceptor.core.errors import InputError
+    from preceptor.graphs import extracting, wiring
 
-    console = Console()
-    done = extracting.extract(
-        args.bundle, args.source, args.out, settings(args), lambda p: console.progress("extract", p)
+    if not 0 <= args.max_failed <= 1:
+        raise InputError(f"--max-failed {args.max_failed:g} is no share", "from 0 to 1")
+    cancel = wiring.Cancel()
+    stop_on_ctrl_c(cancel)
+    job = extracting.Job(
+        folder=args.bundle,
+        source=args.source,
+        target=args.out,
+        columns=_columns(args.columns),
+        shards=args.shards,
+        shard_index=args.shard_index,
+        again=args.again,
     )
-    console.close()
-    shown = ", ".join(f"{count} {status}" for status, count in sorted(done.items()))
-    print(f"{args.out}: {shown or 'nothing new'}", file=sys.stderr)
-    return 0 if not done or done.get("ok", 0) * 2 >= sum(done.values()) else 5
+    meter = Meter()
+    try:
+        done = extracting.extract(job, settings(args), meter.show, cancel)
+    finally:
+        meter.close()
+    fresh = done.fresh.total()
+    pace = f", {fresh / done.seconds:,.1f} notes/s" if fresh and done.seconds else ""
+    shown = ", ".join(f"{count} {status}" for status, count in sorted(done.all.items()))
+    print(f"{args.out}: {shown or 'no note in this shard'} ({fresh} new{pace})", file=sys.stderr)
+    failed = done.all.total() - done.all["ok"]
+    if failed > args.max_failed * done.all.total():
+        print(
+            f"preceptor: {failed} of {done.all.total()} notes are not answered whole, more than "
+            f"--max-failed {args.max_failed:g} (look at their status and problems)",
+            file=sys.stderr,
+        )
+        return 5
+    return 0
+
+
+def _columns(text: str) -> Columns:
+    from preceptor.core.errors import InputError
+    from preceptor.evals.data import Columns
+
+    said = dict(part.strip().partition("=")[::2] for part in text.split(",") if part.strip())
+    if not said.keys() <= {"id", "text", "group"} or not all(said.values()):
+        raise InputError(f"--columns {text!r}", "write id=COLUMN,text=COLUMN,group=COLUMN")
+    return Columns(id=said.get("id", "id"), text=said.get("text", "text"), group=said.get("group"))
+
+
+class Meter:
+    """Shows how far it is and how fast, on stderr."""
+
+    def __init__(self) -> None:
+        self._begun = self._last = time.monotonic()
+        self._live = sys.stderr.isatty()
+        self._open = False
+
+    def show(self, progress: Progress) -> None:
+        """Show it: a line that moves on a terminal, else a line now and then."""
+        now = time.monotonic()
+        if now - self._last < (0.1 if self._live else EVERY):
+            return
+        self._last = now
+        pace = progress.done / max(now - self._begun, 1e-9)
+        left = (progress.total - progress.done) / max(pace, 1e-9)
+        text = f"  {progress.done}/{progress.total} notes, {pace:,.1f}/s, {left:,.0f} s left"
+        sys.stderr.write(f"\r\x1b[K{text}" if self._live else text + os.linesep)
+        sys.stderr.flush()
+        self._open = self._live
+
+    def close(self) -> None:
+        """Take the progress line away."""
+        if self._open:
+            sys.stderr.write("\r\x1b[K")

@@ -31,15 +31,24 @@ def settings(args: argparse.Namespace) -> Settings:
     Raises:
         InputError: If one of them is wrong.
     """
-    overrides: dict[str, str] = {}
+    return load(args.config, os.environ, overrides(args))
+
+
+def overrides(args: argparse.Namespace) -> dict[str, str]:
+    """Return what the arguments set, by key.
+
+    Raises:
+        InputError: If a ``--set`` has no value.
+    """
+    found: dict[str, str] = {}
     for item in args.set:
         key, equals, value = item.partition("=")
         if not equals:
             raise InputError(f"--set {item!r} has no '='", "write --set key=value")
-        overrides[key] = value
+        found[key] = value
     if args.runs_dir is not None:
-        overrides["runs_dir"] = str(args.runs_dir)
-    return load(args.config, os.environ, overrides)
+        found["runs_dir"] = str(args.runs_dir)
+    return found
 
 
 def find_run(args: argparse.Namespace, name: str) -> Path:

@@ -9,8 +9,14 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from preceptor.cli.options import add_json, add_settings, settings
+
+if TYPE_CHECKING:
+    from preceptor.core.settings import Settings
+    from preceptor.graphs.refine import Decide
+    from preceptor.graphs.wiring import Options
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--embedder", help="dense vectors for retrieval, e.g. ollama:nomic-embed-text")
     parser.add_argument("--target", type=float, help="end when dev reaches this score (0 to 1)")
     parser.add_argument("--name", help="the run's name (default: from task and time)")
+    parser.add_argument("--approve", action="store_true", help="ask before each changing move")
     parser.add_argument("--unconstrained", action="store_true", help="do not force the schema")
     budget = parser.add_argument_group("budget (no limit if not given)")
     budget.add_argument("--dollars", type=float)
@@ -42,24 +49,35 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do it."""
-    from pydantic import ValidationError
-
     from preceptor.cli.show import Console
-    from preceptor.core.errors import InputError
     from preceptor.graphs import wiring
 
     chosen = settings(args)
+    asked = options(args, chosen)
+    name = args.name or f"{Path(args.task).stem.replace(':', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
+    with wiring.create(asked, Path(chosen.runs_dir), name, chosen, Console()) as session:
+        if _remote(asked.teacher):
+            print(f"Note: train notes are sent to the teacher {asked.teacher!r}.", file=sys.stderr)
+        return drive(session, as_json=args.json)
+
+
+def options(args: argparse.Namespace, chosen: Settings) -> Options:
+    """Return the run's options from arguments and settings.
+
+    Raises:
+        InputError: If one of them is wrong.
+    """
+    from pydantic import ValidationError
+
+    from preceptor.core.errors import InputError
+    from preceptor.graphs import wiring
+
     try:
-        options = wiring.options(chosen, _given(args))
+        return wiring.options(chosen, _given(args))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise InputError(f"option {where!r}: {first['msg']}", "see: preceptor refine --help") from error
-    name = args.name or f"{Path(args.task).stem.replace(':', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
-    with wiring.create(options, Path(chosen.runs_dir), name, chosen, Console()) as session:
-        if _remote(options.teacher):
-            print(f"Note: train notes are sent to the teacher {options.teacher!r}.", file=sys.stderr)
-        return drive(session, as_json=args.json)
 
 
 def _remote(teacher: str) -> bool:
@@ -83,6 +101,7 @@ def _given(args: argparse.Namespace) -> dict[str, object]:
         "moves": tuple(args.moves.split(",")) if args.moves else None,
         "embedder": args.embedder,
         "constrained": not args.unconstrained,
+        "approve": args.approve,
         "budget": {k: getattr(args, k) for k in keys if getattr(args, k) is not None},
         "limits": limits,
     }
@@ -91,21 +110,30 @@ def _given(args: argparse.Namespace) -> dict[str, object]:
     return {k: v for k, v in found.items() if v is not None}
 
 
-def drive(session: object, as_json: bool) -> int:
-    """Run a session to its end and say what came of it; return the exit code."""
+def drive(session: object, as_json: bool, decide: Decide | None = None) -> int:
+    """Run a session to its end and say what came of it; return the exit code.
+
+    Args:
+        session: The run.
+        as_json: Whether the report is printed as JSON.
+        decide: Who answers where approval is asked for; whoever sits at the terminal if None.
+    """
+    from preceptor.cli.asking import at_terminal
     from preceptor.core.errors import Interrupted
     from preceptor.graphs import refine, stops
+    from preceptor.graphs.approval import Waiting
     from preceptor.graphs.session import Session
     from preceptor.graphs.wiring import Cancel
 
     assert isinstance(session, Session)
     assert isinstance(session.cancel, Cancel)
-    _stop_on_ctrl_c(session.cancel)
+    stop_on_ctrl_c(session.cancel)
     folder = session.store.path
     try:
-        state = refine.run(session)
+        state = refine.run(session, decide or at_terminal(session))
     except Interrupted as stop:
-        again = f"go on with: preceptor resume {os.path.relpath(folder)}"
+        verb = "answer it with: preceptor approve" if isinstance(stop, Waiting) else ""
+        again = f"{verb or 'go on with: preceptor resume'} {os.path.relpath(folder)}"
         raise Interrupted(stop.message, again) from stop
     if as_json:
         print((folder / "report.json").read_text("utf-8"), end="")
@@ -129,7 +157,7 @@ def _whereabouts(folder: Path) -> str:
     )
 
 
-def _stop_on_ctrl_c(cancel: object) -> None:
+def stop_on_ctrl_c(cancel: object) -> None:
     """Leave at the next safe point on Ctrl-C; at once on the second."""
 
     def asked(number: int, frame: FrameType | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("action", nargs="?", choices=("list", "rm"), default="list")
     parser.add_argument("run", nargs="*", help="with rm: the runs' names or folders")
+    parser.add_argument("--yes", action="store_true", help="with rm: do not ask")
     add_settings(parser)
     add_json(parser)
 
@@ -24,15 +26,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do it."""
     from preceptor.core.errors import InputError
-    from preceptor.core.runs import list_runs, remove
+    from preceptor.core.runs import list_runs
 
     if args.action == "rm":
         if not args.run:
             raise InputError("runs rm needs a run", "see: preceptor runs list")
-        for path in [find_run(args, name) for name in args.run]:
-            remove(path)
-            print(f"removed {path}")
-        return 0
+        return _remove(args)
     rows = [_row(found) for found in list_runs(Path(settings(args).runs_dir))]
     if args.json:
         print(json.dumps(rows, indent=2))
@@ -40,6 +39,28 @@ def run(args: argparse.Namespace) -> int:
         print("no runs yet (make one: preceptor refine toxicity)")
     for row in rows if not args.json else []:
         print(f"{row['name']:<32} {row['created']:<20} {row['state']:<12} {row['headline']}")
+    return 0
+
+
+def _remove(args: argparse.Namespace) -> int:
+    """Remove runs, after asking; the log of openings of sealed tests stays."""
+    from preceptor.core.errors import InputError
+    from preceptor.core.runs import remove
+
+    paths = list(dict.fromkeys(find_run(args, name) for name in args.run))
+    if not args.yes:
+        if not sys.stdin.isatty():
+            raise InputError(
+                f"runs rm would remove {', '.join(p.name for p in paths)}", "say --yes to do it"
+            )
+        shown = "\n".join(f"  {path}" for path in paths)
+        print(f"{shown}\nRemove, with answers, traces and bundles? [y/N] ", end="", file=sys.stderr)
+        if input().strip().casefold() not in ("y", "yes"):
+            print("nothing removed", file=sys.stderr)
+            return 0
+    for path in paths:
+        remove(path)
+        print(f"removed {path}")
     return 0
 
 

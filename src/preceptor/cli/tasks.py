@@ -1,4 +1,4 @@
-"""``preceptor tasks list|check|fetch``: what tasks there are, and whether one is sound."""
+"""``preceptor tasks list|check|fetch|new``: what tasks there are, whether one is sound, a first one."""
 
 from __future__ import annotations
 
@@ -12,10 +12,15 @@ from preceptor.cli.options import add_json, add_settings, settings
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "action", nargs="?", choices=("list", "check", "fetch", "schema"), default="list"
+        "action", nargs="?", choices=("list", "check", "fetch", "schema", "new"), default="list"
     )
-    parser.add_argument("task", nargs="?", help="a task's name, a .yaml file, or pkg.mod:attr")
-    parser.add_argument("--to", type=Path, help="with fetch: the folder (default: the data folder)")
+    parser.add_argument(
+        "task", nargs="?", help="a task's name, a .yaml file, or pkg.mod:attr; with new: its name"
+    )
+    parser.add_argument("--to", type=Path, help="with fetch or new: where the folder is made")
+    parser.add_argument(
+        "--from", dest="source", type=Path, help="with new: labelled notes, .csv, .tsv or .jsonl"
+    )
     parser.add_argument("--seed", type=int, help="with check: the draw of the splits")
     add_settings(parser)
     add_json(parser)
@@ -34,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if not args.task:
         raise InputError(f"tasks {args.action} needs a task", "see: preceptor tasks list")
-    return _check(args) if args.action == "check" else _fetch(args)
+    return {"check": _check, "fetch": _fetch, "new": _new}[args.action](args)
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -71,4 +76,27 @@ def _fetch(args: argparse.Namespace) -> int:
     folder = args.to or settings(args).data_dir or fetch.DATA_DIR
     target = fetch.fetch(args.task, folder, say=print)
     print(f"fetched {args.task} to {target}")
+    return 0
+
+
+def _new(args: argparse.Namespace) -> int:
+    from preceptor.core.errors import InputError
+    from preceptor.evals import draft
+
+    if args.source is None:
+        raise InputError("tasks new needs the labelled notes", "say --from notes.csv")
+    file, found = draft.write(args.task, args.source, args.to or Path())
+    if args.json:
+        print(json.dumps({"file": str(file), **found.model_dump(mode="json")}, indent=2))
+        return 0
+    print(f"{file}, guessed from {args.source}:")
+    row = "(none: each row its own)"
+    print(f"  text {found.text}, id {found.id or '(row number)'}, patient {found.group or row}")
+    for name, values in found.labels.items():
+        print(f"  {name}: {', '.join(values)} (nothing found: {found.defaults[name]})")
+    for name in found.lists:
+        print(f"  {name}: a list")
+    if found.unused:
+        print(f"  not used: {', '.join(found.unused)}")
+    print(f"Read and correct it, then: preceptor tasks check {file}")
     return 0

@@ -56,6 +56,10 @@ def _verdict(data: Data) -> str:
     return f"  {data['outcome']}: {data['reason']}"
 
 
+def _why(data: Data) -> str:
+    return f": {data['reason']}" if data["reason"] else ""
+
+
 def _diagnosed(data: Data) -> str:
     found = data["findings"]
     assert isinstance(found, list)
@@ -76,6 +80,8 @@ _LINES: dict[str, Callable[[Data], str]] = {
     "teacher_lost": lambda d: f"  the teacher is lost: {d['why']}",
     "budget": lambda d: f"  budget: {d['why']}",
     "finish": lambda d: f"  teacher: finish: {d['why']}",
+    "approval": lambda d: f"  {d['tool']}: {d['action']} by a person{_why(d)}",
+    "rollback": lambda d: f"Rolled back to round {d['round']}: {d['before']} → {d['recipe']}",
     "stopped": lambda d: f"End: {d['words']}.",
     "test_opened": lambda d: f"The sealed test {d['sealed_test']} is opened, once.",
 }

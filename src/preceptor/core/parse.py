@@ -74,12 +74,15 @@ def answer(example_id: str, fields: Sequence[FieldSpec], replies: Sequence[Reply
     replies = sorted(replies, key=lambda r: place[r.key[1][0]])
     values: Gold = {}
     problems: dict[str, Status] = {}
+    sure: dict[str, float] = {}
     for reply in replies:
         asked = [by_name[name] for name in reply.key[1]]
         if reply.status == "ok":
             got, bad = read(reply.raw, asked)
             values.update(got)
             problems.update(bad)
+            if reply.probability is not None and len(asked) == 1 and not bad:
+                sure[asked[0].name] = reply.probability
         else:
             problems.update({f.name: reply.status for f in asked})
     for field in fields:
@@ -95,4 +98,5 @@ def answer(example_id: str, fields: Sequence[FieldSpec], replies: Sequence[Reply
         completion_tokens=_sum([r.completion_tokens for r in replies]),
         calls=len(replies),
         seconds=sum(r.seconds for r in replies),
+        confidence=sure or None,
     )

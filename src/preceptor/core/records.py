@@ -200,6 +200,8 @@ class Reply:
         completion_tokens: Likewise.
         seconds: Wall time of this call, or its share of a batch.
         error: Why it failed.
+        probability: That the student gives this answer and no other that was allowed; None if the
+            backend does not say.
     """
 
     key: tuple[str, tuple[str, ...]]
@@ -209,6 +211,7 @@ class Reply:
     completion_tokens: int | None = None
     seconds: float = 0.0
     error: str = ""
+    probability: float | None = None
 
 
 class Answer(Record):
@@ -225,6 +228,8 @@ class Answer(Record):
         calls: How many calls were made.
         dropped_hits: Retrieved examples that were left out so that the prompts fit the window.
         seconds: Wall time, or this note's share of a batch.
+        confidence: The probability of each field's answer, for fields that were asked alone; None if
+            the backend does not say.
     """
 
     example_id: str
@@ -237,6 +242,7 @@ class Answer(Record):
     calls: int = 1
     dropped_hits: int = 0
     seconds: float = 0.0
+    confidence: dict[str, float] | None = None
 
 
 class Scored(Record):

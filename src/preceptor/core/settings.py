@@ -6,10 +6,12 @@ in the environment only, and nothing here ever shows one.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, JsonValue, SecretStr, ValidationError
 
@@ -23,6 +25,20 @@ PREFIX = "PRECEPTOR_"
 _ALIASES = {"PRECEPTOR_DATA": ("data_dir",)}
 _FOREIGN = ("PRECEPTOR_TEST_", "PRECEPTOR_LIVE_")
 _SECRET_ENDINGS = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
+SECRETS = (
+    "OPENAI_API_KEY",
+    "OLLAMA_API_KEY",
+    "ANTHROPIC_API_KEY",
+    "GOOGLE_API_KEY",
+    "MISTRAL_API_KEY",
+    "QDRANT_API_KEY",
+    "LANGSMITH_API_KEY",
+    "HF_TOKEN",
+)
+"""Secrets that the program, or a library under it, reads from the environment."""
+
+_USER = re.compile(r"://[^/?#\s]*@")
+_QUERY = re.compile(r"([?&][^=&#\s]*(?:key|token|secret|password)[^=&#\s]*=)[^&#\s]*", re.IGNORECASE)
 
 
 class Timeouts(Record):
@@ -84,6 +100,7 @@ class _Said:
     keys: tuple[str, ...]
     value: JsonValue
     where: str
+    origin: Literal["file", "variable", "option"]
 
 
 def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, str]) -> Settings:
@@ -98,7 +115,59 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
     Raises:
         InputError: Naming the file, variable or option, and the key.
     """
-    said = [*_from_file(path), *_from_environment(environ), *_from_options(overrides)]
+    return _merged(_said(path, environ, overrides))
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting as it stands.
+
+    Attributes:
+        key: ``budget.dollars``.
+        value: What it is; a password in a URL is left out.
+        origin: Which kind of place it comes from.
+        where: The file, variable or option; empty for a default.
+    """
+
+    key: str
+    value: JsonValue
+    origin: Literal["default", "file", "variable", "option"]
+    where: str = ""
+
+
+def explain(
+    path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, str]
+) -> list[Setting]:
+    """Return every setting with its origin; arguments and errors are those of ``load``."""
+    said = _said(path, environ, overrides)
+    found: list[Setting] = []
+    for keys, value in _leaves(_merged(said).model_dump(mode="json")):
+        by = [one for one in said if one.keys[: len(keys)] == keys[: len(one.keys)]]
+        key = ".".join(f'"{k}"' if "." in k else k for k in keys)
+        shown = masked(value) if isinstance(value, str) else value
+        if by:
+            found.append(Setting(key, shown, by[-1].origin, by[-1].where))
+        else:
+            found.append(Setting(key, shown, "default"))
+    return found
+
+
+def masked(text: str) -> str:
+    """Return a text in which no URL carries a password or key."""
+    return _QUERY.sub(r"\1***", _USER.sub("://***@", text))
+
+
+def secrets(environ: Mapping[str, str]) -> dict[str, bool]:
+    """Return the secrets that the program or its libraries may read, and whether they are set."""
+    own = [n for n in environ if n.startswith(PREFIX) and n.endswith(_SECRET_ENDINGS)]
+    return {name: bool(environ.get(name)) for name in (*SECRETS, *sorted(own))}
+
+
+def _said(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, str]) -> list[_Said]:
+    return [*_from_file(path), *_from_environment(environ), *_from_options(overrides)]
+
+
+def _merged(said: list[_Said]) -> Settings:
     merged: dict[str, JsonValue] = {}
     for one in said:
         _place(merged, one)
@@ -126,7 +195,7 @@ def _from_file(path: Path | None) -> Iterator[_Said]:
     except ValueError as cause:  # bad TOML, or bytes that are no UTF-8
         raise InputError(f"{file}: no TOML: {cause}", "correct that line") from cause
     for keys, value in _leaves(content):
-        yield _Said(keys, value, str(file))
+        yield _Said(keys, value, str(file), "file")
 
 
 def _leaves(
@@ -142,11 +211,11 @@ def _leaves(
 def _from_environment(environ: Mapping[str, str]) -> Iterator[_Said]:
     for name, value in sorted(environ.items()):
         if name in _ALIASES:
-            yield _Said(_ALIASES[name], value, name)
+            yield _Said(_ALIASES[name], value, name, "variable")
         elif name.startswith(PREFIX) and not name.startswith(_FOREIGN):
             if not name.endswith(_SECRET_ENDINGS):
                 keys = tuple(name.removeprefix(PREFIX).lower().split("__"))
-                yield _Said(keys, value, name)
+                yield _Said(keys, value, name, "variable")
 
 
 def _from_options(overrides: Mapping[str, str]) -> Iterator[_Said]:
@@ -156,7 +225,7 @@ def _from_options(overrides: Mapping[str, str]) -> Iterator[_Said]:
             [(keys, _)] = _leaves(tomllib.loads(f"{key} = 0"))
         except ValueError as cause:
             raise InputError(f"{where}: no key", "write --set a.b=value") from cause
-        yield _Said(keys, value, where)
+        yield _Said(keys, value, where, "option")
 
 
 def _place(merged: dict[str, JsonValue], said: _Said) -> None:

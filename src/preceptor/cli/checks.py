@@ -1,0 +1,156 @@
+"""What ``preceptor doctor`` looks at beyond packages: memory, GPU, keys, prices, servers, students.
+
+Owns one check per thing, each with what mends it. Nothing here spends tokens; keys are named, never
+shown.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+from preceptor.core.prices import PRICE_HINT
+from preceptor.core.settings import Settings, masked, secrets
+
+State = Literal["ok", "note", "missing"]
+LEAST_MEMORY = 2.0
+"""GiB that should be free for a student in process."""
+
+_KEYS = {
+    "openai": "OPENAI_API_KEY",
+    "anthropic": "ANTHROPIC_API_KEY",
+    "google_genai": "GOOGLE_API_KEY",
+    "mistralai": "MISTRAL_API_KEY",
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at: how it is, and what mends it."""
+
+    what: str
+    state: State
+    found: str
+    mend: str = ""
+
+
+def memory(file: Path = Path("/proc/meminfo")) -> Check:
+    """Look at the memory that is free."""
+    try:
+        rows = dict(line.split(":", 1) for line in file.read_text("utf-8").splitlines() if ":" in line)
+        total, free = (int(rows[n].split()[0]) / 2**20 for n in ("MemTotal", "MemAvailable"))
+    except (OSError, KeyError, ValueError, IndexError):
+        return Check("memory", "note", "unknown on this system")
+    mend = "" if free >= LEAST_MEMORY else "close programs, or serve the student elsewhere (ollama:)"
+    return Check("memory", "note" if mend else "ok", f"{free:.1f} of {total:.1f} GiB free", mend)
+
+
+def gpu() -> Check:
+    """Look for an NVIDIA GPU, and whether the installed torch can use it."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return Check("gpu", "ok", "none: students in process use the CPU")
+    asked = [tool, "--query-gpu=name,memory.total", "--format=csv,noheader"]
+    try:
+        said = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=10).stdout
+    except (OSError, subprocess.SubprocessError):
+        return Check("gpu", "note", "the driver does not answer", "nvidia-smi")
+    found = "; ".join(line.strip() for line in said.splitlines() if line.strip())
+    if not found:
+        return Check("gpu", "ok", "none: students in process use the CPU")
+    try:
+        blind = "+cpu" in version("torch")
+    except PackageNotFoundError:
+        return Check("gpu", "ok", found)
+    mend = "pip install --force-reinstall torch (a build with CUDA)" if blind else ""
+    return Check(
+        "gpu", "note" if blind else "ok", found + (", torch is for CPU" if blind else ""), mend
+    )
+
+
+def keys(environ: Mapping[str, str]) -> Check:
+    """Name the keys that are set."""
+    there = [name for name, is_set in secrets(environ).items() if is_set]
+    return Check("keys", "ok", f"set: {', '.join(there) or 'none'}")
+
+
+def teacher(chosen: Settings, environ: Mapping[str, str]) -> Iterator[Check]:
+    """Look at the configured teacher: its key, and whether its price is known."""
+    spec = chosen.teacher
+    kind, _, rest = spec.partition(":")
+    key = _KEYS.get(kind, "") if "@" not in rest else ""
+    if key and not environ.get(key):
+        yield Check("teacher", "missing", f"{masked(spec)}: {key} is not set", f"export {key}=…")
+    else:
+        yield Check("teacher", "ok", masked(spec))
+    price = chosen.price_table().find(spec)
+    if price is None:
+        yield Check("teacher's price", "note", "unknown", PRICE_HINT)
+    else:
+        free = "free" if not price.input and not price.output else ""
+        shown = free or f"${price.input:g} and ${price.output:g} per million tokens in and out"
+        yield Check("teacher's price", "ok", shown + (f" ({price.date})" if price.date else ""))
+
+
+def qdrant(chosen: Settings) -> Iterator[Check]:
+    """Look whether the configured Qdrant server answers; none is needed if none is configured."""
+    if not chosen.qdrant_url:
+        return
+    import httpx
+
+    url = chosen.qdrant_url.rstrip("/")
+    shown = masked(url)
+    try:
+        said = httpx.get(url, timeout=3.0).json()
+        found = f"{said['title']} {said['version']} at {shown}"
+        yield Check("qdrant", "ok", found)
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
+        mend = "docker run -p 6333:6333 qdrant/qdrant, or leave qdrant_url empty"
+        yield Check("qdrant", "missing", f"no server at {shown}", mend)
+
+
+def template(spec: str) -> Check:
+    """Look whether a student has a chat template of its own."""
+    kind, _, name = spec.partition(":")
+    if kind in ("nano", "hf"):
+        return _local_template(kind, name)
+    if kind == "ollama":
+        return _ollama_template(name)
+    return Check("template", "ok", "the server's own" if kind == "openai" else "needs none")
+
+
+def _local_template(kind: str, name: str) -> Check:
+    from preceptor import nano
+
+    folder = Path(str(nano.path())) if kind == "nano" else Path(name)
+    found = (folder / "chat_template.jinja").is_file()
+    config = folder / "tokenizer_config.json"
+    if not found and config.is_file():
+        found = bool(json.loads(config.read_text("utf-8")).get("chat_template"))
+    if found:
+        return Check("template", "ok", "the model's own")
+    return Check("template", "note", "none in its folder", "take an instruction-tuned model")
+
+
+def _ollama_template(name: str) -> Check:
+    import httpx
+
+    url = os.environ.get("OLLAMA_HOST") or "http://127.0.0.1:11434"
+    url = url if "://" in url else f"http://{url}"
+    try:
+        said = httpx.post(f"{url}/api/show", json={"model": name}, timeout=5.0).json()
+        shown = str(said.get("template") or "")
+    except (httpx.HTTPError, ValueError, AttributeError):
+        return Check("template", "note", "not known", "ollama serve")
+    if not shown or shown.strip() == "{{ .Prompt }}":
+        return Check(
+            "template", "note", "none: the model reads bare text", f"ollama show {name} --modelfile"
+        )
+    return Check("template", "ok", "the model's own")

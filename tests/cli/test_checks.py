@@ -1,0 +1,121 @@
+"""The doctor's checks, each against a machine that lacks something."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from preceptor.cli import checks, main
+from preceptor.core.settings import Settings
+
+
+@contextmanager
+def serving(said: object) -> Iterator[str]:
+    """Serve one JSON answer to everything."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps(said).encode()
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_memory_that_is_short_is_noted(tmp_path: Path) -> None:
+    file = tmp_path / "meminfo"
+    file.write_text("MemTotal: 8388608 kB\nMemAvailable: 1048576 kB\n", "utf-8")
+    found = checks.memory(file)
+    assert (found.state, found.found) == ("note", "1.0 of 8.0 GiB free")
+    assert found.mend
+    file.write_text("MemTotal: 8388608 kB\nMemAvailable: 4194304 kB\n", "utf-8")
+    assert checks.memory(file).state == "ok"
+    assert checks.memory(tmp_path / "none").state == "note"
+
+
+def test_a_gpu_that_torch_cannot_use_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert checks.gpu().state == "ok"
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'NVIDIA X, 80 GiB'\n", "utf-8")
+    tool.chmod(0o755)
+    monkeypatch.setattr(checks, "version", lambda _: "2.13.0+cpu")
+    found = checks.gpu()
+    assert found.state == "note"
+    assert "NVIDIA X" in found.found
+    assert "pip install" in found.mend
+    monkeypatch.setattr(checks, "version", lambda _: "2.13.0+cu130")
+    assert checks.gpu().state == "ok"
+
+
+def test_keys_are_named_and_never_shown() -> None:
+    found = checks.keys({"OPENAI_API_KEY": "sk-planted", "HF_TOKEN": ""})
+    assert found.found == "set: OPENAI_API_KEY"
+
+
+def test_a_teacher_without_key_or_price() -> None:
+    key, price = checks.teacher(Settings(teacher="openai:mystery"), {})
+    assert key.state == "missing"
+    assert "export OPENAI_API_KEY" in key.mend
+    assert (price.state, price.found) == ("note", "unknown")
+    assert "prices" in price.mend
+    key, price = checks.teacher(Settings(teacher="openai:gpt-4o"), {"OPENAI_API_KEY": "x"})
+    assert (key.state, price.state) == ("ok", "ok")
+    assert "$2.5" in price.found
+    assert [c.state for c in checks.teacher(Settings(), {})] == ["ok", "ok"]
+
+
+def test_qdrant_only_where_it_is_configured() -> None:
+    assert list(checks.qdrant(Settings())) == []
+    [down] = checks.qdrant(Settings(qdrant_url="http://me:pw@127.0.0.1:9"))
+    assert down.state == "missing"
+    assert "docker run" in down.mend
+    assert "pw" not in down.found
+    with serving({"title": "qdrant - vector search engine", "version": "1.20.0"}) as url:
+        [up] = checks.qdrant(Settings(qdrant_url=url))
+    assert up.state == "ok"
+    assert "1.20.0" in up.found
+    with serving(["not", "qdrant"]) as url:
+        [other] = checks.qdrant(Settings(qdrant_url=url))
+    assert other.state == "missing"
+
+
+def test_templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert checks.template(f"hf:{tmp_path}").state == "note"
+    (tmp_path / "tokenizer_config.json").write_text('{"chat_template": "x"}', "utf-8")
+    assert checks.template(f"hf:{tmp_path}").state == "ok"
+    with serving({"template": "{{ .Prompt }}"}) as url:
+        monkeypatch.setenv("OLLAMA_HOST", url)
+        assert checks.template("ollama:base").state == "note"
+    with serving({"template": "{{ .System }}{{ .Prompt }}"}) as url:
+        monkeypatch.setenv("OLLAMA_HOST", url)
+        assert checks.template("ollama:chat").state == "ok"
+
+
+def test_the_doctor_tells_all_of_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    main(["doctor", "--student", "scripted", "--set", "qdrant_url=http://127.0.0.1:9", "--json"])
+    found = {one["what"]: one for one in json.loads(capsys.readouterr().out)}
+    assert {"memory", "gpu", "keys", "teacher", "teacher's price", "qdrant", "template"} <= set(found)
+    assert "context" in found["scripted"]["found"]
+    assert all(one["mend"] for one in found.values() if one["state"] == "missing")

@@ -63,7 +63,8 @@ def extract(
     options = wiring.Options(
         task=made.task, parallel=settings.concurrency, timeout=settings.timeouts.student
     )
-    opened = wiring.Students(task, options)
+    log = target.with_name(f"{target.name}.egress.jsonl")
+    opened = wiring.Students(task, options, wiring.gate(settings, log, task))
     counts: Counter[str] = Counter()
     try:
         with AnswerCache(target.with_name(f".{target.name}.cache")) as cache, target.open("ab") as out:

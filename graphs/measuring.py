@@ -78,9 +78,9 @@ def measure(request: Request, settings: Settings, on_progress: OnProgress) -> Me
     )
     task = wiring.load_task(options)
     drawn = splits.make(task, request.seed)
-    opened = wiring.Students(task, options)
     root = Path(settings.runs_dir)
     root.mkdir(parents=True, exist_ok=True)
+    opened = wiring.Students(task, options, wiring.gate(settings, root / "eval-egress.jsonl", task))
     try:
         recipe = _recipe(request, options, opened)
         if request.split == "test":

@@ -7,22 +7,27 @@ in the run's own config, so that a reopened run meets the same task, splits, stu
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from preceptor.agents import students, teacher
+from preceptor.agents import destination, students, teacher
 from preceptor.agents.brief import Locator
+from preceptor.agents.redaction.redactor import Redactor
+from preceptor.agents.students.guarded import GuardedStudent
+from preceptor.core import quiet
 from preceptor.core import settings as settings_file
+from preceptor.core.egress import Egress, is_local
 from preceptor.core.errors import InputError, StoreError, StudentError
 from preceptor.core.ledger import Budget, Ledger
-from preceptor.core.ports import Student
+from preceptor.core.ports import Student, Teacher
 from preceptor.core.record import Record
-from preceptor.core.records import Decoding, ModelRef, Recipe
+from preceptor.core.records import Decoding, Example, ModelRef, Recipe
 from preceptor.core.runs import RunStore
 from preceptor.core.settings import Settings
 from preceptor.evals import evaluate, splits
@@ -80,23 +85,58 @@ class Cancel:
         return self.asked or (self.store is not None and self.store.stop_requested)
 
 
+def gate(settings: Settings, log: Path, task: Task, notes: Sequence[Example] = ()) -> Egress:
+    """Return the gate that everything that leaves the machine passes, and silence all else.
+
+    Args:
+        settings: The policy.
+        log: Where it is logged; pseudonyms are kept beside it, in a file of the owner alone.
+        task: Its field names and labels are not taken for names of persons.
+        notes: Whole notes that will be sent in excerpts: the names in them are learnt.
+    """
+    quiet.hush(settings.egress, os.environ)
+
+    @cache
+    def redactor() -> Redactor:
+        keep = [f.name for f in task.fields] + [v for f in task.fields for v in getattr(f, "values", ())]
+        made = Redactor(log.with_name(log.name.replace("egress", "pseudonyms")), keep)
+        made.learn((n.text for n in notes), (i for n in notes for i in (n.id, n.group)))
+        return made
+
+    return Egress(
+        settings.egress, log, lambda text: redactor().redact(text), lambda text: redactor().restore(text)
+    )
+
+
 @dataclass
 class Students:
-    """Opens the student of a recipe, and keeps it open while recipes keep asking for it."""
+    """Opens the student of a recipe, and keeps it open while recipes keep asking for it.
+
+    Attributes:
+        gate: What a student on another machine is asked passes it; without one, there is no such.
+    """
 
     task: Task
     options: Options
+    gate: Egress = field(default_factory=lambda: Egress("local-only", None))
     _open: dict[tuple[str, str], Student] = field(default_factory=dict)
 
     def of(self, recipe: Recipe) -> Student:
         """Return the student that answers ``recipe``.
 
         Raises:
+            InputError: If it is on another machine and the policy lets nothing out.
             StudentError: If it cannot be used, or is not the model that the recipe names.
         """
         key = recipe.model.spec, recipe.adapter.digest if recipe.adapter else ""
         if key not in self._open:
-            self._open[key] = students.make(recipe.model, recipe.adapter, self._options())
+            url = destination.of(recipe.model.spec)
+            if url and not is_local(url):
+                self.gate.refuse(url)
+                made = students.make(recipe.model, recipe.adapter, self._options())
+                self._open[key] = GuardedStudent(made, lambda: self.gate.door(url, "student"))
+            else:
+                self._open[key] = students.make(recipe.model, recipe.adapter, self._options())
         student = self._open[key]
         named, found = recipe.model.digest, student.ref.digest
         if named and found and named != found:
@@ -149,8 +189,9 @@ def create(
     """
     task = load_task(options)
     parts = splits.make(task, options.seed)
-    opened = Students(task, options)
+    opened = Students(task, options, _run_gate(root / name, settings, task, parts))
     try:
+        _check_teacher(options, opened.gate)
         student = opened.of(Recipe(model=ModelRef(spec=options.student)))
         start = start_recipe(task, student.ref, options.constrained)
         teacher.make(options.teacher)
@@ -193,11 +234,32 @@ def reopen(
             )
         parts = splits.make(task, options.seed)
         start = Recipe.model_validate(store.config["start"])
-        opened = Students(task, options)
+        opened = Students(task, options, _run_gate(store.path, settings, task, parts))
         try:
+            _check_teacher(options, opened.gate)
             yield _session(store, (task, parts, opened, start), options, settings, listener)
         finally:
             opened.close()
+
+
+def _run_gate(folder: Path, settings: Settings, task: Task, parts: splits.Splits) -> Egress:
+    by_id = {e.id: e for e in task.examples}
+    return gate(settings, folder / "egress.jsonl", task, [by_id[i] for i in parts.train])
+
+
+def _check_teacher(options: Options, door: Egress) -> None:
+    """Refuse a teacher that the policy never lets hear anything, before anything is sent."""
+    url = destination.of(options.teacher)
+    if url:
+        door.refuse(url)
+
+
+def _teacher(options: Options, settings: Settings, opened: Egress) -> Teacher:
+    url = destination.of(options.teacher)
+    made = teacher.TeacherOptions(
+        timeout=settings.timeouts.teacher, door=opened.door(url, "teacher") if url else None
+    )
+    return teacher.make(options.teacher, made)
 
 
 def _session(
@@ -223,9 +285,7 @@ def _session(
         task=task,
         splits=drawn,
         start=start,
-        teacher=teacher.make(
-            options.teacher, teacher.TeacherOptions(timeout=settings.timeouts.teacher)
-        ),
+        teacher=_teacher(options, settings, opened.gate),
         toolbox=_toolbox(store),
         evaluator=evaluator,
         ledger=ledger,

@@ -57,17 +57,18 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"option {where!r}: {first['msg']}", "see: preceptor refine --help") from error
     name = args.name or f"{Path(args.task).stem.replace(':', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
     with wiring.create(options, Path(chosen.runs_dir), name, chosen, Console()) as session:
-        if _remote(options.teacher):
-            print(f"Note: train notes are sent to the teacher {options.teacher!r}.", file=sys.stderr)
+        _say_what_leaves(options.teacher, options.student, chosen.egress)
         return drive(session, as_json=args.json)
 
 
-def _remote(teacher: str) -> bool:
-    """Return whether a teacher's model may run on another machine."""
-    from preceptor.core.egress import is_local
+def _say_what_leaves(teacher: str, student: str, policy: str) -> None:
+    """Say it once on stderr when notes leave this machine."""
+    from preceptor.agents import destination
 
-    _, _, url = teacher.partition("@")
-    return not is_local(url) if url else teacher != "rules" and not teacher.startswith("ollama:")
+    shape = {"redacted": "redacted (see docs/privacy.md)", "open": "as they are"}.get(policy, policy)
+    for who, spec, which in (("teacher", teacher, "train notes"), ("student", student, "all notes")):
+        if destination.is_remote(spec):
+            print(f"Note: {which} are sent to the {who} {spec!r}, {shape}.", file=sys.stderr)
 
 
 def _given(args: argparse.Namespace) -> dict[str, object]:

@@ -301,5 +301,5 @@ def _excerpt(study: Study, of: FieldStudy, note: int, what: str) -> str:
     shown = _cut(" ".join(quote(text).split()), NOTE_CHARS)
     gold = canonical((example.gold or {}).get(name))
     said = quote(_cut(canonical((answer.record or {}).get(name)), 80))
-    head = f"- {name}, {what}: note {quote(example.id)}, gold {gold}, answered {said}"
+    head = f"- {name}, {what}: note {quote(example.id)}, gold {quote(gold)}, answered {said}"
     return f"{head}\n  <note>{shown}</note>"

@@ -140,7 +140,7 @@ class ChatTeacher:
         system, user = brief.brief(situation, evidence, tools, self._options.brief_tokens)
         room = self._options.transcript_tokens * brief.CHARS_PER_TOKEN
         earlier = messages_from_dict([dict(m) for m in fitting.fit(transcript, room)])
-        return [SystemMessage(system), HumanMessage(user), *earlier]
+        return [SystemMessage(system), HumanMessage(user), *map(_readable, earlier)]
 
     def _ask(self, messages: list[BaseMessage], tools: Sequence[ToolSpec]) -> BaseMessage:
         model = self._bind(tools)
@@ -153,6 +153,8 @@ class ChatTeacher:
                 error = lost.__cause__
                 if error is None:
                     raise
+                if type(error).__name__ == "ValidationError" and "tool_calls" in str(error):
+                    return _unreadable()
                 if self._strict and _code(error) == 400:
                     self._strict = False
                     model = self._bind(tools)
@@ -182,6 +184,26 @@ class ChatTeacher:
             f"teacher {self.name!r} gives no answer after {tries} tr{'y' if not plural else 'ies'}: {what}",
             hint,
         )
+
+
+def _readable(message: BaseMessage) -> BaseMessage:
+    """Return a message that every server can read back: broken tool calls become words."""
+    from langchain_core.messages import AIMessage
+
+    if not isinstance(message, AIMessage) or not message.invalid_tool_calls:
+        return message
+    broken = ", ".join(str(call.get("name")) for call in message.invalid_tool_calls)
+    said = f"{message.text}\n(a call of {broken} whose arguments were no JSON object)".strip()
+    return AIMessage(content=said, tool_calls=message.tool_calls)
+
+
+def _unreadable() -> AIMessage:
+    """Return what stands for an answer that LangChain could not take apart."""
+    from langchain_core.messages import AIMessage
+    from langchain_core.messages.tool import invalid_tool_call
+
+    call = invalid_tool_call(name="a tool", args="", id="unreadable", error="no JSON object")
+    return AIMessage(content="", invalid_tool_calls=[call])
 
 
 _HINTS = {

@@ -95,6 +95,7 @@ def _given(args: argparse.Namespace) -> dict[str, object]:
 def drive(session: object, as_json: bool) -> int:
     """Run a session to its end and say what came of it; return the exit code."""
     from preceptor.core.errors import Interrupted
+    from preceptor.core.render import printable
     from preceptor.graphs import refine, stops
     from preceptor.graphs.session import Session
     from preceptor.graphs.wiring import Cancel
@@ -112,7 +113,7 @@ def drive(session: object, as_json: bool) -> int:
         print((folder / "report.json").read_text("utf-8"), end="")
     else:
         print(file=sys.stderr)
-        print((folder / "report.txt").read_text("utf-8"), end="")
+        print(printable((folder / "report.txt").read_text("utf-8")), end="")
         print(_whereabouts(folder))
     code = stops.EXIT_CODES.get(state["stop"], 0)
     if code:

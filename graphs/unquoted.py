@@ -8,19 +8,20 @@ said is in the run's store, with the notes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from pydantic import JsonValue
 
-RUN_WORDS = 6
-"""As many words in a row as in a note are left out; shorter runs are everybody's language."""
+RUN_WORDS, RUN_CHARS = 6, 30
+"""So many words, or characters of whole words, as in a note are left out; what is shorter is everybody's
+language. The copy guard of ``edit_prompt`` draws the same line."""
 
 LONGEST = 2000
 """Characters of one text that are kept."""
 
 GAP = "[words of a note]"
 
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"[^\W_]+")
 
 
 class Unquoted:
@@ -34,15 +35,15 @@ class Unquoted:
         self._runs: set[int] = set()
         for text in texts:
             found = [w.casefold() for w in _WORD.findall(text)]
-            self._runs.update(hash(tuple(run)) for run in _windows(found))
+            self._runs.update(hash(run) for run in _windows(found) if run)
 
     def text(self, said: str) -> str:
         """Return a text without runs of words of a note, and cut if it is long."""
         found = list(_WORD.finditer(said[: 4 * LONGEST]))
         copied: set[int] = set()
         for i, run in enumerate(_windows([m.group().casefold() for m in found])):
-            if hash(tuple(run)) in self._runs:
-                copied.update(range(i, i + RUN_WORDS))
+            if run and hash(run) in self._runs:
+                copied.update(range(i, i + len(run)))
         out, at = [], 0
         for i, match in enumerate(found):
             if i in copied:
@@ -65,5 +66,14 @@ class Unquoted:
         return said
 
 
-def _windows(found: list[str]) -> Iterable[list[str]]:
-    return (found[i : i + RUN_WORDS] for i in range(len(found) - RUN_WORDS + 1))
+def _windows(found: list[str]) -> Iterator[tuple[str, ...]]:
+    """Yield, for every word, the shortest run from it on that is long enough; empty ones at the end."""
+    for i in range(len(found)):
+        chars = -1
+        for n, word in enumerate(found[i : i + RUN_WORDS], 1):
+            chars += len(word) + 1
+            if n == RUN_WORDS or (n > 1 and chars >= RUN_CHARS):
+                yield tuple(found[i : i + n])
+                break
+        else:
+            yield ()

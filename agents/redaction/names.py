@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from preceptor.agents.redaction.spans import Found, words
 
 _UP = "[A-ZÀ-ÖØ-ÞŁŠŽČĆŚŻĐİ]"
-_NAME = rf"(?:{_UP}(?:[a-zß-öø-ÿā-žșț'’]{{1,40}}|[A-ZÀ-ÖØ-Þ]{{1,40}})(?:-{_UP}[\w'’]{{1,40}}){{0,3}})"
+_NAME = rf"(?:(?:(?:O|D|L)['’]|Mc|Mac)?{_UP}(?:[a-zß-öø-ÿā-žșț'’]{{1,40}}|[A-ZÀ-ÖØ-Þ]{{1,40}})(?:-{_UP}[\w'’]{{1,40}}){{0,3}})"
 _INITIAL = rf"(?:{_UP}\.)"
 _LINK = r"(?:von der|van der|van den|von|van|zu|de la|de|dos|da|del|di|bin|al|El|La)"
 _ONE = rf"(?:{_INITIAL}|{_NAME})"
@@ -33,7 +33,7 @@ _ROLE = (
     r"(?:(?:[Cc]hef|[Oo]ber|[Ss]tations?|[Aa]ssistenz|[Ff]ach|[Hh]aus|[Tt]urnus)[aä]rzt(?:in)?\b|OA\b|OÄ\b|FA\b|FÄ\b|CHEFARZT|dikt\.|gez\.|Vidiert|"
     r"[Pp]atient(?:in|en)?\b|Pat\.|Name\b|Vorname\b|Nachname\b|Betr(?:ifft|eff)?\b\.?|PATIENT(?:IN)?\b|"
     r"[Kk]olleg(?:e|in)n?\b|KOLLEGE|[Aa]ttending\b|[Rr]esident\b|[Pp]hysician\b|[Ss]urgeon\b|[Pp]rovider\b|[Ss]igned(?: by)?\b|[Dd]ictated by\b|"
-    r"[Rr]eviewed by\b|[Rr]eferred by\b|[Ss]een by\b|PCP\b|[Cc]ontact\b|[Cc]c\b|CC\b|[Dd]ear\b|R[eE](?=:)|DGK[SP]\b|[Oo]rthoptistin\b|[Ff]reigegeben von(?: OT)?|[Nn]ext of kin\b)"
+    r"[Rr]eviewed by\b|[Rr]eferred by\b|[Ss]een by\b|PCP\b|[Cc]ontact\b|[Cc]c\b|CC\b|[Dd]ear\b|R[eE](?=:)|DGK[SP]\b|i\.\s?[AV]\.|cand\.\s?med\.|PJ\b|[Aa]ssistenz:|[Oo]perateur(?:in)?\b|[Uu]nterschrift\b|[Oo]rthoptistin\b|[Ff]reigegeben von(?: OT)?|[Nn]ext of kin\b)"
 )
 _GAP = r"[ \t]{0,4}"
 
@@ -42,13 +42,15 @@ _CUED = tuple(
     for p in (
         rf"(?<!\w){_TITLE}{_GAP}(?:\n{_GAP})?{_WHOLE}(?:{_GAP}(?:und|u\.|and|,|&){_GAP}(?:{_TITLE}{_GAP})?(?P<other>{_NAME}(?= |\)|,|\.|\n)))?",
         rf"(?<!\w){_SIR}(?:{_GAP}\n)?{_GAP}(?:{_TITLE}{_GAP})?(?:Kolleg(?:en|in|e){_GAP})?{_WHOLE}",
-        rf"(?<!\w){_KIN}{_GAP}[,:(]?{_GAP}(?P<name>{_NAME}(?:[ \t](?:{_LINK}[ \t])?{_NAME}){{0,2}})",
+        rf"(?<!\w){_KIN}{_GAP}[,:(]?{_GAP}(?P<name>{_NAME}(?:[ \t](?:{_LINK}[ \t])?{_ONE}){{0,3}})",
         rf"(?<!\w){_ROLE}{_GAP}[:.]?{_GAP}(?:\n[ \t]*)?(?:{_SIR}{_GAP})?(?:{_TITLE}{_GAP})?{_WHOLE}",
         # "Albers, Beate, geb. …", "Beate Albers (* …": a name before a date of birth.
         rf"(?m)(?P<name>{_ONE},?(?:[ \t](?:{_LINK}[ \t])?{_ONE}){{1,3}})[ \t]*,?[ \t]*[(]?[ \t]*"
         r"(?:geb(?:oren)?\b\.?|\*|[Gg]eburtsdatum|geb\.|born|DOB|d\.o\.b\.|(?<=, )\d{1,2}[./]\d{1,2}[./]\d{2,4}|(?<=,  )\d{1,2}[./]\d)",
         # A letter's last line.
         rf"(?:Grü(?:ß|ss)en?|[Rr]egards|[Ss]incerely|[Hh]ochachtungsvoll)[ \t]*,?\s{{1,12}}(?:{_TITLE}{_GAP})?{_WHOLE}",
+        # "… is a 72-year-old".
+        rf"(?P<name>{_NAME}(?:[ \t](?:{_LINK}[ \t])?{_ONE}){{1,3}})[ \t](?:is|was|ist|war)[ \t](?:an?|ein|eine|der|die)[ \t]\d",
         # Degrees after a name.
         rf"(?P<name>{_NAME}(?:[ \t]{_ONE}){{1,3}}),?[ \t](?:MD|M\.D\.|MBA|Dr\.(?=\s*(?:\n|$))|DO|RN|NP|PA-C|PhD|Ph\.D\.|MSc|MBBS|FRCS|LVN)\b",
     )

@@ -105,7 +105,7 @@ _HOSPITALS = (
 )
 _GREAT_AGE = re.compile(
     r"(?<![\d.,/])(?P<x>9\d|1[01]\d)(?=\s?-?\s?(?:j\.|jähr|jahr|Jahre\b|years?[\s-]old|year-old|y/?o\b|yo\b|yr))"
-    r"|\b(?:aged?|Alter(?: von)?|mit|im Alter von)\s(?P<y>9\d|1[01]\d)\b(?!\s?(?:%|mg|ml|/|[.,]\d))"
+    r"|\b(?:aged?|Alter(?: von)?|mit|im Alter von|died at|died aged|passed away at|verstorben mit)\s(?P<y>9\d|1[01]\d)\b(?!\s?(?:%|mg|ml|/|[.,]\d))"
 )
 
 _ONE: tuple[tuple[re.Pattern[str], Kind, str | int], ...] = (

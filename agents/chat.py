@@ -174,16 +174,16 @@ class ChatTeacher:
         code = _code(error)
         what = f"HTTP {code}" if code else type(error).__name__
         if _untrusted(error):
-            what, hint = "its certificate is not trusted", "set SSL_CERT_FILE to your own authority's file"
+            what, hint = (
+                "its certificate is not trusted",
+                "set SSL_CERT_FILE to your own authority's file",
+            )
         elif code is None and not may_pass(error):
             hint = "the answer is no chat completion: does the URL end in /v1?"
         else:
             hint = _HINTS.get(code or 0, "check that the server is up; the run can be resumed")
-        plural = "" if tries == 1 else "s"
-        return TeacherError(
-            f"teacher {self.name!r} gives no answer after {tries} tr{'y' if not plural else 'ies'}: {what}",
-            hint,
-        )
+        times = "1 try" if tries == 1 else f"{tries} tries"
+        return TeacherError(f"teacher {self.name!r} gives no answer after {times}: {what}", hint)
 
 
 def _readable(message: BaseMessage) -> BaseMessage:
@@ -217,7 +217,10 @@ _HINTS = {
 def _untrusted(error: BaseException | None) -> bool:
     """Return whether a certificate is what stands between us and the server."""
     while error is not None:
-        if "CERTIFICATE_VERIFY_FAILED" in str(error) or type(error).__name__ == "SSLCertVerificationError":
+        if (
+            "CERTIFICATE_VERIFY_FAILED" in str(error)
+            or type(error).__name__ == "SSLCertVerificationError"
+        ):
             return True
         error = error.__cause__ or error.__context__
     return False

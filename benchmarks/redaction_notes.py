@@ -109,27 +109,39 @@ def _value(r: Random, kind: str, name: tuple[str, str] | None) -> str:
         "last": lambda: last,
         "date": lambda: r.choice(
             (
-                f"{month:02d}/{day:02d}/{year}", f"{month}/{day}/{year % 100:02d}", f"{year}-{month:02d}-{day:02d}",
-                f"{MONTHS[month - 1]} {day}, {year}", f"{day} {MONTHS[month - 1][:3]} {year}",
+                f"{month:02d}/{day:02d}/{year}",
+                f"{month}/{day}/{year % 100:02d}",
+                f"{year}-{month:02d}-{day:02d}",
+                f"{MONTHS[month - 1]} {day}, {year}",
+                f"{day} {MONTHS[month - 1][:3]} {year}",
             )
         ),  # fmt: skip
         "month": lambda: MONTHS[month - 1],
         "year": lambda: str(year),
-        "id": lambda: r.choice((f"{r.randint(10**6, 10**8)}", f"{r.choice('ABKM')}{r.randint(10**5, 10**7)}",
-                                f"{r.randint(10, 99)}-{r.randint(10**5, 10**6)}")),
+        "id": lambda: r.choice(
+            (
+                f"{r.randint(10**6, 10**8)}",
+                f"{r.choice('ABKM')}{r.randint(10**5, 10**7)}",
+                f"{r.randint(10, 99)}-{r.randint(10**5, 10**6)}",
+            )
+        ),
         "ssn": lambda: f"{r.randint(100, 899)}-{r.randint(10, 99)}-{r.randint(1000, 9999)}",
         "phone": lambda: r.choice(
-            (f"({r.randint(201, 989)}) {r.randint(200, 999)}-{r.randint(1000, 9999)}",
-             f"{r.randint(201, 989)}-{r.randint(200, 999)}-{r.randint(1000, 9999)}",
-             f"{r.randint(201, 989)}.{r.randint(200, 999)}.{r.randint(1000, 9999)}")
+            (
+                f"({r.randint(201, 989)}) {r.randint(200, 999)}-{r.randint(1000, 9999)}",
+                f"{r.randint(201, 989)}-{r.randint(200, 999)}-{r.randint(1000, 9999)}",
+                f"{r.randint(201, 989)}.{r.randint(200, 999)}.{r.randint(1000, 9999)}",
+            )
         ),
         "email": lambda: f"{first}.{last.replace(chr(39), '')}@example.com".lower(),
-        "address": lambda: f"{r.randint(2, 9999)} {r.choice(STREET)} {r.choice(('Street', 'Ave', 'Road', 'Lane', 'Dr.'))}",
+        "address": lambda: (
+            f"{r.randint(2, 9999)} {r.choice(STREET)} {r.choice(('Street', 'Ave', 'Road', 'Lane', 'Dr.'))}"
+        ),
         "state": lambda: r.choice(("PA", "IN", "RI", "CA", "WA", "ME")),
         "town": lambda: r.choice(CITY),
         "zip": lambda: f"{r.randint(10000, 99999)}",
         "hospital": lambda: r.choice(HOSPITAL),
         "ward": lambda: f"{r.choice('ABCE')}{r.randint(100, 599)}",
         "old": lambda: str(r.choice((34, 58, 72, 81, 92, 97, 101))),
-    }  # fmt: skip
+    }
     return made[kind]()

@@ -109,7 +109,11 @@ def act(session: Session, state: RunState) -> RunState:
         return _correct(session, state, turn, complaint)
     if turn.calls[0].name == FINISH.name:
         why = str(turn.calls[0].args.get("reason", ""))
-        session.event("finish", f"round-{state['round']}-finish", {"round": state["round"], "why": session.unquoted.text(why)})
+        session.event(
+            "finish",
+            f"round-{state['round']}-finish",
+            {"round": state["round"], "why": session.unquoted.text(why)},
+        )
         return {"stop": "finished"}
     try:
         return _run(session, state, turn)
@@ -130,9 +134,7 @@ def _last_turn(transcript: Sequence[dict[str, JsonValue]]) -> TeacherTurn:
         for call in message.tool_calls
     )
     broken = tuple(str(call.get("args") or "") for call in message.invalid_tool_calls)
-    return TeacherTurn(
-        message=dict(transcript[-1]), text=str(message.text), calls=calls, broken=broken
-    )
+    return TeacherTurn(message=dict(transcript[-1]), text=str(message.text), calls=calls, broken=broken)
 
 
 def _complaint(session: Session, state: RunState, turn: TeacherTurn) -> str:
@@ -158,14 +160,16 @@ def _no_call(turn: TeacherTurn, names: Iterable[str]) -> str:
     """Return what to say about a turn without a call that can be read."""
     tools = f"The tools are: {', '.join(names)}."
     if _cut_off(turn):
-        return f"Your answer was cut off at the longest length. Answer with one short tool call. {tools}"
+        return (
+            f"Your answer was cut off at the longest length. Answer with one short tool call. {tools}"
+        )
     if turn.broken:
         return (
             "The arguments of your tool call are no valid JSON. Call the tool again, with one JSON "
             f"object: double quotes, no comments, every bracket closed. {tools}"
         )
     if not turn.text.strip():
-        return f"Your answer was empty. Answer with a tool call: one changing move, a look, or finish. {tools}"
+        return f"Your answer was empty. Answer with one changing move, a look, or finish. {tools}"
     return (
         "Answer with a tool call, not with prose: one changing move, a look, or finish. If you cannot "
         f"or will not help further, call finish and say why. {tools}"
@@ -237,7 +241,7 @@ def _tried_before(session: Session, state: RunState, candidate: str) -> str:
         if event.kind == "move" and event.data.get("candidate") == candidate:
             if event.data.get("round") != state["round"]:
                 return (
-                    f"This is exactly what was tried in round {event.data['round']}, on the same prompt. "
+                    f"This is exactly what was tried in round {event.data['round']}. "
                     "Try something else: other fields, other phrases, a look at the errors, or finish."
                 )
     return ""

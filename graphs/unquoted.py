@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from pydantic import JsonValue
 
 RUN_WORDS, RUN_CHARS = 6, 30
-"""So many words, or characters of whole words, as in a note are left out; what is shorter is everybody's
-language. The copy guard of ``edit_prompt`` draws the same line."""
+"""So many words, or characters of whole words, as in a note are left out; what is shorter is
+everybody's language. The copy guard of ``edit_prompt`` draws the same line."""
 
 LONGEST = 2000
 """Characters of one text that are kept."""

@@ -98,13 +98,18 @@ def gate(settings: Settings, log: Path, task: Task, notes: Sequence[Example] = (
 
     @cache
     def redactor() -> Redactor:
-        keep = [f.name for f in task.fields] + [v for f in task.fields for v in getattr(f, "values", ())]
+        keep = [f.name for f in task.fields] + [
+            v for f in task.fields for v in getattr(f, "values", ())
+        ]
         made = Redactor(log.with_name(log.name.replace("egress", "pseudonyms")), keep)
         made.learn((n.text for n in notes), (i for n in notes for i in (n.id, n.group)))
         return made
 
     return Egress(
-        settings.egress, log, lambda text: redactor().redact(text), lambda text: redactor().restore(text)
+        settings.egress,
+        log,
+        lambda text: redactor().redact(text),
+        lambda text: redactor().restore(text),
     )
 
 

@@ -32,7 +32,9 @@ _GERMAN = frozenset(
 )
 _NAME = "(?P<name>" + "|".join(sorted((n for ns in MONTHS for n in ns), key=len, reverse=True)) + ")"
 _YEAR = r"(?:19|20)\d\d"
-_UNIT = r"(?!\s?(?:ml|mg|g|kg|kcal|µg|ug|ng|IE|I\.E|IU|mm|cm|Hz|m|U|E|%|/|x|mal|units|cells|steps|Euro)\b)"
+_UNIT = (
+    r"(?!\s?(?:ml|mg|g|kg|kcal|µg|ug|ng|IE|I\.E|IU|mm|cm|Hz|m|U|E|%|/|x|mal|units|cells|steps|Euro)\b)"
+)
 _CUE = r"\b(?:am|vom|bis|ab|seit|den|zum|zuletzt|im|in|since|on|until|of|by)\s+"
 
 _PATTERNS = tuple(

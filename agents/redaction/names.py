@@ -55,7 +55,9 @@ _CUED = tuple(
         rf"(?P<name>{_NAME}(?:[ \t]{_ONE}){{1,3}}),?[ \t](?:MD|M\.D\.|MBA|Dr\.(?=\s*(?:\n|$))|DO|RN|NP|PA-C|PhD|Ph\.D\.|MSc|MBBS|FRCS|LVN)\b",
     )
 )
-_PAIR = re.compile(rf"(?<![\w-])(?P<first>{_NAME})(?P<rest>(?:[ \t]{_INITIAL})?[ \t](?:{_LINK}[ \t])?{_NAME})(?![\w])")
+_PAIR = re.compile(
+    rf"(?<![\w-])(?P<first>{_NAME})(?P<rest>(?:[ \t]{_INITIAL})?[ \t](?:{_LINK}[ \t])?{_NAME})(?![\w])"
+)
 _REVERSED = re.compile(rf"(?<![\w-])(?P<last>{_NAME}),[ \t](?P<first>{_NAME})(?!\w)")
 _SIGNED = re.compile(
     rf"(?m)^[ \t]*(?P<name>{_ONE}(?:[ \t]+(?:{_LINK}[ \t])?{_ONE}){{1,3}})[ \t]*\n?[ \t]*[(]?"
@@ -127,13 +129,17 @@ class KnownNames:
             if word[0].isupper() and self._knows(word):
                 before = text[max(0, match.start() - 12) : match.start()]
                 end = match.start() + len(word)
-                if not _DISEASE_BEFORE.search(before) and not _DISEASE_AFTER.match(text[end : end + 16]):
+                if not _DISEASE_BEFORE.search(before) and not _DISEASE_AFTER.match(
+                    text[end : end + 16]
+                ):
                     yield Found(match.start(), end - len(word) + len(_stem(word)), "name")
 
     def _knows(self, word: str) -> bool:
-        return _key(word) in self._words or (
-            _stem(word) != word and _stem(word)[-1:] != "" and _key(_stem(word)) in self._words
-        ) or (word.endswith("s") and len(word) > 4 and word[:-1].casefold() in self._words)
+        return (
+            _key(word) in self._words
+            or (_stem(word) != word and _stem(word)[-1:] != "" and _key(_stem(word)) in self._words)
+            or (word.endswith("s") and len(word) > 4 and word[:-1].casefold() in self._words)
+        )
 
 
 def _stem(word: str) -> str:

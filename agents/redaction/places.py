@@ -35,9 +35,7 @@ _ID_CUE = re.compile(
     r"[Cc]ase(?:\s(?:[Nn]o|[Nn]umber|#))|[Ee]ncounter|[Cc]hart|[Pp]olicy|[Mm]ember|[Ii]nsurance|[Ss]pecimen|[Ll]icense|NPI|DEA|ID))"
     r"(?:\s?(?:[Nn]o|[Nn]r|[Nn]umber|ID|#))?\.?\s{0,2}[:#=.]?\s{0,3}(?P<x>(?=[A-Za-z]{0,4}[-/ ]?\d)[A-Za-z]{0,4}[-/]?\d[\dA-Za-z/.-]{2,20})"
 )
-_ID = re.compile(
-    r"(?<![\w.,/+-])(?:\d{3}-\d{2}-\d{4}|[A-Z]{1,3}-?\d{6,14}|\d{7,14})(?![\w/-]|[.,]\d)"
-)
+_ID = re.compile(r"(?<![\w.,/+-])(?:\d{3}-\d{2}-\d{4}|[A-Z]{1,3}-?\d{6,14}|\d{7,14})(?![\w/-]|[.,]\d)")
 _SLASHED = re.compile(r"(?<![\w.,/+-])\d{4,7}[a-z]?/(?:19|20)?\d\d(?![\w/]|[.,]\d)")
 _WARD = re.compile(
     r"\b(?:[Ss]tation|[Ii]ntensivstation|[Ww]ard|[Uu]nit|[Rr]oom|Zi(?:mmer)?\.?|[Ss]aal|[Bb]ed)\s?:?\s"
@@ -57,7 +55,7 @@ _STREETS = (
     re.compile(
         rf"(?m)(?:^|,|\b[Ww]ohnhaft(?: in)?:?|\bwh\.:?)[ \t]*(?P<x>{_UP}[\w.-]{{2,30}}(?:[ -]{_UP}?[\w.-]{{1,30}}){{0,3}}{_NUMBER}|"
         rf"(?:Am|Im|An der|Auf der|Zum|Zur|In der) {_UP}[\w-]{{2,30}}(?:{_NUMBER})?|{_UP}[\w.-]{{2,30}}{_STREET_END})"
-        r"\s*[,\n]\s*(?=(?:[ADCH]{1,2}-)?\d{4,5}\b)"
+        r"\s*[,\n]\s*(?=(?:[ADCH]{1,2}-\d{4,5}|\d{5}|(?!19|20)\d{4})[ \t]+[A-ZÄÖÜ])"
     ),
     re.compile(
         rf"(?<![\w.])\d{{1,5}}\s(?:[NSEW]\.?\s)?(?:{_UP}[\w'.-]{{1,24}}\s){{1,3}}(?:Street|St\.?|Avenue|Ave\.?|Road|Rd\.?|"
@@ -95,7 +93,9 @@ _HOSPITALS = (
         rf"(?<!\w)(?:(?:Städt|Ev|Kath)\.\s)?(?:{_UP}[\w.]{{1,25}}[- ])?(?:{_UP}[\w.]{{1,25}}-)?{_HOSPITAL_WORD}"
         rf"(?:\s{_LINK}){{0,2}}(?:[ -](?!{_TYPES}|[Ff]ür|und\b){_NAMEISH}){{1,3}}(?:\s(?:am|im|in|an der)\s{_UP}\w+)?"
     ),
-    re.compile(rf"(?<!\w){_UP}[\w.]{{1,25}}(?:-{_UP}[\w.]{{1,25}}){{0,3}}-(?:Klini(?:k|kum)|KLINIK|Spital|Krankenhaus|Hospital)\b"),
+    re.compile(
+        rf"(?<!\w){_UP}[\w.]{{1,25}}(?:-{_UP}[\w.]{{1,25}}){{0,3}}-(?:Klini(?:k|kum)|KLINIK|Spital|Krankenhaus|Hospital)\b"
+    ),
     re.compile(rf"\bPraxis\s(?:Dr\.\s?)?(?:med\.\s?)?{_UP}[\w-]{{2,30}}"),
     re.compile(rf"\b(?:Universität|University of)\s(?!Klinik){_UP}[\w-]{{2,30}}"),
     re.compile(
@@ -136,7 +136,9 @@ _ONE: tuple[tuple[re.Pattern[str], Kind, str | int], ...] = (
 @cache
 def _cities() -> re.Pattern[str]:
     names = sorted(words("cities"), key=len, reverse=True)
-    return re.compile(r"(?<![\w-])(?:" + "|".join(map(re.escape, names)) + r")(?:-[A-ZÄÖÜ]\w+)?(?![\w-])")
+    return re.compile(
+        r"(?<![\w-])(?:" + "|".join(map(re.escape, names)) + r")(?:-[A-ZÄÖÜ]\w+)?(?![\w-])"
+    )
 
 
 def find(text: str) -> Iterator[Found]:

@@ -77,7 +77,9 @@ class Pseudonyms:
         """Return ``text`` with every pseudonym of this run replaced by what it stands for."""
         if not self._back:
             return text
-        folded = {k.casefold(): (k, v) for k, v in self._back.items()}
+        folded: dict[str, str] = {}
+        for pseudonym, value in self._back.items():
+            folded.setdefault(pseudonym.casefold(), value)
         longest = max(len(_WORD.findall(k)) for k in self._back)
         out, at = [], 0
         found = list(_WORD.finditer(text))
@@ -96,18 +98,18 @@ class Pseudonyms:
         return "".join(out) + text[at:]
 
     def _hit(
-        self, folded: dict[str, tuple[str, str]], text: str, start: int, end: int
+        self, folded: dict[str, str], text: str, start: int, end: int
     ) -> tuple[int, int, str] | None:
         # Phones and ids may begin with a bracket or a plus, and end with a stop.
         for a, b in ((start, end), (start - 1, end), (start, end + 1), (start - 1, end + 1)):
             piece = text[max(a, 0) : b]
+            if a >= 0 and piece in self._back:
+                return a, b, self._back[piece]
             if a >= 0 and piece.casefold() in folded:
-                pseudonym, value = folded[piece.casefold()]
-                same = piece == pseudonym
-                return a, b, value if same else _cased(value, piece)
+                return a, b, _cased(folded[piece.casefold()], piece)
         base, _, tail = text[start:end].rpartition("'")
         if tail == "s" and base.casefold() in folded:
-            return start, end - 2, folded[base.casefold()][1]
+            return start, end - 2, self._back.get(base, folded[base.casefold()])
         return None
 
     def _make(self, text: str, found: Found, surface: str) -> str:
@@ -141,7 +143,9 @@ class Pseudonyms:
         if kind == "street":
             number = "".join(c for c in self._scrambled(surface, again) if c.isdigit()) or "1"
             return f"{number} {name} Street" if surface[:1].isdigit() else f"{name}straße {number}"
-        english = re.search(r"(?:Hospital|Cent(?:er|re)|Clinic|Infirmary|System|Home|Hospice)$", surface)
+        english = re.search(
+            r"(?:Hospital|Cent(?:er|re)|Clinic|Infirmary|System|Home|Hospice)$", surface
+        )
         return f"{name} Hospital" if english else f"Klinik {name}"
 
     def _draw(self, what: str, count: int) -> list[int]:
@@ -157,7 +161,11 @@ class Pseudonyms:
             return self._scrambled(surface, again)
         a, b, c, d, e = self._draw(f"name:{surface.casefold()}:{again}", 5)
         made = (
-            _CONSONANTS[a % 15] + _VOWELS[b % 5] + _CONSONANTS[c % 15] + _VOWELS[d % 5] + _ENDINGS[e % 12]
+            _CONSONANTS[a % 15]
+            + _VOWELS[b % 5]
+            + _CONSONANTS[c % 15]
+            + _VOWELS[d % 5]
+            + _ENDINGS[e % 12]
         )
         return _cased(made, surface)
 

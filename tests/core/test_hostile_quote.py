@@ -17,7 +17,9 @@ ACTIVE = re.compile(
     r"<\||<｜|＜\||</?note\b|＜/?note|</?s>|<(?:start|end)_of_turn>|\[/?INST\]|［INST］|<<SYS>>|\[/?SYSTEM_PROMPT\]"
     r"|\[TOOL_|\[AVAILABLE|</?think>|</?tool_call>|<function=|<extra_id_|<script>|<img |<svg/"
 )
-UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
+UNSEEN = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
+)
 
 
 def test_there_are_enough_of_them() -> None:

@@ -20,9 +20,18 @@ SECRETS = (*LAST, DOCTOR, "0171 55", "MRN 88")
 
 def task() -> Task:
     """Return 60 one-note patients; every note holds a name, two numbers, a doctor and the canary."""
-    fields = (LabelField(name="fever", values=("yes", "no")), LabelField(name="cough", values=("yes", "no")))
+    fields = (
+        LabelField(name="fever", values=("yes", "no")),
+        LabelField(name="cough", values=("yes", "no")),
+    )
     split = SplitSpec(train=24, dev=20, test=16)
-    return Task(name="private", fields=fields, examples=tuple(map(_note, range(60))), split=split, synthetic=True)
+    return Task(
+        name="private",
+        fields=fields,
+        examples=tuple(map(_note, range(60))),
+        split=split,
+        synthetic=True,
+    )
 
 
 def _note(i: int) -> Example:

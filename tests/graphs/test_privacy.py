@@ -59,7 +59,9 @@ def departures(root: Path) -> list[egress.Departure]:
 def test_under_local_only_nothing_is_sent_and_no_run_is_made(tmp_path: Path) -> None:
     with OpenAIServer([FINISH]) as server:
         for who in ("teacher", "student"):
-            with pytest.raises(InputError, match=r"nothing is sent to '0.0.0.0': the policy is local-only"):
+            with pytest.raises(
+                InputError, match=r"nothing is sent to '0.0.0.0': the policy is local-only"
+            ):
                 ran(tmp_path, "local-only", **{who: f"openai:far@{far(server)}"})
         assert server.requests == []
     assert not (tmp_path / "run").exists()
@@ -146,7 +148,12 @@ def test_a_run_needs_no_network(tmp_path: Path) -> None:
     ]  # fmt: skip
     path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
     done = subprocess.run(
-        command, env={**os.environ, "PYTHONPATH": path}, cwd=ROOT, capture_output=True, text=True, check=False
+        command,
+        env={**os.environ, "PYTHONPATH": path},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-500:]
     assert "Bundle:" in done.stdout
@@ -174,22 +181,25 @@ def test_a_run_knocks_at_no_door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert knocked == []
 
 
-def test_tracing_that_is_switched_on_is_switched_off(tmp_path: Path) -> None:
+def test_tracing_that_is_switched_on_is_switched_off() -> None:
     program = (
-        "import sys; from pathlib import Path\n"
-        "from tests.graphs.test_privacy import ran\n"
-        "ran(Path(sys.argv[1]), sys.argv[2], teacher='rules')\n"
-        "import os, time; time.sleep(3); os._exit(0)\n"  # Its sender lives in a thread.
+        "import os, sys, time\n"
+        "from preceptor.core.quiet import hush\n"
+        "hush(sys.argv[1], os.environ)\n"
+        "from langchain_core.runnables import RunnableLambda\n"
+        "RunnableLambda(lambda x: x).invoke('a note')\n"
+        "time.sleep(3); os._exit(0)\n"  # Its sender lives in a thread.
     )
     path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
     heard = {}
     with OpenAIServer() as listener:
         for policy in ("local-only", "open"):
             clean = {k: v for k, v in os.environ.items() if k not in quiet.OFF}
-            env = {**clean, "PYTHONPATH": path, "LANGSMITH_TRACING": "true", "LANGCHAIN_TRACING_V2": "true",
+            env = {**clean, "PYTHONPATH": path, "LANGSMITH_TRACING": "true",
+                   "LANGCHAIN_TRACING_V2": "true",
                    "LANGSMITH_API_KEY": "lsv2_made_up", "LANGSMITH_ENDPOINT": listener.url}  # fmt: skip
             subprocess.run(
-                [sys.executable, "-c", program, str(tmp_path / policy), policy],
+                [sys.executable, "-c", program, policy],
                 env=env, cwd=ROOT, check=True, capture_output=True,
             )  # fmt: skip
             heard[policy] = len(listener.requests)
@@ -211,7 +221,9 @@ LEAKS = {
     "wrong types": [completion(calls=[tool_call("edit_prompt", {"patches": [{"kind": CANARY}]})])],
     "an argument that does not exist": [completion(calls=[tool_call("count_notes", {CANARY: CANARY})])],
     "an unknown tool": [completion(calls=[tool_call(CANARY.replace(" ", "_"), {})])],
-    "an unknown field": [completion(calls=[tool_call("examples", {"field": CANARY, "kind": "missed"})])],
+    "an unknown field": [
+        completion(calls=[tool_call("examples", {"field": CANARY, "kind": "missed"})])
+    ],
     "cut off": [completion(CANARY * 500, finish="length")],
     "a reason": [completion(calls=[tool_call("finish", {"reason": f"because {CANARY}"})])],
 }
@@ -229,8 +241,8 @@ def test_no_log_and_no_message_quotes_a_note(
 ) -> None:
     with OpenAIServer(LEAKS[case] * 4) as server:
         code = main(
-            ["refine", "tests.graphs.private:task", "--student", "simulated", "--rounds", "1", "--runs-dir",
-             str(tmp_path), "--name", "run", "--teacher", f"openai:far@{far(server)}"]
+            ["refine", "tests.graphs.private:task", "--student", "simulated", "--rounds", "1",
+             "--runs-dir", str(tmp_path), "--name", "run", "--teacher", f"openai:far@{far(server)}"]
         )  # fmt: skip
     assert code in (0, 4)
     assert CANARY in json.dumps(server.asked)  # It was there to be spilt.
@@ -255,7 +267,8 @@ def test_errors_of_servers_are_not_repeated(
         for who in ("teacher", "student"):
             given = {"teacher": "rules", "student": "simulated", who: f"openai:x@{server.base_url}"}
             flags = [part for name, spec in given.items() for part in (f"--{name}", spec)]
-            main(["refine", "tests.graphs.private:task", "--runs-dir", str(tmp_path), "--name", who, "--rounds", "1",
+            main(["refine", "tests.graphs.private:task", "--runs-dir", str(tmp_path), "--name", who,
+                  "--rounds", "1",
                   *flags])  # fmt: skip
     said = capsys.readouterr()
     traces = [p.read_text() for p in tmp_path.glob("*/trace.jsonl")]

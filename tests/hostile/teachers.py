@@ -56,7 +56,11 @@ CASES = (
     Case("JSON with comments", (_edit('{"patches": [] // none\n}'),), "no valid JSON"),
     Case("arguments that are a list", (_edit("[1, 2]"),), "JSON"),
     Case("unknown tool", (completion(calls=[tool_call("delete_run", {})]),), "There is no tool"),
-    Case("a tool's name of 5,000 letters", (completion(calls=[tool_call("x" * 5000, {})]),), "There is no tool"),
+    Case(
+        "a tool's name of 5,000 letters",
+        (completion(calls=[tool_call("x" * 5000, {})]),),
+        "There is no tool",
+    ),
     Case("wrong types", (_edit({"patches": "add emesis"}),), "patches"),
     Case("no arguments", (_edit({}),), "patches"),
     Case("an argument that does not exist", (_edit({**MOVE, "force": True}),), "no such argument"),
@@ -66,16 +70,36 @@ CASES = (
         (completion(calls=[tool_call("count_notes", {}, "c1"), tool_call("edit_prompt", MOVE, "c2")]),),
         "must be the only call",
     ),
-    Case("prose only", (completion("I would look at the fever field first."),), "tool call, not with prose"),
-    Case("a move written as prose", (completion('edit_prompt({"patches": []})'),), "tool call, not with prose"),
+    Case(
+        "prose only",
+        (completion("I would look at the fever field first."),),
+        "tool call, not with prose",
+    ),
+    Case(
+        "a move written as prose",
+        (completion('edit_prompt({"patches": []})'),),
+        "tool call, not with prose",
+    ),
     Case("empty answer", (completion(""),), "was empty"),
     Case("null answer", (completion(None),), "was empty"),
-    Case("refusal", (completion("I'm sorry, I can't help with medical records."),), "call finish and say why"),
+    Case(
+        "refusal",
+        (completion("I'm sorry, I can't help with medical records."),),
+        "call finish and say why",
+    ),
     Case("20,000 tokens of prose", (completion("word " * 20_000),), "tool call, not with prose"),
     Case("cut off in mid-call", (completion('{"patches"' * 400, finish="length"),), "cut off"),
     Case("20,000 tokens of patches", (_patches(*[HINT] * 3000),), "at most 120"),
-    Case("edits the labels", (_patches({"kind": "set_labels", "field": "fever", "values": ["no"]}),), "kind"),
-    Case("edits the schema", (_edit({"schema": {"fever": "string"}, "patches": [HINT]}),), "no such argument"),
+    Case(
+        "edits the labels",
+        (_patches({"kind": "set_labels", "field": "fever", "values": ["no"]}),),
+        "kind",
+    ),
+    Case(
+        "edits the schema",
+        (_edit({"schema": {"fever": "string"}, "patches": [HINT]}),),
+        "no such argument",
+    ),
     Case(
         "adds a field",
         (_patches({"kind": "add_look_for", "field": "smoker", "phrases": ["smokes"]}),),
@@ -92,8 +116,12 @@ CASES = (
         "plain words",
     ),
     Case("looks for ever", (completion(calls=[tool_call("count_notes", {})]),), "No look is left"),
-    Case("the same move for ever", (_edit(MOVE),), "exactly what was tried|everything is there already"),
-    Case("finishes at once", (completion(calls=[tool_call("finish", {"reason": "x"})]),), "", "finished"),
+    Case(
+        "the same move for ever", (_edit(MOVE),), "exactly what was tried|everything is there already"
+    ),
+    Case(
+        "finishes at once", (completion(calls=[tool_call("finish", {"reason": "x"})]),), "", "finished"
+    ),
     Case("an HTML page", troubles=(Trouble(_HTML),) * 9),
     Case("status 500 for ever", troubles=(Trouble.status(500, "0"),) * 9),
     Case("status 429 for ever", troubles=(Trouble.status(429, "0"),) * 9),

@@ -17,7 +17,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do it."""
     from preceptor.core.errors import InputError
-
     from preceptor.core.render import printable
 
     path = find_run(args, args.run)

@@ -14,7 +14,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", nargs="?", default="last", help="a run's folder or name, or last")
     parser.add_argument("--round", type=int, help="only this round")
     parser.add_argument("--kind", help="only events of this kind")
-    parser.add_argument("--egress", action="store_true", help="what left this machine, and what was kept")
+    parser.add_argument(
+        "--egress", action="store_true", help="what left this machine, and what was kept"
+    )
     add_settings(parser)
     add_json(parser)
 
@@ -55,5 +57,9 @@ def _egress(folder: Path, as_json: bool) -> int:
         told = f"{line.time}  {fate:<7}  {line.host:<28} {line.what:<9} {line.policy:<10}"
         print(printable(f"{told} {line.chars:>9,} characters  {line.digest}"))
     if not as_json:
-        print(f"{count} texts, {chars:,} characters left this machine" if count else "nothing left this machine")
+        print(
+            f"{count} texts, {chars:,} characters left this machine"
+            if count
+            else "nothing left this machine"
+        )
     return 0

@@ -27,8 +27,11 @@ CHARS_PER_TOKEN = 3
 """Below the usual four, so that an estimate rather leaves room than overruns."""
 
 LEAST_TOKENS = 2500
-SHARES = {"scores": 0.14, "findings": 0.1, "guideline": 0.28, "attempts": 0.18}
+SHARES = {"scores": 0.14, "findings": 0.1, "guideline": 0.28, "attempts": 0.18, "prospects": 0.06}
 """How much of the room each part may take before it is shortened; notes get the rest."""
+
+RECENT = 20
+"""The latest attempts that have a line each; what earlier ones tried is told together."""
 
 NOTE_CHARS = 420
 PER_FINDING = 2
@@ -79,15 +82,17 @@ def brief(
         raise InputError(f"a brief of {most_tokens} tokens is too short", f"at least {LEAST_TOKENS}")
     system = words("teacher")
     room = most_tokens * CHARS_PER_TOKEN - len(system) - len(words("brief")) - 600
+    left = _left(situation, tools)
+    room -= len(left) + 500  # the standing
     caps = {name: int(share * room) for name, share in SHARES.items()}
     parts = {
         "round": str(situation.round),
         "standing": _standing(situation, evidence),
-        "left": _left(situation, tools),
+        "left": left,
         "scores": _scores(situation, evidence, caps["scores"]),
         "findings": _findings(situation, caps["findings"]),
         "guideline": _guideline(situation, evidence, caps["guideline"]),
-        "prospects": _prospects(situation),
+        "prospects": _prospects(situation, caps["prospects"]),
         "attempts": _attempts(situation.attempts, caps["attempts"]),
     }
     used = sum(len(text) for text in parts.values())
@@ -176,22 +181,57 @@ def _guideline(situation: Situation, evidence: Evidence, cap: int) -> str:
     return _fit([*head, *blocks, *shots], cap, "more blocks not shown; they stay as they are")
 
 
-def _prospects(situation: Situation) -> str:
+def _prospects(situation: Situation, cap: int) -> str:
     """The best few calls that tools have estimated, each on a line."""
-    lines = [
-        f"- {p.tool} {quote(canonical(p.args))}: {100 * p.gain:+.1f} points, "
-        f"about {p.tokens:+d} prompt tokens per note ({quote(p.why)})"
-        for p in situation.prospects[:PROSPECTS]
-    ]
+    shown = situation.prospects[:PROSPECTS]
+    each = cap // max(1, len(shown))
+    lines = []
+    for p in shown:
+        gain = f": {100 * p.gain:+.1f} points, about {p.tokens:+d} prompt tokens per note"
+        why = f" ({_cut(quote(p.why), each // 3)})"
+        call = f"- {p.tool} {quote(canonical(p.args))}"
+        lines.append(_cut(call, max(40, each - len(gain) - len(why))) + gain + why)
     return "\n".join(lines) or "none"
 
 
 def _attempts(attempts: Sequence[Attempt], cap: int) -> str:
-    """Every attempt on a line; all get shorter together, none is left out."""
+    """Every attempt on a line; of a long history, what the earlier ones tried is told together."""
     if not attempts:
         return "nothing yet"
-    each = max(48, cap // len(attempts) - 1)
-    return "\n".join(_attempt(a, each) for a in attempts)
+    early, late = attempts[:-RECENT], attempts[-RECENT:]
+    # What one line needs at least, so that round, outcome and tool can be read.
+    least = min(cap, 60 * len(late))
+    told = _condensed(early, max(cap // 2, cap - least - 800)) if early else []
+    room = cap - sum(len(line) + 1 for line in told)
+    each = max(48, room // len(late) - 1)
+    return "\n".join([*told, *(_attempt(a, each) for a in late)])
+
+
+def _condensed(attempts: Sequence[Attempt], cap: int) -> list[str]:
+    """Tell what many attempts tried: per outcome and place, every different thing once."""
+    tried: dict[tuple[str, str], dict[str, None]] = {}
+    for attempt in attempts:
+        for where, what in _told(attempt):
+            tried.setdefault((attempt.outcome, where), {}).update(dict.fromkeys(what))
+    head = f"- rounds {attempts[0].round}-{attempts[-1].round}, together:"
+    whole = [f"  {o}: {where} [{'; '.join(map(quote, what))}]" for (o, where), what in tried.items()]
+    if sum(map(len, whole)) + len(whole) <= cap - len(head):
+        return [head, *whole]
+    each = max(24, (cap - len(head)) // len(whole) - 1)
+    return [head, *(_cut(line, each) for line in whole)][: max(1, cap // 25)]
+
+
+def _told(attempt: Attempt) -> Iterator[tuple[str, list[str]]]:
+    """Yield (place, things tried there) of an attempt."""
+    patches = attempt.args.get("patches")
+    if not isinstance(patches, list):
+        yield attempt.tool, [canonical(attempt.args)]
+        return
+    for patch in patches:
+        if isinstance(patch, dict):
+            rest = [v for k, v in patch.items() if k not in ("kind", "field", "example_id")]
+            told = [str(x) for v in rest for x in (v if isinstance(v, list) else [v])]
+            yield f"{patch.get('kind')} {patch.get('field') or ''}".strip(), told
 
 
 def _attempt(attempt: Attempt, limit: int) -> str:
@@ -261,5 +301,5 @@ def _excerpt(study: Study, of: FieldStudy, note: int, what: str) -> str:
     shown = _cut(" ".join(quote(text).split()), NOTE_CHARS)
     gold = canonical((example.gold or {}).get(name))
     said = quote(_cut(canonical((answer.record or {}).get(name)), 80))
-    head = f"- {name}, {what}: note {quote(example.id)}, gold {gold}, answered {said}"
+    head = f"- {name}, {what}: note {quote(example.id)}, gold {quote(gold)}, answered {said}"
     return f"{head}\n  <note>{shown}</note>"

@@ -1,7 +1,8 @@
 """The chat teacher: any LangChain chat model with bound tools.
 
 Owns one turn with a foreign model: the messages, the retries, and what its answer becomes. Leaves the
-words of the brief to ``agents.brief`` and the reading of a model's name to ``agents.teacher``. Only
+words of the brief to ``agents.brief``, the gate to ``agents.screening`` and the reading of a model's
+name to ``agents.teacher``. No error says what a server said: it may quote the notes. Only
 what can pass is tried again (no connection, too slow, 429, 5xx); an answer that makes no sense is
 returned as it is.
 """
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import JsonValue
 
-from preceptor.agents import brief
+from preceptor.agents import brief, fitting, screening, strict
+from preceptor.agents.students.retry import retry_after
 from preceptor.core.errors import TeacherError, boundary
 from preceptor.core.ports import Evidence, ToolSpec
 from preceptor.core.record import canonical
@@ -25,9 +27,6 @@ if TYPE_CHECKING:
     from langchain_core.messages import AIMessage, BaseMessage
 
     from preceptor.agents.teacher import TeacherOptions
-
-Screen = Callable[[str], str]
-"""What every text that is sent goes through: a redactor, or nothing."""
 
 PAUSES = (0.5, 2.0, 8.0)
 """Seconds to wait before the first, second and every further retry; Retry-After wins."""
@@ -52,6 +51,9 @@ def as_turn(message: AIMessage) -> TeacherTurn:
         canonical([call.get("name"), call.get("args")]) for call in message.invalid_tool_calls
     )
     usage = message.usage_metadata
+    # A server that counts nothing may say so with zeros.
+    if usage and not usage["input_tokens"]:
+        usage = None
     return TeacherTurn(
         message=cast("dict[str, JsonValue]", messages_to_dict([message])[0]),
         text=str(message.text),
@@ -63,13 +65,15 @@ def as_turn(message: AIMessage) -> TeacherTurn:
     )
 
 
-def bound(tool: ToolSpec) -> dict[str, JsonValue]:
+def bound(tool: ToolSpec, strictly: bool = False) -> dict[str, JsonValue]:
     """Return a tool as the OpenAI protocol writes it."""
     function: dict[str, JsonValue] = {
         "name": tool.name,
         "description": tool.description,
-        "parameters": tool.schema,
+        "parameters": strict.schema(tool.schema) if strictly else tool.schema,
     }
+    if strictly:
+        function["strict"] = True
     return {"type": "function", "function": function}
 
 
@@ -94,6 +98,8 @@ class ChatTeacher:
         self._model = model
         self._options = options
         self._sleep = sleep
+        # Only OpenAI itself is sure to know strict schemas.
+        self._strict = name.startswith("openai:") and "@" not in name
 
     def turn(
         self,
@@ -106,13 +112,21 @@ class ChatTeacher:
 
         Raises:
             TeacherError: If no answer can be had: refused, not found, or still down after retries.
+            InputError: If the policy lets nothing out.
         """
         from langchain_core.messages import AIMessage
 
-        said = self._ask(self._messages(situation, evidence, transcript, tools), tools)
+        messages = self._messages(situation, evidence, transcript, tools)
+        door = self._options.door
+        if door is not None:
+            messages = screening.outgoing(messages, door)
+        said = self._ask(messages, tools)
         if not isinstance(said, AIMessage):
             raise TeacherError(f"teacher {self.name!r} answered with {type(said).__name__}")
-        return as_turn(said)
+        if self._strict:
+            for call in said.tool_calls:
+                call["args"] = cast("dict[str, JsonValue]", strict.without_nulls(call["args"]))
+        return as_turn(screening.incoming(said, door) if door is not None else said)
 
     def _messages(
         self,
@@ -124,12 +138,9 @@ class ChatTeacher:
         from langchain_core.messages import HumanMessage, SystemMessage, messages_from_dict
 
         system, user = brief.brief(situation, evidence, tools, self._options.brief_tokens)
-        earlier = messages_from_dict([dict(m) for m in transcript])
-        screen = self._options.screen or (lambda text: text)
-        for message in earlier:
-            if message.type in ("tool", "human") and isinstance(message.content, str):
-                message.content = screen(message.content)
-        return [SystemMessage(screen(system)), HumanMessage(screen(user)), *earlier]
+        room = self._options.transcript_tokens * brief.CHARS_PER_TOKEN
+        earlier = messages_from_dict([dict(m) for m in fitting.fit(transcript, room)])
+        return [SystemMessage(system), HumanMessage(user), *map(_readable, earlier)]
 
     def _ask(self, messages: list[BaseMessage], tools: Sequence[ToolSpec]) -> BaseMessage:
         model = self._bind(tools)
@@ -142,13 +153,19 @@ class ChatTeacher:
                 error = lost.__cause__
                 if error is None:
                     raise
+                if type(error).__name__ == "ValidationError" and "tool_calls" in str(error):
+                    return _unreadable()
+                if self._strict and _code(error) == 400:
+                    self._strict = False
+                    model = self._bind(tools)
+                    continue
                 attempt += 1
                 if attempt > self._options.retries or not may_pass(error):
                     raise self._lost(error, attempt) from error
                 self._sleep(pause(error, attempt - 1))
 
     def _bind(self, tools: Sequence[ToolSpec]) -> Any:
-        made = [bound(tool) for tool in tools]
+        made = [bound(tool, self._strict) for tool in tools]
         if self.name.startswith("openai:"):
             return self._model.bind_tools(made, parallel_tool_calls=False)
         return self._model.bind_tools(made)
@@ -156,13 +173,57 @@ class ChatTeacher:
     def _lost(self, error: BaseException, tries: int) -> TeacherError:
         code = _code(error)
         what = f"HTTP {code}" if code else type(error).__name__
-        hint = {
-            401: "check the key",
-            403: "check the key",
-            404: "check the model's name and the URL",
-            400: "the server refused the request: does the model take tools, and this much text?",
-        }.get(code or 0, "check that the server is up; the run can be resumed")
-        return TeacherError(f"teacher {self.name!r} gives no answer after {tries} tries: {what}", hint)
+        if _untrusted(error):
+            what, hint = (
+                "its certificate is not trusted",
+                "set SSL_CERT_FILE to your own authority's file",
+            )
+        elif code is None and not may_pass(error):
+            hint = "the answer is no chat completion: does the URL end in /v1?"
+        else:
+            hint = _HINTS.get(code or 0, "check that the server is up; the run can be resumed")
+        times = "1 try" if tries == 1 else f"{tries} tries"
+        return TeacherError(f"teacher {self.name!r} gives no answer after {times}: {what}", hint)
+
+
+def _readable(message: BaseMessage) -> BaseMessage:
+    """Return a message that every server can read back: broken tool calls become words."""
+    from langchain_core.messages import AIMessage
+
+    if not isinstance(message, AIMessage) or not message.invalid_tool_calls:
+        return message
+    broken = ", ".join(str(call.get("name")) for call in message.invalid_tool_calls)
+    said = f"{message.text}\n(a call of {broken} whose arguments were no JSON object)".strip()
+    return AIMessage(content=said, tool_calls=message.tool_calls)
+
+
+def _unreadable() -> AIMessage:
+    """Return what stands for an answer that LangChain could not take apart."""
+    from langchain_core.messages import AIMessage
+    from langchain_core.messages.tool import invalid_tool_call
+
+    call = invalid_tool_call(name="a tool", args="", id="unreadable", error="no JSON object")
+    return AIMessage(content="", invalid_tool_calls=[call])
+
+
+_HINTS = {
+    401: "check the key",
+    403: "check the key",
+    404: "check the model's name and the URL",
+    400: "the server refused the request: does the model take tools, and this much text?",
+}
+
+
+def _untrusted(error: BaseException | None) -> bool:
+    """Return whether a certificate is what stands between us and the server."""
+    while error is not None:
+        if (
+            "CERTIFICATE_VERIFY_FAILED" in str(error)
+            or type(error).__name__ == "SSLCertVerificationError"
+        ):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _code(error: BaseException) -> int | None:
@@ -179,6 +240,8 @@ def may_pass(error: BaseException) -> bool:
     code = _code(error)
     if code is not None:
         return code in PASSING
+    if _untrusted(error):
+        return False
     if isinstance(error, ConnectionError | TimeoutError):
         return True
     names = [cls.__name__ for cls in type(error).__mro__]
@@ -189,7 +252,5 @@ def pause(error: BaseException, attempt: int) -> float:
     """Return the seconds to wait before retry number ``attempt`` (from 0)."""
     headers = getattr(getattr(error, "response", None), "headers", None)
     asked = headers.get("retry-after") if headers is not None else None
-    try:
-        return min(LONGEST_PAUSE, max(0.0, float(asked or "none")))
-    except ValueError:
-        return PAUSES[min(attempt, len(PAUSES) - 1)]
+    wait = retry_after(asked)
+    return PAUSES[min(attempt, len(PAUSES) - 1)] if wait is None else min(LONGEST_PAUSE, wait)

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from preceptor.core.egress import Door
 from preceptor.core.errors import InputError, TeacherError, boundary
 from preceptor.core.ports import Teacher
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-    from preceptor.agents.chat import Screen
 
 SPECS = (
     "rules, openai:NAME, openai:NAME@URL, ollama:NAME, ollama:NAME@URL, or PROVIDER:NAME of LangChain"
@@ -39,7 +39,8 @@ class TeacherOptions:
         max_tokens: The most tokens of one answer.
         brief_tokens: The most tokens of the brief (estimated).
         api_key: For ``openai:``; ``OPENAI_API_KEY`` if empty.
-        screen: What every text that is sent goes through last.
+        transcript_tokens: The most tokens of a round's earlier turns and tool results (estimated).
+        door: The gate that everything that is sent passes; None for a model on this machine.
     """
 
     timeout: float = 120.0
@@ -48,7 +49,8 @@ class TeacherOptions:
     max_tokens: int = 4096
     brief_tokens: int = 10_000
     api_key: str = ""
-    screen: Screen | None = None
+    transcript_tokens: int = 6_000
+    door: Door | None = None
 
 
 def make(spec: str, options: TeacherOptions | None = None) -> Teacher:
@@ -130,6 +132,6 @@ def _ollama(name: str, url: str, options: TeacherOptions) -> BaseChatModel:
         temperature=options.temperature,
         num_predict=options.max_tokens,
         # Ollama cuts a longer prompt off without a word.
-        num_ctx=options.brief_tokens + 3 * options.max_tokens,
+        num_ctx=options.brief_tokens + options.transcript_tokens + 2 * options.max_tokens,
         client_kwargs={"timeout": options.timeout},
     )

@@ -28,7 +28,7 @@ from preceptor.core.render import Hits
 from preceptor.core.settings import load
 from preceptor.evals import evaluate, splits, stats
 from preceptor.evals.task import Task
-from preceptor.graphs import wiring
+from preceptor.graphs import answering, wiring
 from preceptor.tools.rag.args import IndexExamplesArgs
 from preceptor.tools.rag.artefact import Index
 from preceptor.tools.rag.embed import embedder_for
@@ -52,7 +52,7 @@ class Bench:
 
     task: Task
     parts: splits.Splits
-    students: wiring.Students
+    students: answering.Students
     start: Recipe
     embedder: str
 
@@ -124,7 +124,7 @@ def opened(task: str, student: str, seed: int, embedder: str) -> Iterator[Bench]
     settings = load(None, os.environ, {})
     options = wiring.options(settings, {"task": task, "student": student, "seed": seed})
     found = wiring.load_task(options)
-    students = wiring.Students(found, options)
+    students = answering.Students(found, options)
     try:
         ref = students.of(Recipe(model=ModelRef(spec=student))).ref
         start = wiring.start_recipe(found, ref)
@@ -185,7 +185,7 @@ def leak(asked: argparse.Namespace) -> None:
             gains = [
                 stats.paired_difference(before, kept[1]),
                 stats.paired_difference(before, kept[2]),
-                stats.paired_difference(*kept[3:]),
+                stats.paired_difference(kept[3], kept[4]),
             ]
             honest.append(gains[0].value)
             pretended.append(gains[1].value)

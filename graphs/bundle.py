@@ -114,22 +114,28 @@ def _json(path: Path, value: JsonValue) -> None:
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
+def place(folder: Path) -> Path:
+    """Return the bundle's own folder; ``folder`` may also be a finished run."""
+    return folder if (folder / "bundle.json").exists() else folder / "bundle"
+
+
 def read(folder: Path) -> Bundle:
     """Read a bundle; ``folder`` may also be a finished run.
 
     Raises:
         InputError: If it is none, or of a newer version.
     """
-    file = folder / "bundle.json"
-    if not file.exists():
-        file = folder / "bundle" / "bundle.json"
+    file = place(folder) / "bundle.json"
     if not file.exists():
         raise InputError(f"{str(folder)!r} is no bundle", "name the folder that holds bundle.json")
     try:
         raw = json.loads(file.read_text("utf-8"))
-        newer = raw.get("version", 0) > VERSION or raw.get("render_version", 0) > RENDER_VERSION
-        if newer:
+        if raw.get("version", 0) > VERSION or raw.get("render_version", 0) > RENDER_VERSION:
             raise InputError(f"{str(file)!r} is of a newer version", "update preceptor")
+        if raw.get("render_version", 0) < RENDER_VERSION:
+            raise InputError(
+                f"{str(file)!r} was made when prompts were written otherwise", "refine and export again"
+            )
         return Bundle.model_validate(raw)
     except (ValueError, ValidationError, AttributeError) as cause:
         raise InputError(f"{str(file)!r} cannot be read as a bundle", "export it again") from cause

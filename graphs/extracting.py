@@ -31,10 +31,11 @@ from preceptor.core.records import Answer, Example
 from preceptor.core.settings import Settings
 from preceptor.evals import data, evaluate, evidence
 from preceptor.evals.task import Task
-from preceptor.graphs import answers, bundle, corpus, wiring
+from preceptor.graphs import answering, answers, bundle, corpus, retrieval, wiring
 from preceptor.graphs.index import Index
 
 CHUNK = 64
+Opened = tuple[answering.Students, retrieval.Retrievers]
 BLOCK = 1 << 16
 
 
@@ -245,15 +246,17 @@ class _Asking:
         begun = time.monotonic()
         if not todo:
             return counts, 0.0
-        opened = wiring.Students(
-            Task(name=self.made.task, fields=self.made.fields),
-            wiring.Options(
-                task=self.made.task, parallel=settings.concurrency, timeout=settings.timeouts.student
-            ),
+        task = Task(name=self.made.task, fields=self.made.fields)
+        asked = wiring.Options(
+            task=self.made.task, parallel=settings.concurrency, timeout=settings.timeouts.student
         )
+        log = self.job.target.with_name(f"{self.job.target.name}.egress.jsonl")
+        opened = answering.Students(task, asked, answering.gate(settings, log, task))
+        opened.adapter = bundle.place(self.job.folder) / "adapter"
+        finders = retrieval.of_bundle(bundle.place(self.job.folder), settings, opened.gate)
         try:
             with AnswerCache(self.work / "cache.sqlite") as cache:
-                evaluator = evaluator_of(self.made, opened, cache, cancel)
+                evaluator = evaluator_of(self.made, (opened, finders), cache, cancel)
                 for chunk in _chunks(self._fresh()):
                     given = evaluator.answers(self.made.recipe, chunk)
                     _append(rows, b"".join(self._lines(chunk, given)))
@@ -266,6 +269,7 @@ class _Asking:
                 "the same command goes on where it was",
             ) from stop
         finally:
+            finders.close()
             opened.close()
         return counts, time.monotonic() - begun
 
@@ -289,11 +293,12 @@ class _Asking:
 
 
 def evaluator_of(
-    made: bundle.Bundle, opened: wiring.Students, cache: AnswerCache, cancel: Cancel | None
+    made: bundle.Bundle, opened: Opened, cache: AnswerCache, cancel: Cancel | None
 ) -> evaluate.CachedEvaluator:
     """Return what answers notes as the bundle's student does."""
     settings = evaluate.EvaluatorSettings(made.fields, CHUNK)
-    return evaluate.CachedEvaluator(settings, opened.of, cache, cancel=cancel)
+    students, finders = opened
+    return evaluate.CachedEvaluator(settings, students.of, cache, retriever=finders.of, cancel=cancel)
 
 
 def _append(rows: Path, text: bytes) -> None:

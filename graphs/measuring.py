@@ -15,7 +15,7 @@ from preceptor.core.records import Interval, ModelRef, Recipe, Split
 from preceptor.core.runs import log_opening, openings
 from preceptor.core.settings import Settings
 from preceptor.evals import evaluate, splits, stats
-from preceptor.graphs import bundle, wiring
+from preceptor.graphs import answering, bundle, retrieval, wiring
 
 
 class Request(Record):
@@ -78,21 +78,26 @@ def measure(request: Request, settings: Settings, on_progress: OnProgress) -> Me
     )
     task = wiring.load_task(options)
     drawn = splits.make(task, request.seed)
-    opened = wiring.Students(task, options)
     root = Path(settings.runs_dir)
     root.mkdir(parents=True, exist_ok=True)
+    gate = answering.gate(settings, root / "eval-egress.jsonl", task)
+    opened = answering.Students(task, options, gate)
+    folder = bundle.place(Path(request.student))
+    opened.adapter = folder / "adapter"
+    finders = retrieval.of_bundle(folder, settings, gate)
     try:
         recipe = _recipe(request, options, opened)
         if request.split == "test":
             log_opening(root, task.name, drawn.digest("test"), "eval", recipe.fingerprint)
         with AnswerCache(root / "eval-cache.sqlite") as cache:
             evaluator = evaluate.CachedEvaluator(
-                evaluate.EvaluatorSettings(task.fields), opened.of, cache
+                evaluate.EvaluatorSettings(task.fields), opened.of, cache, retriever=finders.of
             )
             found = evaluator.evaluate(
                 recipe, drawn.examples(task, request.split), request.split, on_progress
             )
     finally:
+        finders.close()
         opened.close()
     return Measured(
         student=request.student,
@@ -107,7 +112,7 @@ def measure(request: Request, settings: Settings, on_progress: OnProgress) -> Me
     )
 
 
-def _recipe(request: Request, options: wiring.Options, opened: wiring.Students) -> Recipe:
+def _recipe(request: Request, options: wiring.Options, opened: answering.Students) -> Recipe:
     if Path(request.student).is_dir():
         return bundle.read(Path(request.student)).recipe
     model = opened.of(Recipe(model=ModelRef(spec=request.student))).ref

@@ -24,7 +24,7 @@ from preceptor.core.records import Call, ModelRef, Recipe
 from preceptor.core.settings import Settings
 from preceptor.evals import splits
 from preceptor.evals.task import Task
-from preceptor.graphs import teaching, wiring
+from preceptor.graphs import answering, teaching, wiring
 
 LIKELY_LOOKS, LIKELY_KEPT = 0.5, 0.4
 """Per round: how often a candidate is looked at on dev, and how often it is kept or pending."""
@@ -233,7 +233,7 @@ def _within(cost: Cost, bound: dict[str, float]) -> Cost:
 
 def _measured(options: wiring.Options, task: Task, drawn: splits.Splits) -> float:
     """Return seconds per call over a few train notes, the first of them not counted (loading)."""
-    opened = wiring.Students(task, options)
+    opened = answering.Students(task, options)
     try:
         student = opened.of(Recipe(model=ModelRef(spec=options.student)))
         recipe = wiring.start_recipe(task, student.ref, options.constrained)

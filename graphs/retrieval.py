@@ -10,10 +10,12 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from preceptor.core.egress import Egress
 from preceptor.core.errors import StoreError
 from preceptor.core.ports import Retriever
 from preceptor.core.record import canonical, digest
 from preceptor.core.records import Recipe
+from preceptor.core.settings import Settings
 from preceptor.tools.rag.embed import Embedder, embedder_for
 
 Read = Callable[[str], bytes]
@@ -27,14 +29,16 @@ class Retrievers:
     Attributes:
         read: Where indexes are.
         train: The ids that may stand in one; None for a bundle, whose notes are not here.
-        embedder: What makes dense vectors, if anything.
+        embedder: What makes dense vectors; where it is None, the one that an index names.
         url: A Qdrant server; empty: in memory.
+        gate: What texts pass on their way to an embedder's server.
     """
 
     read: Read
     train: Collection[str] | None = None
     embedder: Embedder | None = None
     url: str = ""
+    gate: Egress | None = None
     _open: dict[str, Retriever] = field(default_factory=dict)
 
     def of(self, recipe: Recipe) -> Retriever | None:
@@ -59,8 +63,12 @@ class Retrievers:
         index = artefact.read(self.read(recipe.index.digest))
         if self.train is not None:
             artefact.check_ids(index, self.train)
+        dense = retriever.settings_of(recipe.index).mode in ("dense", "hybrid")
+        embedder = self.embedder
+        if dense and embedder is None:
+            embedder = embedder_of(index.config.embedder, self.gate)
         points = store.ServerStore(index, self.url) if self.url else None
-        return retriever.QdrantRetriever(index, recipe.index, self.embedder, points)
+        return retriever.QdrantRetriever(index, recipe.index, embedder, points)
 
     def close(self) -> None:
         """Give back what the indexes hold."""
@@ -71,13 +79,28 @@ class Retrievers:
         self._open.clear()
 
 
-def embedder_of(spec: str) -> Embedder | None:
+def embedder_of(spec: str, gate: Egress | None = None) -> Embedder | None:
     """Return the embedder that a setting names, None for an empty one.
+
+    Args:
+        spec: Its name.
+        gate: What every text passes on its way to a server.
 
     Raises:
         InputError: If the name is none, or its package is missing.
     """
-    return embedder_for(spec) if spec else None
+
+    def admit(url: str, text: str) -> str:
+        assert gate is not None
+        return gate.door(url, "embedder").send([text])[0]
+
+    return embedder_for(spec, admit if gate is not None else None) if spec else None
+
+
+def of_bundle(folder: Path, settings: Settings, gate: Egress) -> Retrievers:
+    """Return what retrieves for the recipe of a bundle."""
+    dense = embedder_of(settings.embedder, gate)
+    return Retrievers(snapshots(folder), None, dense, settings.qdrant_url, gate)
 
 
 def snapshots(folder: Path) -> Read:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from pydantic import Field, JsonValue
 
@@ -20,6 +21,7 @@ from preceptor.core.runs import RunStore
 from preceptor.evals.splits import Splits
 from preceptor.evals.task import Task
 from preceptor.graphs.gates import GateConfig
+from preceptor.graphs.unquoted import Unquoted
 from preceptor.tools.toolbox import Toolbox
 
 
@@ -100,6 +102,11 @@ class Session:
         """Commit an event to the trace, once per key, and show it."""
         self.store.trace.append(kind, data, key)
         self.listener.event(kind, data)
+
+    @cached_property
+    def unquoted(self) -> Unquoted:
+        """What leaves the words of train notes out of what a teacher said."""
+        return Unquoted(e.text for e in self.examples(self.splits.train))
 
     def examples(self, ids: Sequence[str]) -> list[Example]:
         """Return the notes with these ids, in this order."""

@@ -8,7 +8,7 @@ call of a message, and skips broken ones without a word.)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, cast
 
 from pydantic import JsonValue
@@ -17,6 +17,7 @@ from preceptor.core.errors import BudgetStop, InputError, TeacherError
 from preceptor.core.ports import Evidence, ToolResult, ToolSpec
 from preceptor.core.record import canonical, digest
 from preceptor.core.records import Attempt, TeacherTurn, ToolCall
+from preceptor.core.trace import read
 from preceptor.graphs import nodes
 from preceptor.graphs.memo import Memo
 from preceptor.graphs.session import Session
@@ -34,7 +35,7 @@ FINISH = ToolSpec(
     changing=False,
 )
 
-TURN_TOKENS = (16_000, 4_096)
+TURN_TOKENS = (18_000, 4_096)
 """Reserved for one teacher turn: brief, tools and looks, and the longest answer."""
 
 
@@ -60,8 +61,8 @@ def teach(session: Session, state: RunState) -> RunState:
         f"turn-{key}",
         {
             "round": state["round"],
-            "text": turn.text,
-            "calls": [c.model_dump(mode="json") for c in turn.calls],
+            "text": session.unquoted.text(turn.text),
+            "calls": [session.unquoted.value(c.model_dump(mode="json")) for c in turn.calls],
             "broken": len(turn.broken),
             "usage": turn.usage.model_dump(mode="json") if turn.usage else None,
         },
@@ -108,7 +109,11 @@ def act(session: Session, state: RunState) -> RunState:
         return _correct(session, state, turn, complaint)
     if turn.calls[0].name == FINISH.name:
         why = str(turn.calls[0].args.get("reason", ""))
-        session.event("finish", f"round-{state['round']}-finish", {"round": state["round"], "why": why})
+        session.event(
+            "finish",
+            f"round-{state['round']}-finish",
+            {"round": state["round"], "why": session.unquoted.text(why)},
+        )
         return {"stop": "finished"}
     try:
         return _run(session, state, turn)
@@ -150,20 +155,48 @@ def with_args(
 
 def _complaint(session: Session, state: RunState, turn: TeacherTurn) -> str:
     """Return what is wrong with a turn as a whole, an empty text if nothing is."""
-    if turn.broken:
-        return "The arguments of your tool call are no valid JSON. Call the tool again."
-    if not turn.calls:
-        return "Answer with a tool call, not with prose: one changing move, a look, or finish."
     names = {t.name: t.changing for t in [*session.toolbox.specs(), FINISH]}
+    if turn.broken or not turn.calls:
+        return _no_call(turn, names)
     unknown = [c.name for c in turn.calls if c.name not in names]
     if unknown:
-        return f"There is no tool {unknown[0]!r}. The tools are: {', '.join(names)}."
+        return f"There is no tool {unknown[0][:60]!r}. The tools are: {', '.join(names)}."
     alone = [c for c in turn.calls if names[c.name] or c.name == FINISH.name]
     if alone and len(turn.calls) > 1:
-        return f"{alone[0].name!r} must be the only call of a message: one changing move per round."
+        return (
+            f"{alone[0].name!r} must be the only call of a message: one changing move per round. "
+            "Nothing was done. Call it again, alone, with all patches in it."
+        )
     if not alone and state["looks"] + len(turn.calls) > session.limits.looks_per_round:
         return "No look is left in this round: make a changing move, or finish."
     return ""
+
+
+def _no_call(turn: TeacherTurn, names: Iterable[str]) -> str:
+    """Return what to say about a turn without a call that can be read."""
+    tools = f"The tools are: {', '.join(names)}."
+    if _cut_off(turn):
+        return (
+            f"Your answer was cut off at the longest length. Answer with one short tool call. {tools}"
+        )
+    if turn.broken:
+        return (
+            "The arguments of your tool call are no valid JSON. Call the tool again, with one JSON "
+            f"object: double quotes, no comments, every bracket closed. {tools}"
+        )
+    if not turn.text.strip():
+        return f"Your answer was empty. Answer with one changing move, a look, or finish. {tools}"
+    return (
+        "Answer with a tool call, not with prose: one changing move, a look, or finish. If you cannot "
+        f"or will not help further, call finish and say why. {tools}"
+    )
+
+
+def _cut_off(turn: TeacherTurn) -> bool:
+    data = turn.message.get("data")
+    told = data.get("response_metadata") if isinstance(data, dict) else None
+    told = told if isinstance(told, dict) else {}
+    return (told.get("finish_reason") or told.get("done_reason")) == "length"
 
 
 def _run(session: Session, state: RunState, turn: TeacherTurn) -> RunState:
@@ -189,6 +222,9 @@ def _move(session: Session, state: RunState, turn: TeacherTurn, seen: Evidence) 
     result: ToolResult = session.toolbox.run(call, seen)
     if result.recipe is None or result.recipe.fingerprint == seen.recipe.fingerprint:
         return _correct(session, state, turn, result.text or "That changes nothing.")
+    before = _tried_before(session, state, result.recipe.fingerprint)
+    if before:
+        return _correct(session, state, turn, before)
     for kept in result.artefacts.values():
         session.store.artefacts.put(kept)
     session.admit(result.recipe)
@@ -199,16 +235,33 @@ def _move(session: Session, state: RunState, turn: TeacherTurn, seen: Evidence) 
         {
             "round": state["round"],
             "tool": call.name,
-            "args": call.args,
+            "args": session.unquoted.value(call.args),
             "from": seen.recipe.fingerprint,
             "candidate": candidate,
             "added_tokens": result.added_tokens,
-            "text": result.text,
+            "text": session.unquoted.text(result.text),
         },
     )
     attempt = Attempt(round=state["round"], tool=call.name, args=call.args, outcome="pending")
     move = session.put_list([attempt.model_dump(mode="json")])
     return {"candidate": candidate, "move": move, "bad_turns": 0}
+
+
+def _tried_before(session: Session, state: RunState, candidate: str) -> str:
+    """Return what to say to a chat teacher that repeats a move, an empty text if it does not.
+
+    The rule teacher knows what it tried, and has its reasons to try it on other patients.
+    """
+    if session.teacher.name == "rules":
+        return ""
+    for event in read(session.store.trace.path):
+        if event.kind == "move" and event.data.get("candidate") == candidate:
+            if event.data.get("round") != state["round"]:
+                return (
+                    f"This is exactly what was tried in round {event.data['round']}. "
+                    "Try something else: other fields, other phrases, a look at the errors, or finish."
+                )
+    return ""
 
 
 def _correct(session: Session, state: RunState, turn: TeacherTurn, why: str) -> RunState:
@@ -217,7 +270,7 @@ def _correct(session: Session, state: RunState, turn: TeacherTurn, why: str) -> 
     session.event(
         "corrected",
         f"round-{state['round']}-corrected-{digest(state['transcript'])}",
-        {"round": state["round"], "why": why, "in_a_row": bad},
+        {"round": state["round"], "why": session.unquoted.text(why), "in_a_row": bad},
     )
     if bad >= session.limits.breaker:
         return {"bad_turns": bad, "stop": "teacher"}

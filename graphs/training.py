@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from preceptor.core.ledger import Ledger
-from preceptor.core.ports import Cancel, OnProgress, Retriever
-from preceptor.core.records import AdapterRef, Example, Recipe
+from preceptor.core.ports import Cancel, OnProgress
+from preceptor.core.records import AdapterRef, Example
 from preceptor.evals import duplicates
 from preceptor.evals.splits import Splits
 from preceptor.evals.task import Task
@@ -61,25 +61,18 @@ def adapter_folder(run: Path, adapter: AdapterRef) -> Path:
     return base.adapter_folder(run / FOLDER, adapter)
 
 
-def tool(
-    run: Path,
-    options: FineTuneOptions,
-    retriever: Callable[[Recipe], Retriever | None],
-    heard: tuple[OnProgress, Cancel],
-) -> FineTune:
+def tool(run: Path, options: FineTuneOptions, heard: OnProgress, cancel: Cancel) -> FineTune:
     """Return the move ``fine_tune`` of a run.
 
     Args:
         run: Its folder.
-        options: Guard, seed and reserve.
-        retriever: Gives the retriever of a recipe.
-        heard: Who hears about steps, and who may stop them.
+        options: Guard, retriever, seed and reserve.
+        heard: Who hears about steps.
+        cancel: Who may stop them.
     """
     from preceptor import nano
 
-    on_progress, cancel = heard
-    threads = Limits(threads=1)
     whole = replace(
-        options, retriever=retriever, on_progress=on_progress, cancel=cancel, limits=threads
+        options, on_progress=heard, cancel=cancel, limits=Limits(threads=1), lock=run.parent
     )
     return FineTune(run / FOLDER, Faces(nano=nano.path()), whole)

@@ -9,37 +9,30 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from preceptor.agents import students, teacher
-from preceptor.agents.brief import Locator
+from preceptor.agents import destination, teacher
 from preceptor.core import settings as settings_file
-from preceptor.core.errors import InputError, StoreError, StudentError
+from preceptor.core.egress import Egress
+from preceptor.core.errors import InputError, StoreError
 from preceptor.core.ledger import Budget, Ledger
-from preceptor.core.ports import Student, Tool
+from preceptor.core.ports import Teacher
 from preceptor.core.record import Record
 from preceptor.core.records import Decoding, ModelRef, Recipe
 from preceptor.core.runs import RunStore
 from preceptor.core.settings import Settings
 from preceptor.evals import evaluate, splits
 from preceptor.evals.task import Task, resolve
-from preceptor.graphs import fits, training
+from preceptor.graphs import fits, moves, training
+from preceptor.graphs.answering import Students, gate
 from preceptor.graphs.gates import GateConfig
 from preceptor.graphs.retrieval import Retrievers, embedder_of
 from preceptor.graphs.session import Limits, Listener, Session
-from preceptor.tools.look import CountNotes, DiffRecipes, ErrorsByField, Examples
-from preceptor.tools.prompt import EditPrompt
-from preceptor.tools.rag.embed import Embedder
-from preceptor.tools.rag.index import IndexExamples
-from preceptor.tools.sft.finetune import FineTune, FineTuneOptions
-from preceptor.tools.toolbox import Toolbox
-
-MOVES = ("edit_prompt", "index_examples", "fine_tune")
-"""The changing moves that there are."""
+from preceptor.tools.sft.finetune import FineTuneOptions
 
 
 class Options(Record):
@@ -89,61 +82,6 @@ class Cancel:
         return self.asked or (self.store is not None and self.store.stop_requested)
 
 
-@dataclass
-class Students:
-    """Opens the student of a recipe, and keeps it open while recipes keep asking for it.
-
-    Attributes:
-        task: Whose notes are asked.
-        options: How.
-        run: The folder of the run that trains weights.
-        adapter: The folder of the trained weights, outside a run.
-    """
-
-    task: Task
-    options: Options
-    run: Path | None = None
-    adapter: Path | None = None
-    _open: dict[tuple[str, str], Student] = field(default_factory=dict)
-
-    def of(self, recipe: Recipe) -> Student:
-        """Return the student that answers ``recipe``.
-
-        Raises:
-            StudentError: If it cannot be used, or is not the model that the recipe names.
-        """
-        key = recipe.model.spec, recipe.adapter.digest if recipe.adapter else ""
-        if key not in self._open:
-            self._open[key] = students.make(recipe.model, recipe.adapter, self._options(recipe))
-        student = self._open[key]
-        named, found = recipe.model.digest, student.ref.digest
-        if named and found and named != found:
-            raise StudentError(
-                f"{recipe.model.spec!r} is not the model that this recipe was made with",
-                f"recipe: {named}, here: {found}",
-            )
-        return student
-
-    def _options(self, recipe: Recipe) -> students.StudentOptions:
-        weights = self.adapter
-        if recipe.adapter is not None and self.run is not None:
-            weights = training.adapter_folder(self.run, recipe.adapter)
-        return students.StudentOptions(
-            adapter=weights,
-            parallel=self.options.parallel,
-            timeout=self.options.timeout,
-            threads=int(os.environ.get("OMP_NUM_THREADS", "0") or 0),
-            examples=self.task.examples,
-            fields=self.task.fields,
-        )
-
-    def close(self) -> None:
-        """Close all of them."""
-        for student in self._open.values():
-            student.close()
-        self._open.clear()
-
-
 def load_task(options: Options) -> Task:
     """Return the task that the options name, with their mode."""
     task = resolve(options.task, Path(options.data_dir) if options.data_dir else None)
@@ -171,12 +109,13 @@ def create(
     """
     task = load_task(options)
     parts = splits.make(task, options.seed)
-    opened = Students(task, options)
+    opened = Students(task, options, _run_gate(root / name, settings, task, parts))
     try:
+        _check_teacher(options, opened.gate)
         student = opened.of(Recipe(model=ModelRef(spec=options.student)))
         start = start_recipe(task, student.ref, options.constrained)
         teacher.make(options.teacher)
-        _check_moves(options)
+        moves.check(options)
         embedder_of(options.embedder)
         Ledger(None, options.budget, settings.price_table()).cost(options.teacher, 0, 0)
         _held_back(options, task, parts)
@@ -218,12 +157,33 @@ def reopen(
             )
         parts = splits.make(task, options.seed)
         start = Recipe.model_validate(store.config["start"])
-        opened = Students(task, options)
+        opened = Students(task, options, _run_gate(store.path, settings, task, parts))
         try:
+            _check_teacher(options, opened.gate)
             with _opened(store, (task, parts, opened, start), options, settings, listener) as session:
                 yield session
         finally:
             opened.close()
+
+
+def _run_gate(folder: Path, settings: Settings, task: Task, parts: splits.Splits) -> Egress:
+    by_id = {e.id: e for e in task.examples}
+    return gate(settings, folder / "egress.jsonl", task, [by_id[i] for i in parts.train])
+
+
+def _check_teacher(options: Options, door: Egress) -> None:
+    """Refuse a teacher that the policy never lets hear anything, before anything is sent."""
+    url = destination.of(options.teacher)
+    if url:
+        door.refuse(url)
+
+
+def _teacher(options: Options, settings: Settings, opened: Egress) -> Teacher:
+    url = destination.of(options.teacher)
+    made = teacher.TeacherOptions(
+        timeout=settings.timeouts.teacher, door=opened.door(url, "teacher") if url else None
+    )
+    return teacher.make(options.teacher, made)
 
 
 @contextmanager
@@ -237,21 +197,14 @@ def _opened(
     task, drawn, opened, start = parts
     cancel, heard = Cancel(store), listener or Listener()
     opened.run = store.path
-    dense = embedder_of(options.embedder)
+    dense = embedder_of(options.embedder, opened.gate)
     retrievers = Retrievers(store.artefacts.get, frozenset(drawn.train), dense, settings.qdrant_url)
     prices = settings.price_table()
     ledger = Ledger(store.ledger_path, _held_back(options, task, drawn), prices)
-    tuner = training.tool(
-        store.path,
-        FineTuneOptions(
-            guard=training.guard(task, drawn),
-            reserve=training.reserve_on(ledger),
-            seed=drawn.seed,
-            lock=store.path.parent,
-        ),
-        retrievers.of,
-        (lambda progress: heard.progress("training", progress), cancel),
+    limits = FineTuneOptions(
+        training.guard(task, drawn), retrievers.of, training.reserve_on(ledger), seed=drawn.seed
     )
+    tuner = training.tool(store.path, limits, lambda p: heard.progress("training", p), cancel)
     evaluator = evaluate.CachedEvaluator(
         evaluate.EvaluatorSettings(task.fields),
         opened.of,
@@ -265,10 +218,8 @@ def _opened(
         task=task,
         splits=drawn,
         start=start,
-        teacher=teacher.make(
-            options.teacher, teacher.TeacherOptions(timeout=settings.timeouts.teacher)
-        ),
-        toolbox=_toolbox(store, options, dense, tuner),
+        teacher=_teacher(options, settings, opened.gate),
+        toolbox=moves.toolbox(store, options, dense, tuner),
         evaluator=evaluator,
         ledger=ledger,
         budget=options.budget,
@@ -284,46 +235,6 @@ def _opened(
         yield session
     finally:
         retrievers.close()
-
-
-def _toolbox(store: RunStore, options: Options, dense: Embedder | None, tuner: FineTune) -> Toolbox:
-    """Return the tools of a run: the moves that are allowed, and the looks."""
-
-    def lookup(digest: str) -> Recipe | None:
-        try:
-            return store.artefacts.get_record(digest, Recipe)
-        except StoreError:
-            return None
-
-    moves: dict[str, Tool[Any]] = {
-        "edit_prompt": EditPrompt(),
-        "index_examples": IndexExamples(dense),
-        "fine_tune": tuner,
-    }
-    allowed = options.moves or tuple(n for n in moves if n != "fine_tune" or _trainable(options))
-    looks = [ErrorsByField(), Examples(locate=Locator()), DiffRecipes(lookup), CountNotes()]
-    return Toolbox([*(moves[name] for name in MOVES if name in allowed), *looks])
-
-
-def _trainable(options: Options) -> bool:
-    """Whether trained weights of the student can be used here: a model in process."""
-    return options.student.partition(":")[0] in ("nano", "hf")
-
-
-def _check_moves(options: Options) -> None:
-    """Refuse moves that there are not, or that the student cannot make.
-
-    Raises:
-        InputError: Naming the first of them.
-    """
-    unknown = [name for name in options.moves if name not in MOVES]
-    if unknown:
-        raise InputError(f"there is no move {unknown[0]!r}", f"the moves are: {', '.join(MOVES)}")
-    if "fine_tune" in options.moves and not _trainable(options):
-        raise InputError(
-            f"student {options.student!r} cannot be fine-tuned here",
-            "take nano or hf:FOLDER, whose weights are on this machine",
-        )
 
 
 def _held_back(options: Options, task: Task, drawn: splits.Splits) -> Budget:

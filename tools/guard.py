@@ -99,5 +99,8 @@ class CopyGuard:
         even = _even(text)
         for i in range(len(even) - RUN_CHARS + 1):
             if even[i : i + RUN_CHARS] in self._chars:
-                return even[i : i + RUN_CHARS]
+                # Whole words, so that whoever logs the message can tell what it repeats.
+                start = even.rfind(" ", 0, i + 1) + 1
+                end = even.find(" ", i + RUN_CHARS - 1)
+                return even[start : end if end >= 0 else len(even)]
         return ""

@@ -174,7 +174,7 @@ class Examples:
         for example, answer, _, _ in shown:
             gold = canonical((example.gold or {}).get(field.name))
             said = canonical((answer.record or {}).get(field.name))
-            lines.append(f"note {example.id}: gold {gold}, answered {quote(said)}")
+            lines.append(f"note {quote(example.id)}: gold {quote(gold)}, answered {quote(said)}")
             around = self._locate(evidence, field, example)
             if args.containing:
                 hit = [s for s in sentences(example.text) if flat(args.containing) in flat(s)]

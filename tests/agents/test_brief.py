@@ -9,7 +9,7 @@ from preceptor.agents import brief
 from preceptor.core.errors import InputError
 from preceptor.core.fields import FieldSpec, LabelField
 from preceptor.core.ports import Evidence
-from preceptor.core.records import Attempt, Example, Gold, Guide, ModelRef, Prompt, Recipe
+from preceptor.core.records import Attempt, Example, Gold, Guide, ModelRef, Prompt, Prospect, Recipe
 from preceptor.tools.prompt import EditPrompt
 from preceptor.tools.toolbox import Toolbox
 from tests.contracts.evidence import LABELS, believes_everything, blind, corpus, evidence_of
@@ -87,6 +87,26 @@ def test_fits_whatever_the_size_of_the_task(tokens: int) -> None:
     assert len(text) <= tokens * brief.CHARS_PER_TOKEN
     assert all(f"- round {i}: rejected" in text for i in range(1, 21))
     assert "not shown" in text
+
+
+@pytest.mark.parametrize("tokens", [brief.LEAST_TOKENS, 10_000])
+def test_two_hundred_fields_with_long_labels_and_sixty_attempts_fit(tokens: int) -> None:
+    labels = tuple(f"{word} of a very long label that nobody would choose" for word in "abcdefgh")
+    fields: tuple[FieldSpec, ...] = tuple(
+        LabelField(name=f"a field with quite a long name number {i}", values=labels) for i in range(200)
+    )
+    gold: Gold = {f.name: labels[0] for f in fields}
+    notes = tuple(
+        Example(id=f"n{i}", group=f"p{i}", text="A long note. " * 40, gold=gold) for i in range(4)
+    )
+    evidence = evidence_of(notes, blind, fields=fields)
+    tried = tuple(attempt(i, f"phrase{i:03d}") for i in range(1, 61))
+    prospect = Prospect(tool="edit_prompt", args={"patches": ["p" * 9000]}, gain=0.1, why="w" * 900)
+    text = whole(evidence, tokens, attempts=tried, prospects=(prospect,) * 4)
+    assert len(text) <= tokens * brief.CHARS_PER_TOKEN
+    # Nothing that was tried is forgotten.
+    missing = [i for i in range(1, 61) if f"phrase{i:03d}" not in text]
+    assert missing == [] if tokens > 5000 else "rounds 1-40, together" in text
 
 
 def test_too_short_a_brief_is_refused() -> None:

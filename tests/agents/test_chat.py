@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from langchain_core.messages import AIMessage
+from pydantic import JsonValue
 
 from preceptor.agents import chat, teacher
 from preceptor.agents.servers.ollama import OllamaServer
 from preceptor.agents.servers.openai import OpenAIServer, completion, tool_call
 from preceptor.agents.servers.scripted import Body, Trouble
+from preceptor.core.egress import Door, Egress
 from preceptor.core.errors import InputError, TeacherError
 from preceptor.core.ports import Evidence, Teacher
 from preceptor.core.records import TeacherTurn
@@ -151,18 +155,112 @@ def test_retry_after_is_obeyed_within_reason() -> None:
     assert waited == [3.0, chat.LONGEST_PAUSE]
 
 
-def test_everything_that_is_sent_goes_through_the_screen() -> None:
+def remote_door(log: Path) -> Door:
+    return Egress(
+        "redacted",
+        log,
+        lambda text: text.replace("queasy", "zufavik"),
+        lambda text: text.replace("zufavik", "queasy"),
+    ).door("https://far.example/v1", "teacher")
+
+
+def test_all_that_is_sent_passes_the_gate_and_answers_are_mapped_back(tmp_path: Path) -> None:
     evidence = evidence_of(corpus(20), blind)
-    with OpenAIServer([MOVE, MOVE]) as server:
-        who = made(server, screen=lambda text: text.replace("Reports", "[gone]"))
+    patch: Body = {"kind": "add_look_for", "field": "nausea", "phrases": ["zufavik"]}
+    said = completion("So zufavik it is.", calls=[tool_call("edit_prompt", {"patches": [patch]})])
+    with OpenAIServer([said, MOVE]) as server:
+        who = made(server, door=remote_door(tmp_path / "egress.jsonl"))
         first = ask(who, evidence)
         from langchain_core.messages import ToolMessage, messages_to_dict
 
-        told = messages_to_dict([ToolMessage("Reports queasy.", tool_call_id=first.calls[0].id)])[0]
+        told = messages_to_dict([ToolMessage("Is queasy.", tool_call_id=first.calls[0].id)])[0]
         who.turn(situation_of(evidence), evidence, [first.message, told], TOOLS)
         sent = json.dumps(server.asked)
-    assert "Reports" not in sent
-    assert "[gone]" in sent
+    assert "queasy" in json.dumps(first.calls[0].args)
+    assert first.text == "So queasy it is."
+    assert "zufavik" not in json.dumps(first.message)
+    # Neither the brief, nor the look's result, nor the teacher's own words name it again.
+    assert "queasy" not in sent
+    assert sent.count("zufavik") >= 3
+    lines = [json.loads(line) for line in (tmp_path / "egress.jsonl").read_text().splitlines()]
+    assert [(line["host"], line["what"], line["allowed"]) for line in lines] == [
+        ("far.example", "teacher", True)
+    ] * 2
+    assert lines[0]["chars"] > 3000
+
+
+def test_a_gate_that_refuses_keeps_everything_here(tmp_path: Path) -> None:
+    with OpenAIServer([MOVE]) as server:
+        door = Egress("local-only", tmp_path / "egress.jsonl").door("https://far.example", "teacher")
+        with pytest.raises(InputError, match="local-only"):
+            ask(made(server, door=door))
+        assert server.asked == []
+
+
+def test_a_long_transcript_is_cut_and_the_newest_kept() -> None:
+    from langchain_core.messages import ToolMessage, messages_to_dict
+
+    looks: list[dict[str, JsonValue]] = []
+    for i in range(6):
+        looks.append(
+            chat.as_turn(
+                AIMessage("", tool_calls=[{"name": "count_notes", "args": {}, "id": f"c{i}"}])
+            ).message
+        )
+        looks += messages_to_dict([ToolMessage(f"look {i} " + "word " * 4000, tool_call_id=f"c{i}")])
+    evidence = evidence_of(corpus(20), blind)
+    with OpenAIServer([MOVE]) as server:
+        who = made(server)
+        who.turn(situation_of(evidence), evidence, looks, TOOLS)
+        (body,) = server.asked
+    messages = body["messages"]
+    assert isinstance(messages, list)
+    assert len(messages) == 14
+    told = [str(m["content"]) for m in messages if isinstance(m, dict) and m["role"] == "tool"]
+    assert all(text.startswith(f"look {i} ") for i, text in enumerate(told))
+    assert sum(map(len, told)) < 20_000
+    assert len(told[-1]) > len(told[0])
+
+
+def test_strict_schemas_where_openai_itself_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    refusal = Trouble.status(400)
+    nulls: Body = {**HINT, "reason": None, "expected_gain": None}
+    with OpenAIServer(
+        [completion(calls=[tool_call("edit_prompt", nulls)]), MOVE], troubles=[None, refusal]
+    ) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        who = teacher.make("openai:gpt-4o", teacher.TeacherOptions(timeout=10))
+        strictly, loosely = ask(who), ask(who)
+        first, _, third = server.asked
+    assert "reason" not in strictly.calls[0].args
+    assert BOX.validate(strictly.calls[0])
+    assert loosely.calls[0].name == "edit_prompt"
+    function = first["tools"][0]["function"]  # type: ignore[index, call-overload]
+    assert function["strict"] is True  # type: ignore[index, call-overload]
+    assert_strict(function["parameters"])  # type: ignore[index, call-overload]
+    # Who refuses it is asked without it.
+    assert "strict" not in json.dumps(third["tools"])
+
+
+def assert_strict(schema: object) -> None:
+    """Every object names all its properties as required; nothing that strict mode refuses is left."""
+    if isinstance(schema, list):
+        for inner in schema:
+            assert_strict(inner)
+    if isinstance(schema, dict):
+        if isinstance(schema.get("properties"), dict):
+            assert schema["required"] == list(schema["properties"])
+            assert schema["additionalProperties"] is False
+            for inner in schema["properties"].values():
+                assert_strict(inner)
+        refused = {"oneOf", "discriminator", "default", "minLength", "maxItems", "title"}
+        if "type" in schema or "anyOf" in schema:
+            assert not refused & schema.keys()
+        for key in ("items", "anyOf"):
+            assert_strict(schema.get(key))
+        for inner in (schema.get("$defs") or {}).values():
+            assert_strict(inner)
 
 
 def test_an_ollama_teacher() -> None:

@@ -85,7 +85,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PreceptorError as error:
         if "--debug" in given:
             raise
-        print(f"preceptor: {error}", file=sys.stderr)
+        from preceptor.core.render import printable
+
+        print(f"preceptor: {printable(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("preceptor: interrupted", file=sys.stderr)

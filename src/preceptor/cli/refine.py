@@ -56,8 +56,7 @@ def run(args: argparse.Namespace) -> int:
     asked = options(args, chosen)
     name = args.name or f"{Path(args.task).stem.replace(':', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
     with wiring.create(asked, Path(chosen.runs_dir), name, chosen, Console()) as session:
-        if _remote(asked.teacher):
-            print(f"Note: train notes are sent to the teacher {asked.teacher!r}.", file=sys.stderr)
+        _say_what_leaves(asked.teacher, asked.student, chosen.egress)
         return drive(session, as_json=args.json)
 
 
@@ -80,12 +79,14 @@ def options(args: argparse.Namespace, chosen: Settings) -> Options:
         raise InputError(f"option {where!r}: {first['msg']}", "see: preceptor refine --help") from error
 
 
-def _remote(teacher: str) -> bool:
-    """Return whether a teacher's model may run on another machine."""
-    from preceptor.core.egress import is_local
+def _say_what_leaves(teacher: str, student: str, policy: str) -> None:
+    """Say it once on stderr when notes leave this machine."""
+    from preceptor.agents import destination
 
-    _, _, url = teacher.partition("@")
-    return not is_local(url) if url else teacher != "rules" and not teacher.startswith("ollama:")
+    shape = {"redacted": "redacted (see docs/privacy.md)", "open": "as they are"}.get(policy, policy)
+    for who, spec, which in (("teacher", teacher, "train notes"), ("student", student, "all notes")):
+        if destination.is_remote(spec):
+            print(f"Note: {which} are sent to the {who} {spec!r}, {shape}.", file=sys.stderr)
 
 
 def _given(args: argparse.Namespace) -> dict[str, object]:
@@ -120,6 +121,7 @@ def drive(session: object, as_json: bool, decide: Decide | None = None) -> int:
     """
     from preceptor.cli.asking import at_terminal
     from preceptor.core.errors import Interrupted
+    from preceptor.core.render import printable
     from preceptor.graphs import refine, stops
     from preceptor.graphs.approval import Waiting
     from preceptor.graphs.session import Session
@@ -139,7 +141,7 @@ def drive(session: object, as_json: bool, decide: Decide | None = None) -> int:
         print((folder / "report.json").read_text("utf-8"), end="")
     else:
         print(file=sys.stderr)
-        print((folder / "report.txt").read_text("utf-8"), end="")
+        print(printable((folder / "report.txt").read_text("utf-8")), end="")
         print(_whereabouts(folder))
     code = stops.EXIT_CODES.get(state["stop"], 0)
     if code:

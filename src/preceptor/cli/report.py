@@ -17,10 +17,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do it."""
     from preceptor.core.errors import InputError
+    from preceptor.core.render import printable
 
     path = find_run(args, args.run)
     file = path / ("report.json" if args.json else "report.txt")
     if not file.exists():
         raise InputError(f"run {path.name!r} has no report yet", f"go on with: preceptor resume {path}")
-    print(file.read_text("utf-8"), end="")
+    print(printable(file.read_text("utf-8")), end="")
     return 0

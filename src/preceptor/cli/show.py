@@ -12,6 +12,7 @@ from typing import TextIO
 
 from preceptor.cli.words import Data, line
 from preceptor.core.ports import Progress
+from preceptor.core.render import printable
 from preceptor.graphs.session import Listener
 
 
@@ -30,7 +31,7 @@ class Console(Listener):
         text = line(kind, data)
         if text:
             self.close()
-            print(text, file=self._stream, flush=True)
+            print(printable(text), file=self._stream, flush=True)
 
     def progress(self, what: str, progress: Progress) -> None:
         """Show the progress line, at most ten times a second."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 
 from preceptor.cli.options import add_json, add_settings, find_run
 
@@ -13,6 +14,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", nargs="?", default="last", help="a run's folder or name, or last")
     parser.add_argument("--round", type=int, help="only this round")
     parser.add_argument("--kind", help="only events of this kind")
+    parser.add_argument(
+        "--egress", action="store_true", help="what left this machine, and what was kept"
+    )
     add_settings(parser)
     add_json(parser)
 
@@ -20,15 +24,42 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do it."""
     from preceptor.cli.tracing import text
+    from preceptor.core.render import printable
     from preceptor.core.trace import read
 
-    for event in read(find_run(args, args.run) / "trace.jsonl"):
+    folder = find_run(args, args.run)
+    if args.egress:
+        return _egress(folder, args.json)
+    for event in read(folder / "trace.jsonl"):
         if args.round is not None and event.data.get("round") != args.round:
             continue
         if args.kind and event.kind != args.kind:
             continue
         if args.json:
-            print(json.dumps(event.model_dump(mode="json"), ensure_ascii=False))
+            print(printable(json.dumps(event.model_dump(mode="json"), ensure_ascii=False)))
         else:
-            print(text(event))
+            print(printable(text(event)))
+    return 0
+
+
+def _egress(folder: Path, as_json: bool) -> int:
+    from preceptor.core.egress import read
+    from preceptor.core.render import printable
+
+    chars = count = 0
+    for line in read(folder / "egress.jsonl"):
+        if as_json:
+            print(printable(line.model_dump_json()))
+            continue
+        count += line.allowed
+        chars += line.chars if line.allowed else 0
+        fate = "sent" if line.allowed else "REFUSED"
+        told = f"{line.time}  {fate:<7}  {line.host:<28} {line.what:<9} {line.policy:<10}"
+        print(printable(f"{told} {line.chars:>9,} characters  {line.digest}"))
+    if not as_json:
+        print(
+            f"{count} texts, {chars:,} characters left this machine"
+            if count
+            else "nothing left this machine"
+        )
     return 0

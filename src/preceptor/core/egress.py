@@ -1,14 +1,16 @@
 """The privacy gate: which text may leave this machine, and the log of what did.
 
-Owns the policy, what counts as this machine, and ``egress.jsonl``. Leaves redaction to the function it
-is given; without one, the policy ``redacted`` lets nothing out.
+Owns the policy, what counts as this machine, and ``egress.jsonl``. Leaves redaction to the functions
+it is given; without them, the policy ``redacted`` lets nothing out. A gate without a log lets nothing
+out either: what cannot be logged is not sent.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -16,6 +18,7 @@ from urllib.parse import urlsplit
 
 from preceptor.core.errors import InputError
 from preceptor.core.files import JsonLines
+from preceptor.core.record import Record
 from preceptor.core.record import digest as content_hash
 
 Policy = Literal["local-only", "redacted", "open"]
@@ -51,32 +54,78 @@ def is_local(url: str) -> bool:
     return bool((mapped or address).is_loopback)
 
 
+class Departure(Record):
+    """One line of ``egress.jsonl``: text that left this machine, or was kept from it.
+
+    Attributes:
+        time: When, in UTC, ISO 8601 with milliseconds.
+        host: Where to.
+        what: Who sent it: ``teacher``, ``student``, ``embedder``.
+        policy: The policy that decided.
+        chars: How many characters.
+        digest: The content hash of what was sent, after redaction.
+        allowed: Whether it left.
+    """
+
+    time: str
+    host: str
+    what: str = ""
+    policy: Policy
+    chars: int
+    digest: str
+    allowed: bool
+
+
+def read(path: Path) -> Iterator[Departure]:
+    """Yield the lines of an ``egress.jsonl``; no file is no lines."""
+    for _, value in JsonLines(path).read():
+        yield Departure.model_validate(value)
+
+
 class Egress:
     """The gate that everything sent to a server passes."""
 
     def __init__(
-        self, policy: Policy, log_path: Path, redact: Callable[[str], str] | None = None
+        self,
+        policy: Policy,
+        log_path: Path | None,
+        redact: Callable[[str], str] | None = None,
+        restore: Callable[[str], str] | None = None,
     ) -> None:
         """Set the gate up.
 
         Args:
             policy: What may leave.
             log_path: The log, ``egress.jsonl`` in the run's folder; every remote check adds a line.
+                None: nothing may leave.
             redact: Returns a text without what identifies a person; needed under ``redacted``.
+            restore: Turns what ``redact`` put in back into what it stands for.
         """
         self.policy = policy
-        self._log = JsonLines(log_path)
+        self._log = JsonLines(log_path) if log_path else None
         self._redact = redact
+        self._restore = restore
 
-    def check(self, url: str, text_chars: int, digest: str) -> None:
+    def refuse(self, url: str) -> None:
+        """Refuse a destination that the policy never allows, before anything is set up for it.
+
+        Raises:
+            InputError: If nothing may be sent there.
+        """
+        refusal = None if is_local(url) else self._refusal()
+        if refusal is not None:
+            raise InputError(f"nothing is sent to {_shown(url)!r}: {refusal[0]}", refusal[1])
+
+    def check(self, url: str, text_chars: int, digest: str, what: str = "") -> None:
         """Allow or refuse a destination, and log it unless it is this machine.
 
-        Under ``redacted`` it is for the caller to send what the redactor returned: see ``admit``.
+        Under ``redacted`` it is for the caller to send what the redactor returned: see ``Door``.
 
         Args:
             url: Where to.
             text_chars: How much text.
             digest: The content hash of the text.
+            what: Who sends it.
 
         Raises:
             InputError: If the policy refuses.
@@ -85,19 +134,19 @@ class Egress:
         if is_local(url):
             return
         refusal = self._refusal()
-        host = _host(url) or "unreadable"
-        self._log.append(
-            {
-                "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-                "host": host,
-                "policy": self.policy,
-                "chars": text_chars,
-                "digest": digest,
-                "allowed": refusal is None,
-            }
+        line = Departure(
+            time=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            host=_shown(url),
+            what=what,
+            policy=self.policy,
+            chars=text_chars,
+            digest=digest,
+            allowed=refusal is None,
         )
+        if self._log is not None:
+            self._log.append(line.model_dump())
         if refusal is not None:
-            raise InputError(f"nothing is sent to {host!r}: {refusal[0]}", refusal[1])
+            raise InputError(f"nothing is sent to {line.host!r}: {refusal[0]}", refusal[1])
 
     def _refusal(self) -> tuple[str, str] | None:
         if self.policy == "local-only":
@@ -107,6 +156,8 @@ class Egress:
                 "the policy is redacted, and there is no redactor",
                 "use a model on this machine, or set egress = 'open' if these notes may leave it",
             )
+        if self._log is None:
+            return "nothing would log it", "use a model on this machine"
         return None
 
     def admit(self, url: str, text: str) -> str:
@@ -115,7 +166,57 @@ class Egress:
         Raises:
             InputError: If the policy refuses.
         """
-        if self.policy == "redacted" and self._redact is not None and not is_local(url):
-            text = self._redact(text)
-        self.check(url, len(text), content_hash(text))
-        return text
+        return Door(self, url).send([text])[0]
+
+    def changes(self, url: str) -> bool:
+        """Return whether what is sent to ``url`` is redacted."""
+        return self.policy == "redacted" and self._redact is not None and not is_local(url)
+
+    def door(self, url: str, what: str) -> Door:
+        """Return the gate as one sender sees it."""
+        return Door(self, url, what)
+
+
+@dataclass(frozen=True)
+class Door:
+    """The gate towards one destination.
+
+    Attributes:
+        gate: The gate.
+        url: Where to.
+        what: Who sends, for the log.
+    """
+
+    gate: Egress
+    url: str
+    what: str = ""
+
+    @property
+    def changes(self) -> bool:
+        """Whether texts are redacted on the way out."""
+        return self.gate.changes(self.url)
+
+    def send(self, texts: Sequence[str]) -> list[str]:
+        """Return the texts of one request as they may be sent; they are one line of the log.
+
+        Raises:
+            InputError: If the policy refuses.
+            StoreError: If it cannot be logged; then nothing may be sent.
+        """
+        redact = self.gate._redact
+        out = [redact(text) for text in texts] if self.changes and redact else list(texts)
+        self.gate.check(self.url, sum(map(len, out)), content_hash("\n".join(out)), self.what)
+        return out
+
+    def screen(self, text: str) -> str:
+        """Return one text as it may be sent: ``send`` for those who send a single text."""
+        return self.send([text])[0]
+
+    def back(self, text: str) -> str:
+        """Return an answer with what its pseudonyms stand for."""
+        restore = self.gate._restore
+        return restore(text) if self.changes and restore else text
+
+
+def _shown(url: str) -> str:
+    return _host(url) or "unreadable"

@@ -17,29 +17,48 @@ from pydantic import JsonValue
 from preceptor.core.fields import FieldSpec
 from preceptor.core.records import Call, Example, Gold, Message, Prompt, Recipe, Shot
 
-RENDER_VERSION = 2
+RENDER_VERSION = 3
 """Rises whenever the same recipe and note give another text; part of every cache key."""
 
 Hits = Mapping[str, Sequence[Shot]]
 """Retrieved worked examples per field name; ``""`` holds those for all fields."""
 
 _TAG = re.compile(
-    r"<(?=[|｜]|(?:/\s*)?(?:[A-Za-z_][\w.:-]*\s*/?>|(?i:note)\b))"
-    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\])"
+    # Full-width and small signs too: many tokenizers read them as their plain twins.
+    r"[<＜﹤](?=[|｜¦]|(?:/\s*)?(?:[A-Za-z_][\w.:-]*(?:\s*|(?:\s[^<>\n]{0,200})?[=/][^<>\n]{0,200})[>＞﹥]"
+    r"|(?i:note)\b))"
+    r"|[\[［](?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|ARGS"
+    r"|CALL_ID|THINK|PREFIX|MIDDLE|SUFFIX|IMG|AUDIO|BEGIN_AUDIO)[\]］])"
 )
 _CONTROL = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\U000e0000-\U000e007f]"
+)
+# Joiners between letters of scripts that need them stay.
+_UNSEEN = re.compile(
+    r"[\u00ad\u180e\u200b\u200e\u200f\u2060-\u2064\ufeff]"
+    r"|(?<![\u0600-\U0010ffff])[\u200c\u200d]|[\u200c\u200d](?![\u0600-\U0010ffff])"
 )
 
 
 def quote(text: str) -> str:
     """Return foreign text as data: no tag, no special token, no control character is left in it.
 
-    Nor is anything that no one sees but a tokenizer (Unicode's tag characters), or that is no text
-    (half of a surrogate pair).
+    Nor is anything that no one sees but a tokenizer (zero-width signs, Unicode's tag characters), or
+    that is no text (half of a surrogate pair).
     """
-    plain = text.replace("\r\n", "\n").replace("\r", "\n")
+    plain = _UNSEEN.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     return _TAG.sub(lambda m: m.group() + " ", _CONTROL.sub(" ", plain)).strip()
+
+
+_NO_TERMINAL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff"
+    r"\U000e0000-\U000e007f]"
+)
+
+
+def printable(text: str) -> str:
+    """Return text for a terminal: what would move the cursor or hide is written as JSON escapes it."""
+    return _NO_TERMINAL.sub(lambda m: json.dumps(m.group())[1:-1], text)
 
 
 def answer_text(values: Gold, fields: Sequence[FieldSpec]) -> str:

@@ -1,0 +1,123 @@
+"""Who answers a recipe: its student, opened once, behind the gate that guards what leaves the machine.
+
+Owns the opening of students and of the gate. Leaves which task and options there are to
+``graphs.wiring``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from preceptor.agents import destination, students
+from preceptor.agents.redaction.redactor import Redactor
+from preceptor.agents.students.guarded import GuardedStudent
+from preceptor.core import quiet
+from preceptor.core.egress import Egress, is_local
+from preceptor.core.errors import StudentError
+from preceptor.core.ports import Student
+from preceptor.core.records import Example, Recipe
+from preceptor.core.settings import Settings
+from preceptor.evals.task import Task
+from preceptor.graphs import training
+
+if TYPE_CHECKING:
+    from preceptor.graphs.wiring import Options
+
+
+def gate(settings: Settings, log: Path, task: Task, notes: Sequence[Example] = ()) -> Egress:
+    """Return the gate that everything that leaves the machine passes, and silence all else.
+
+    Args:
+        settings: The policy.
+        log: Where it is logged; pseudonyms are kept beside it, in a file of the owner alone.
+        task: Its field names and labels are not taken for names of persons.
+        notes: Whole notes that will be sent in excerpts: the names in them are learnt.
+    """
+    quiet.hush(settings.egress, os.environ)
+
+    @cache
+    def redactor() -> Redactor:
+        keep = [f.name for f in task.fields] + [
+            v for f in task.fields for v in getattr(f, "values", ())
+        ]
+        made = Redactor(log.with_name(log.name.replace("egress", "pseudonyms")), keep)
+        made.learn((n.text for n in notes), (i for n in notes for i in (n.id, n.group)))
+        return made
+
+    return Egress(
+        settings.egress,
+        log,
+        lambda text: redactor().redact(text),
+        lambda text: redactor().restore(text),
+    )
+
+
+@dataclass
+class Students:
+    """Opens the student of a recipe, and keeps it open while recipes keep asking for it.
+
+    Attributes:
+        task: Whose notes are asked.
+        options: How.
+        gate: What a student on another machine is asked passes it; without one, there is no such.
+        run: The folder of the run that trains weights.
+        adapter: The folder of the trained weights, outside a run.
+    """
+
+    task: Task
+    options: Options
+    gate: Egress = field(default_factory=lambda: Egress("local-only", None))
+    run: Path | None = None
+    adapter: Path | None = None
+    _open: dict[tuple[str, str], Student] = field(default_factory=dict)
+
+    def of(self, recipe: Recipe) -> Student:
+        """Return the student that answers ``recipe``.
+
+        Raises:
+            InputError: If it is on another machine and the policy lets nothing out.
+            StudentError: If it cannot be used, or is not the model that the recipe names.
+        """
+        key = recipe.model.spec, recipe.adapter.digest if recipe.adapter else ""
+        if key not in self._open:
+            self._open[key] = self._make(recipe)
+        student = self._open[key]
+        named, found = recipe.model.digest, student.ref.digest
+        if named and found and named != found:
+            raise StudentError(
+                f"{recipe.model.spec!r} is not the model that this recipe was made with",
+                f"recipe: {named}, here: {found}",
+            )
+        return student
+
+    def _make(self, recipe: Recipe) -> Student:
+        url = destination.of(recipe.model.spec)
+        if not url or is_local(url):
+            return students.make(recipe.model, recipe.adapter, self._options(recipe))
+        self.gate.refuse(url)
+        made = students.make(recipe.model, recipe.adapter, self._options(recipe))
+        return GuardedStudent(made, lambda: self.gate.door(url, "student"))
+
+    def _options(self, recipe: Recipe) -> students.StudentOptions:
+        weights = self.adapter
+        if recipe.adapter is not None and self.run is not None:
+            weights = training.adapter_folder(self.run, recipe.adapter)
+        return students.StudentOptions(
+            adapter=weights,
+            parallel=self.options.parallel,
+            timeout=self.options.timeout,
+            threads=int(os.environ.get("OMP_NUM_THREADS", "0") or 0),
+            examples=self.task.examples,
+            fields=self.task.fields,
+        )
+
+    def close(self) -> None:
+        """Close all of them."""
+        for student in self._open.values():
+            student.close()
+        self._open.clear()

@@ -1,0 +1,71 @@
+"""The tools of a run: which moves a teacher may make, and the looks.
+
+Owns the choice of tools, and the refusal of moves that there are not. What they do is in ``tools``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from preceptor.agents.brief import Locator
+from preceptor.core.errors import InputError, StoreError
+from preceptor.core.ports import Tool
+from preceptor.core.records import Recipe
+from preceptor.core.runs import RunStore
+from preceptor.tools.look import CountNotes, DiffRecipes, ErrorsByField, Examples
+from preceptor.tools.prompt import EditPrompt
+from preceptor.tools.rag.embed import Embedder
+from preceptor.tools.rag.index import IndexExamples
+from preceptor.tools.sft.finetune import FineTune
+from preceptor.tools.toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from preceptor.graphs.wiring import Options
+
+MOVES = ("edit_prompt", "index_examples", "fine_tune")
+"""The changing moves that there are."""
+
+
+def toolbox(store: RunStore, options: Options, dense: Embedder | None, tuner: FineTune) -> Toolbox:
+    """Return the tools of a run: the moves that are allowed, and the looks."""
+
+    def lookup(digest: str) -> Recipe | None:
+        try:
+            return store.artefacts.get_record(digest, Recipe)
+        except StoreError:
+            return None
+
+    moves: dict[str, Tool[Any]] = {
+        "edit_prompt": EditPrompt(),
+        "index_examples": IndexExamples(dense),
+        "fine_tune": tuner,
+    }
+    allowed = options.moves or tuple(n for n in moves if n != "fine_tune" or _trainable(options))
+    looks: list[Tool[Any]] = [
+        ErrorsByField(),
+        Examples(locate=Locator()),
+        DiffRecipes(lookup),
+        CountNotes(),
+    ]
+    return Toolbox([*(moves[name] for name in MOVES if name in allowed), *looks])
+
+
+def _trainable(options: Options) -> bool:
+    """Whether trained weights of the student can be used here: a model in process."""
+    return options.student.partition(":")[0] in ("nano", "hf")
+
+
+def check(options: Options) -> None:
+    """Refuse moves that there are not, or that the student cannot make.
+
+    Raises:
+        InputError: Naming the first of them.
+    """
+    unknown = [name for name in options.moves if name not in MOVES]
+    if unknown:
+        raise InputError(f"there is no move {unknown[0]!r}", f"the moves are: {', '.join(MOVES)}")
+    if "fine_tune" in options.moves and not _trainable(options):
+        raise InputError(
+            f"student {options.student!r} cannot be fine-tuned here",
+            "take nano or hf:FOLDER, whose weights are on this machine",
+        )

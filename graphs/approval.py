@@ -133,7 +133,7 @@ def _shown(
     result: ToolResult | None,
 ) -> Proposal:
     situation = session.situation(state["situation"])
-    held = nodes.held_out(session, state["round"])
+    held = nodes.held_out(session, state)
     per_note = 1 if seen.recipe.mode == "joint" else len(seen.fields)
     calls = per_note * (len(held) + len(session.splits.dev))
     return Proposal(

@@ -141,6 +141,7 @@ class FineTune:
         "A student with trained weights goes on from them. Needs at least 8 labelled notes."
     )
     changing = True
+    costly = True
     args = FineTuneArgs
 
     def __init__(self, folder: Path, faces: Resolver, options: FineTuneOptions | None = None) -> None:

@@ -43,8 +43,8 @@ FIELDS = (
 PAGE = """# Extracting a large corpus
 
 Written by `benchmarks/extract_scale.py`; of one machine, {cores} cores, load {load:.1f}. Generated
-notes of five sentences, three fields in one call, a student that answers at once: only the program's own
-work is measured. Every extraction is a process of its own, start-up included.
+notes of five sentences, three fields in one call, a student that answers at once: only the program's
+own work is measured. Every extraction is a process of its own, start-up included.
 
 | notes | seconds | notes/s | peak memory, MiB |
 | ---: | ---: | ---: | ---: |

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib
 import importlib.util
 import json
 import math
@@ -20,6 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from benchmarks.redaction_notes import Planted, note
 from preceptor.agents.redaction.redactor import Redactor
@@ -101,11 +103,12 @@ def ours(text: str) -> Spans:
 
 def presidio(language: str) -> Finder:
     """Return Presidio's recognisers for a language, without a language model: none is on PyPI."""
-    import spacy
-    from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
-    from presidio_analyzer.nlp_engine import NlpArtifacts, NlpEngine
+    # Named at run time: the package is installed for this measurement only.
+    spacy: Any = importlib.import_module("spacy")
+    presidio_analyzer: Any = importlib.import_module("presidio_analyzer")
+    engines: Any = importlib.import_module("presidio_analyzer.nlp_engine")
 
-    class Blank(NlpEngine):  # type: ignore[misc]
+    class Blank(engines.NlpEngine):  # type: ignore[misc]
         """A tokenizer and no more."""
 
         def __init__(self) -> None:
@@ -118,7 +121,8 @@ def presidio(language: str) -> Finder:
 
         def process_text(self, text: str, language: str) -> object:
             doc = self.nlp(text)
-            return NlpArtifacts([], doc, [t.idx for t in doc], [t.text for t in doc], self, language)
+            places, words = [t.idx for t in doc], [t.text for t in doc]
+            return engines.NlpArtifacts([], doc, places, words, self, language)
 
         def process_batch(self, texts: object, language: str, **_: object) -> object: ...
 
@@ -134,9 +138,11 @@ def presidio(language: str) -> Finder:
         def get_supported_languages(self) -> list[str]:
             return [language]
 
-    registry = RecognizerRegistry(supported_languages=[language])
+    registry = presidio_analyzer.RecognizerRegistry(supported_languages=[language])
     registry.load_predefined_recognizers(languages=[language], nlp_engine=Blank())
-    engine = AnalyzerEngine(registry=registry, nlp_engine=Blank(), supported_languages=[language])
+    engine = presidio_analyzer.AnalyzerEngine(
+        registry=registry, nlp_engine=Blank(), supported_languages=[language]
+    )
     return lambda text: [(f.start, f.end) for f in engine.analyze(text, language)]
 
 
@@ -195,15 +201,16 @@ HEAD = """# What the redactor finds, and what it misses
 `PRECEPTOR_DATA=DIR python -m benchmarks.redaction{flag}`
 
 An identifier counts as found only if all its letters and digits are replaced (particles of names, such
-as "von", aside). Intervals are Wilson's, with spans taken as independent; those of one letter are not, so
-the true intervals are wider. Each note is redacted by itself; in a run, names found in any train note
+as "von", aside). Intervals are Wilson's, with spans taken as independent; those of one letter are not,
+so the true intervals are wider. Each note is redacted by itself; in a run, names found in any train note
 are known in all others, which finds more. Not looked for: titles, professions, countries, ages up to 89.
 """
 GERMAN = """## German: GraSCCo
 
 63 alienated German and Austrian discharge letters with annotated health information (Zenodo 11502329,
 CC BY 4.0). They are split in halves by the SHA-256 of their name. The rules were written while reading
-the first half; of the second half nothing was looked at but these counts. **The second table is the figure to go by.**
+the first half; of the second half nothing was looked at but these counts. **The second table is the
+figure to go by.**
 """
 ENGLISH = """## English: generated notes
 
@@ -215,8 +222,8 @@ PRESIDIO = """## Presidio
 
 `presidio-analyzer` {version} with all recognisers that need no language model. Its names, places and most
 dates come from a spaCy model, and spaCy publishes its models outside PyPI: that part could not be
-measured here, and Presidio with it may well be better than both tables. Without a network it also tries
-to fetch the list of public domain suffixes.
+measured here, and Presidio with it may well be better than both tables. Without a network it also
+tries to fetch the list of public domain suffixes.
 """
 END = """## What this means
 

@@ -6,6 +6,7 @@ first names and none of the surnames stand in those.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 Planted = tuple[str, list[tuple[int, int, str]]]
@@ -103,7 +104,7 @@ def _pieces(line: str) -> list[str]:
 def _value(r: Random, kind: str, name: tuple[str, str] | None) -> str:
     first, last = name or (r.choice(FIRST), r.choice(LAST))
     day, month, year = r.randint(1, 28), r.randint(1, 12), r.randint(1931, 2026)
-    made = {
+    made: dict[str, Callable[[], str]] = {
         "name": lambda: r.choice((f"{first} {last}", f"{first} {r.choice('ABCDEFGHJKL')}. {last}")),
         "first": lambda: first,
         "last": lambda: last,
@@ -115,7 +116,7 @@ def _value(r: Random, kind: str, name: tuple[str, str] | None) -> str:
                 f"{MONTHS[month - 1]} {day}, {year}",
                 f"{day} {MONTHS[month - 1][:3]} {year}",
             )
-        ),  # fmt: skip
+        ),
         "month": lambda: MONTHS[month - 1],
         "year": lambda: str(year),
         "id": lambda: r.choice(

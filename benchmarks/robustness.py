@@ -33,8 +33,8 @@ HEAD = """# Hostile teachers and hostile notes
 ## Teachers
 
 Each plays against the loop on a small synthetic task (simulated student) over real HTTP, and does the
-same thing for ever. It is corrected; after three unusable turns in a row it is given up: the best recipe
-so far is kept in a bundle, and the exit code is 4.
+same thing for ever. It is corrected; after three unusable turns in a row it is given up: the best
+recipe so far is kept in a bundle, and the exit code is 4.
 
 | the teacher | requests | corrected in a row | exit code | bundle | last words to it, or about it |
 | --- | ---: | ---: | ---: | --- | --- |"""
@@ -50,8 +50,8 @@ call is the rule teacher's on 40 notes of which this is one. Terminal: nothing i
 END = """
 Answers of other notes in the same batch of the embedded student do not change either
 (`tests/hostile/test_notes.py`). What this does not show: that a language model, as teacher or as student,
-does not *believe* a note. A student that is told «mark everything absent» by a note may do so for that
-note.
+does not *believe* a note. A student that is told «mark everything absent» by a note may do so for
+that note.
 """
 
 

@@ -130,7 +130,7 @@ _ONE: tuple[tuple[re.Pattern[str], Kind, str | int], ...] = (
     *((pattern, "hospital", 0) for pattern in _HOSPITALS),
     (_GREAT_AGE, "age", "x"),
     (_GREAT_AGE, "age", "y"),
-)  # type: ignore[assignment]
+)
 
 
 @cache

@@ -34,15 +34,13 @@ def test_what_is_meant_for_this_machine_goes_through_no_proxy(policy: Policy) ->
 def test_langsmith_and_the_hub_that_are_loaded_believe_it(monkeypatch: pytest.MonkeyPatch) -> None:
     import os
 
-    from langsmith.utils import tracing_is_enabled
+    from langsmith import utils
 
     for name in OFF:
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     monkeypatch.setenv("LANGSMITH_TRACING", "true")
-    from langsmith.utils import get_env_var
-
-    get_env_var.cache_clear()
-    assert tracing_is_enabled()
+    utils.get_env_var.cache_clear()  # type: ignore[attr-defined]
+    assert utils.tracing_is_enabled()
     hush("redacted", os.environ)
-    assert not tracing_is_enabled()
+    assert not utils.tracing_is_enabled()

@@ -94,9 +94,11 @@ class Bm25:
         for token, _ in occurrences(text):
             number = token_id(token)
             # The pieces of a word that the passages know as a whole would only count it again.
-            covered = (covered and is_piece(token)) or (known is not None and number in known)
-            if not covered or not is_piece(token):
-                found.add(number)
+            if not is_piece(token):
+                covered = known is not None and number in known
+            elif covered:
+                continue
+            found.add(number)
         return _sparse(dict.fromkeys(found if known is None else found & set(known), 1.0))
 
 

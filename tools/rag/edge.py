@@ -15,7 +15,7 @@ from typing import Any
 
 from preceptor.core.errors import InputError, StudentError, boundary
 from preceptor.tools.rag.artefact import Index
-from preceptor.tools.rag.store import BATCH, CANDIDATES, DEPTH, SENSE, WORDS, Found, Query
+from preceptor.tools.rag.store import BATCH, DEPTH, SENSE, WORDS, Found, Query
 
 
 class EdgeStore:
@@ -69,7 +69,14 @@ class EdgeStore:
         return shard
 
     def search(self, query: Query) -> dict[str, list[Found]]:
-        """Return what was found, by field and value, best first."""
+        """Return what was found, by field and value, best first.
+
+        Raises:
+            InputError: If hits are to differ from each other: MMR in Edge 0.9 does not always choose
+                the same among equals, and a retriever has to.
+        """
+        if query.diversity:
+            raise InputError("Qdrant Edge gives no steady MMR", "set diversity to 0")
         asked = [key for key, name in self._keys if query.fields is None or name in query.fields]
         requests = [r for key in asked if (r := self._request(query, key)) is not None]
         if not requests:
@@ -97,17 +104,11 @@ class EdgeStore:
             parts.append(edge.Query.RecommendBestScore(edge.RecommendQuery(sense, []), SENSE))
         if not parts:
             return None
-        if len(parts) == 1 and not (sense and query.diversity):
+        if len(parts) == 1:
             return edge.QueryRequest(query.size, query=parts[0], filter=keep)
         inner = [edge.Prefetch(DEPTH, query=part, filter=keep) for part in parts]
         fused = edge.Fusion.Dbsf() if query.fusion == "dbsf" else edge.Fusion.Rrf(k=query.rrf_k)
-        if not (sense and query.diversity):
-            return edge.QueryRequest(query.size, query=fused, prefetches=inner, filter=keep)
-        if len(inner) > 1:
-            inner = [edge.Prefetch(CANDIDATES, query=fused, prefetches=inner, filter=keep)]
-        middle = [sum(column) / len(sense) for column in zip(*sense, strict=True)]
-        mmr = edge.Mmr(middle, 1 - query.diversity, CANDIDATES, SENSE)
-        return edge.QueryRequest(query.size, query=mmr, prefetches=inner, filter=keep)
+        return edge.QueryRequest(query.size, query=fused, prefetches=inner, filter=keep)
 
     def _allowed(self, query: Query, key: str) -> Any:
         edge = self._edge

@@ -26,6 +26,9 @@ MAX_CHARS = {"sentence": 400, "section": 800, "note": 4000}
 NEGATIVES = 0.5
 """Hard negatives of a field: at most this share of its passages of other labels, three at least."""
 
+COPIES = 2
+"""Of passages that say the same, so many are kept, of as many patients."""
+
 SURE = 0.5
 """A sentence is used as a passage only if its mention is at least so likely."""
 
@@ -38,7 +41,7 @@ def from_notes(
     granularity: Granularity,
     hints: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Passage]:
-    """Return the passages of labelled notes, sorted; equal ones of one patient stand once.
+    """Return the passages of labelled notes, sorted.
 
     Args:
         examples: The notes.
@@ -69,11 +72,20 @@ def from_notes(
                 out += _label(example, spec, pieces, spotted, granularity)
             else:
                 out += _list(example, spec, pieces, granularity)
-    return _limited(list(_keyed(out).values()), fields)
+    return _limited(_distinct(out), fields)
 
 
-def _keyed(passages: Sequence[Passage]) -> dict[tuple[str, str, str], Passage]:
-    return {(p.group, p.text, p.key): p for p in passages}
+def _distinct(passages: Sequence[Passage]) -> list[Passage]:
+    """Return the passages with equal ones at most twice, from two patients.
+
+    Twice, since for a note of the one patient the other's is left; more would only fill places.
+    """
+    copies: dict[tuple[str, str], dict[str, Passage]] = {}
+    for passage in passages:
+        held = copies.setdefault((passage.text, passage.key), {})
+        if len(held) < COPIES:
+            held.setdefault(passage.group, passage)
+    return [passage for held in copies.values() for passage in held.values()]
 
 
 def cut(text: str, granularity: Granularity) -> str:

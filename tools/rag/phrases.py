@@ -54,7 +54,8 @@ def stances(text: str, terms: Collection[str]) -> set[tuple[str, str]]:
     """Return (phrase, how it is said) for each of ``terms`` that stands in ``text``.
 
     How: the kind (``rag.cues``) of the nearest word of a known kind, those that follow («resolved»)
-    before those that precede («denies»); empty if there is none.
+    before those that precede («denies»); a relative before it goes first («father has»). Empty if
+    there is none.
     """
     words = words_of(text)
     kinds = [KIND_OF.get(word, "") for word in words]
@@ -65,7 +66,8 @@ def stances(text: str, terms: Collection[str]) -> set[tuple[str, str]]:
             if phrase in terms:
                 after = [k for k in kinds[end : end + AFTER] if k in ("gone", "no")]
                 before = [k for k in kinds[max(0, start - REACH) : start] if k]
-                found.add((phrase, (after[:1] or before[-1:] or [""])[0]))
+                how = "kin" if "kin" in before else (after[:1] or before[-1:] or [""])[0]
+                found.add((phrase, how))
     return found
 
 

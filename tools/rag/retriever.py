@@ -36,7 +36,7 @@ MAX_PIECES = 64
 
 
 SPARE = 2
-"""Passages that say the same again are left out, so more are asked for."""
+"""Passages that say the same again are left out, so more are asked for: an index holds two copies."""
 
 
 class RetrievalSettings(Record):

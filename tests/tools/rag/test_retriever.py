@@ -58,6 +58,11 @@ class TestMemory(RetrieverContract):
 
 
 class TestServer(RetrieverContract):
+    @pytest.fixture(params=[MODES[0], MODES[4]], ids=str)
+    def settings(self, request: pytest.FixtureRequest) -> dict[str, JsonValue]:
+        chosen: dict[str, JsonValue] = request.param
+        return chosen
+
     @pytest.fixture
     def retriever(self, settings: dict[str, JsonValue]) -> Iterator[Retriever]:
         with FakeQdrant() as server:
@@ -67,6 +72,11 @@ class TestServer(RetrieverContract):
 
 
 class TestEdge(RetrieverContract):
+    @pytest.fixture(params=[m for m in MODES if "diversity" not in m], ids=str)
+    def settings(self, request: pytest.FixtureRequest) -> dict[str, JsonValue]:
+        chosen: dict[str, JsonValue] = request.param
+        return chosen
+
     @pytest.fixture
     def retriever(self, settings: dict[str, JsonValue]) -> Iterator[Retriever]:
         pytest.importorskip("qdrant_edge", reason="qdrant-edge-py is not installed")
@@ -247,7 +257,7 @@ def test_ranked_keeps_the_best_first() -> None:
 
 def test_what_is_said_twice_is_shown_once() -> None:
     index = index_of(
-        [passage("Red blotches.", group=g, terms=("red blotches",)) for g in "abcd"]
+        [passage("Red blotches.", group=g, terms=("red blotches",)) for g in "ab"]
         + [passage("Some red blotches.", group="e", terms=("red blotches",))]
     )
     assert ask(retriever(index, k=2), "red blotches") == ["Red blotches.", "Some red blotches."]

@@ -100,9 +100,18 @@ def listed(figures: Any) -> list[str]:
 
 
 def training() -> dict[str, object]:
-    """Return what the run's own log says about it."""
-    lines = (FIGURES / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = [json.loads(line) for line in lines]
+    """Return what the runs' own logs say, one run going on where the one before it stopped."""
+    step, tokens, seconds = 0, 0, 0.0
+    rows: list[dict[str, float]] = []
+    begins = []
+    for file in sorted(FIGURES.glob("metrics-*.jsonl")):
+        found = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        begins.append(tokens)
+        for row in found:
+            row["step"], row["tokens"] = row["step"] + step, row["tokens"] + tokens
+            row["seconds"] += seconds
+        rows += found
+        step, tokens, seconds = rows[-1]["step"], rows[-1]["tokens"], rows[-1]["seconds"]
     last = rows[-1]
     firsts = {row["stage"]: row["tokens"] for row in reversed(rows)}
     return {
@@ -110,6 +119,9 @@ def training() -> dict[str, object]:
         "minutes on two shared cores": round(last["seconds"] / 60, 1),
         "tokens per second, mean": round(last["tokens"] / last["seconds"]),
         "stages from (M tokens)": ", ".join(f"{firsts[k] / 1e6:.1f}" for k in sorted(firsts)),
+        "runs, each from the weights of the one before, from (M tokens)": ", ".join(
+            f"{begin / 1e6:.1f}" for begin in begins
+        ),
         "share right at the end, on the training mix": last["accuracy"],
     }
 

@@ -34,7 +34,7 @@ CONFIDENT = 0.8
 AGAIN = 0.3
 """A student that sees examples already gets less from other ones."""
 
-SIZES = (2, 4, 8)
+SIZES = (1, 2, 4, 8)
 CHARS_PER_TOKEN = 4
 
 

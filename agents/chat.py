@@ -181,7 +181,7 @@ class ChatTeacher:
         elif code is None and not may_pass(error):
             hint = "the answer is no chat completion: does the URL end in /v1?"
         else:
-            hint = _HINTS.get(code or 0, "check that the server is up; the run can be resumed")
+            hint = _HINTS.get(code or 0, "check that the server is up")
         times = "1 try" if tries == 1 else f"{tries} tries"
         return TeacherError(f"teacher {self.name!r} gives no answer after {times}: {what}", hint)
 

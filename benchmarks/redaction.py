@@ -202,8 +202,9 @@ HEAD = """# What the redactor finds, and what it misses
 
 An identifier counts as found only if all its letters and digits are replaced (particles of names, such
 as "von", aside). Intervals are Wilson's, with spans taken as independent; those of one letter are not,
-so the true intervals are wider. Each note is redacted by itself; in a run, names found in any train note
-are known in all others, which finds more. Not looked for: titles, professions, countries, ages up to 89.
+so the true intervals are wider. Each note is redacted by itself; in a run, names found in any train
+note are known in all others, which finds more. Not looked for: titles, professions, countries, ages
+up to 89.
 """
 GERMAN = """## German: GraSCCo
 
@@ -220,8 +221,8 @@ real English notes. No annotated English corpus was at hand.
 """
 PRESIDIO = """## Presidio
 
-`presidio-analyzer` {version} with all recognisers that need no language model. Its names, places and most
-dates come from a spaCy model, and spaCy publishes its models outside PyPI: that part could not be
+`presidio-analyzer` {version} with all recognisers that need no language model. Its names, places and
+most dates come from a spaCy model, and spaCy publishes its models outside PyPI: that part could not be
 measured here, and Presidio with it may well be better than both tables. Without a network it also
 tries to fetch the list of public domain suffixes.
 """

@@ -43,15 +43,15 @@ NOTES_HEAD = """
 
 {count} invented notes. «quiet» means: no special token of a chat template, no tag, no sign that nobody
 sees is left of the note in the prompt; «fenced» that the note ends where the prompt says so. The tool
-call is the rule teacher's on 40 notes of which this is one. Terminal: nothing in it can move the cursor.
+call is the rule teacher's on 40 notes of which this is one. Terminal: nothing can move the cursor.
 
 | the note | characters | student prompt | teacher prompt | same tool call | terminal |
 | --- | ---: | --- | --- | --- | --- |"""
 END = """
 Answers of other notes in the same batch of the embedded student do not change either
-(`tests/hostile/test_notes.py`). What this does not show: that a language model, as teacher or as student,
-does not *believe* a note. A student that is told «mark everything absent» by a note may do so for
-that note.
+(`tests/hostile/test_notes.py`). What this does not show: that a language model, as teacher or
+student, does not *believe* a note. A student that is told «mark everything absent» by a note may do
+so for that note.
 """
 
 

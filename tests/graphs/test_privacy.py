@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from preceptor.agents import chat
-from preceptor.agents.servers.openai import OpenAIServer, completion, tool_call
+from preceptor.agents.servers.openai import Item, OpenAIServer, completion, tool_call
 from preceptor.agents.servers.scripted import Body, Response, Trouble
 from preceptor.cli import main
 from preceptor.core import egress, quiet
@@ -214,7 +214,7 @@ def copying(body: Body) -> Body:
     return completion(CANARY, calls=[tool_call("edit_prompt", {"patches": [rule], "reason": CANARY})])
 
 
-LEAKS = {
+LEAKS: dict[str, list[Item]] = {
     "prose": [completion(f"The note says {CANARY}.")],
     "broken JSON": [completion(calls=[tool_call("edit_prompt", f'{{"patches": "{CANARY}')])],
     "a copied rule": [copying],

@@ -38,7 +38,7 @@ class Played:
 
 def play(case: Case, root: Path) -> Played:
     """Run the small task with the teacher; needs ``OPENAI_API_KEY`` to be unset or anything."""
-    chat.PAUSES = (0.0,)
+    chat.PAUSES = (0.0, 0.0, 0.0)
     with OpenAIServer(case.answers(), troubles=case.troubles) as server:
         options = OPTIONS.model_copy(update={"teacher": f"openai:any@{server.base_url}"})
         with opened(root, options) as session:

@@ -94,6 +94,12 @@ def curve(rows: Any) -> list[str]:
     return out
 
 
+def told(before: Any, now: Any) -> list[str]:
+    """Return what the weights read of synthetic notes under ever better hints."""
+    out = ["| hints | first run | n | shipped | n |", "| --- | --- | --- | --- | --- |"]
+    return out + [f"| {name} | {cell(before[name])} | {cell(row)} |" for name, row in now.items()]
+
+
 def listed(figures: Any) -> list[str]:
     """Return plain figures as a table."""
     return ["| figure | value |", "| --- | --- |", *(f"| {k} | {v} |" for k, v in figures.items())]
@@ -132,6 +138,7 @@ def main() -> None:
     parts = {
         "TABLE": table(report, lora),
         "KINDS": kinds(report),
+        "TOLD": told(load("told_first.json"), load("told.json")),
         "CURVE": curve(load("curve.json") or []),
         "SPEED": listed(load("speed.json") or {}),
         "TRAINING": listed(training()),

@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from preceptor.agents.servers.openai import OpenAIServer
 from preceptor.core.errors import InputError, StoreError
 from preceptor.core.ports import Evidence
-from preceptor.core.records import Example, IndexRef, Recipe
+from preceptor.core.records import Example, IndexRef, ModelRef, Recipe
 from preceptor.core.trace import read
-from preceptor.graphs import bundle, refine, retrieval, wiring
+from preceptor.graphs import bundle, extracting, refine, retrieval, wiring
 from preceptor.graphs.session import Session
 from preceptor.tools.rag.args import IndexExamplesArgs
 from preceptor.tools.rag.index import IndexExamples
-from tests.graphs.small import OPTIONS, SETTINGS
+from tests.graphs import corpora
+from tests.graphs.small import OPTIONS, SETTINGS, task
 
 ONLY = OPTIONS.model_copy(update={"moves": ("index_examples",)})
 
@@ -94,3 +96,60 @@ def test_a_damaged_or_missing_snapshot_is_told(tmp_path: Path) -> None:
     (tmp_path / "index" / f"{'0' * 20}.jsonl").write_bytes(b"half")
     with pytest.raises(StoreError, match="damaged"):
         retrieval.snapshots(tmp_path)("0" * 20)
+
+
+def with_index(folder: Path, url: str) -> Path:
+    """Write a bundle whose recipe retrieves from the small task's notes; return its folder."""
+    small = task()
+    notes = small.examples[:40]
+    seen = Evidence(small.fields, Recipe(model=ModelRef(spec="scripted")), notes, (), (), notes)
+    made = IndexExamples().build(IndexExamplesArgs(), seen)
+    recipe = Recipe(model=ModelRef(spec=f"openai:m@{url}"), index=IndexRef(digest=made.digest))
+    kept = bundle.Bundle(
+        task="small",
+        task_fingerprint="0" * 20,
+        synthetic=True,
+        fields=small.fields,
+        recipe=recipe,
+        seals={},
+    )
+    (folder / "index").mkdir(parents=True)
+    (folder / "bundle.json").write_text(kept.to_json(), "utf-8")
+    (folder / "index" / f"{made.digest}.jsonl").write_bytes(made.data)
+    return folder
+
+
+def test_extract_retrieves_from_the_bundles_snapshot(tmp_path: Path) -> None:
+    small = task()
+    train = small.examples[0]
+    rows = [
+        {"id": "new", "group": "someone else", "text": train.text},
+        {"id": "known", "group": train.group, "text": train.text},
+        {"id": train.id, "group": "not told", "text": train.text},
+    ]
+    notes = corpora.write_notes(tmp_path / "in.jsonl", rows)
+    with OpenAIServer(models={"m": None}) as server:
+        folder = with_index(tmp_path / "bundle", server.base_url)
+        done = corpora.extract(extracting.Job(folder, notes, tmp_path / "out.jsonl"))
+        asked = [str(body["messages"]) for body in server.asked]
+    assert done.all.total() == 3
+    shown = [text for text in asked if "Examples:" in text]
+    assert shown
+    # A note that stands in the index is never its own example: of its patient there is no line.
+    own = [line for line in train.text.splitlines() if "was" in line]
+    before = [text.partition("<note>")[0] for text in asked]
+    assert own
+    assert 0 < sum(own[0] in text for text in before) <= len(small.fields)
+    for row in corpora.read(tmp_path / "out.jsonl"):
+        assert set(row.model_dump()) >= {"id", "status", "record"}
+
+
+def test_a_bundle_without_its_snapshot_answers_nothing(tmp_path: Path) -> None:
+    notes = corpora.write_notes(tmp_path / "in.jsonl", corpora.rows(3))
+    with OpenAIServer(models={"m": None}) as server:
+        folder = with_index(tmp_path / "bundle", server.base_url)
+        for file in (folder / "index").iterdir():
+            file.unlink()
+        with pytest.raises(StoreError, match="missing"):
+            corpora.extract(extracting.Job(folder, notes, tmp_path / "out.jsonl"))
+        assert not server.asked

@@ -217,11 +217,17 @@ class QdrantRetriever:
             found = self._store.search(self.query(example, fields, dense))
         out: dict[str, list[Shot]] = {}
         for spec in fields:
-            mine = [f for key, f in sorted(found.items()) if key.startswith(f"{spec.name}|")]
+            by_value = [f for key, f in sorted(found.items()) if key.startswith(f"{spec.name}|")]
+            mine = [self._others(f, example) for f in by_value]
             chosen = ranked(self._distinct(mine), self._k, self.settings.balance)
             if chosen:
                 out[spec.name] = [self._shot(self._index.passages[f.number]) for f in chosen]
         return out
+
+    def _others(self, found: Sequence[Found], example: Example) -> list[Found]:
+        """Leave out the note itself where its patient is not known: a corpus may hold a train note."""
+        passages = self._index.passages
+        return [f for f in found if self._leaky or passages[f.number].example_id != example.id]
 
     def _distinct(self, by_value: Sequence[Sequence[Found]]) -> list[list[Found]]:
         """Leave out passages that say the same again."""

@@ -158,7 +158,12 @@ def _embedded(model: str, given: JsonValue) -> JsonValue:
     data: list[JsonValue] = [
         {"object": "embedding", "index": i, "embedding": [*v]} for i, v in enumerate(found)
     ]
-    return {"object": "list", "model": model, "data": data, "usage": {"prompt_tokens": 1, "total_tokens": 1}}
+    return {
+        "object": "list",
+        "model": model,
+        "data": data,
+        "usage": {"prompt_tokens": 1, "total_tokens": 1},
+    }
 
 
 def _error(status: int, message: str, code: str | None) -> Response:

@@ -32,7 +32,9 @@ class EdgeStore:
         try:
             self._edge: Any = import_module("qdrant_edge")
         except ImportError:
-            raise InputError("qdrant-edge-py is not installed", "pip install 'preceptor[edge]'") from None
+            raise InputError(
+                "qdrant-edge-py is not installed", "pip install 'preceptor[edge]'"
+            ) from None
         self._keys = sorted({(p.key, p.field) for p in index.passages})
         self._folder = Path(tempfile.mkdtemp(prefix="preceptor-edge-"))
         with boundary(StudentError, "Qdrant Edge cannot make its shard"):

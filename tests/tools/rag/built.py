@@ -48,7 +48,11 @@ def retriever(index: Index, k: int = 4, **settings: JsonValue) -> QdrantRetrieve
 
 
 def passage(
-    text: str, label: str = "present", group: str = "p", field: str = "rash", terms: tuple[str, ...] = ()
+    text: str,
+    label: str = "present",
+    group: str = "p",
+    field: str = "rash",
+    terms: tuple[str, ...] = (),
 ) -> Passage:
     return Passage(
         example_id=f"{group}-1", group=group, field=field, text=text, answer=label, terms=terms

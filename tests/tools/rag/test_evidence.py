@@ -63,7 +63,9 @@ def test_a_lure_in_a_note_without_the_symptom_is_a_hard_negative() -> None:
 def test_the_later_of_two_alike_sentences_decides() -> None:
     noted = list(corpus(60))
     said = "Reports queasy."
-    twice = Example(id="t", group="t", text=f"{said}\nTakes vitamins.\n{said}", gold={"nausea": "present"})
+    twice = Example(
+        id="t", group="t", text=f"{said}\nTakes vitamins.\n{said}", gold={"nausea": "present"}
+    )
     mine = [s for s in spots([*noted, twice], FIELDS) if s.note == 60 and s.decides]
     assert [s.sentence for s in mine if s.field == "nausea"] == [2]
 

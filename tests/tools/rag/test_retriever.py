@@ -286,9 +286,9 @@ def test_a_note_without_words_gets_nothing(mode: str, text: str) -> None:
 def test_a_note_of_50_000_words() -> None:
     long = "Takes vitamins. Sleeps well enough. " * 10_000 + NOTES[0].text
     first = NOTES[0].text + "\n" + long
-    assert texts(retriever(INDEX, mode="hybrid").hits([note(first)], FIELDS)[0], FIELDS[0].name) or flat(
-        retriever(INDEX, mode="hybrid").hits([note(first)], FIELDS)[0]
-    )
+    assert texts(
+        retriever(INDEX, mode="hybrid").hits([note(first)], FIELDS)[0], FIELDS[0].name
+    ) or flat(retriever(INDEX, mode="hybrid").hits([note(first)], FIELDS)[0])
 
 
 def test_an_instruction_in_a_hit_stays_quoted_data() -> None:

@@ -1,8 +1,8 @@
 """A scripted server that speaks Ollama's native API, as its published docs/api.md has it.
 
 ``GET /api/tags``, ``GET /api/version``, ``POST /api/show``, ``POST /api/embed`` and ``POST /api/chat``
-(whole or as a stream of JSON lines). Like the real one it answers 200 to a prompt that does not fit ``num_ctx``,
-having read only a part of it, and says so in nothing but ``prompt_eval_count``.
+(whole or as a stream of JSON lines). Like the real one it answers 200 to a prompt that does not fit
+``num_ctx``, having read only a part of it, and says so in nothing but ``prompt_eval_count``.
 """
 
 from __future__ import annotations

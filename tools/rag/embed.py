@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import struct
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
@@ -83,7 +84,9 @@ def unit(values: Iterable[float]) -> Vector:
     """Return a vector of length 1 (or 0) in the same direction, with the precision that is stored."""
     found = tuple(float(v) for v in values)
     size = math.sqrt(sum(v * v for v in found))
-    return tuple(round(v / size, 6) if size else 0.0 for v in found)
+    rounded = [round(v / size, 6) if size else 0.0 for v in found]
+    # As an artefact keeps it, so that an index read is the index written.
+    return struct.unpack(f"<{len(rounded)}f", struct.pack(f"<{len(rounded)}f", *rounded))
 
 
 class Remembering:

@@ -87,7 +87,10 @@ class IndexExamples:
         fields = _fields(args.fields, evidence)
         notes = _notes(args.include, evidence)
         dense = self._dense(args)
-        passages = from_notes(notes, fields, args.granularity, _hints(evidence))
+        # Evidence is learnt from all labelled notes, also where only some of them are indexed.
+        passages = from_notes(_notes("all", evidence), fields, args.granularity, _hints(evidence))
+        included = {e.id for e in notes}
+        passages = [p for p in passages if p.example_id in included]
         passages = _with_pairs(passages, args.pairs, evidence)
         passages += _snippets(args.snippets, evidence)
         if not passages:

@@ -107,7 +107,7 @@ def listed(figures: Any) -> list[str]:
 
 def training() -> dict[str, object]:
     """Return what the runs' own logs say, one run going on where the one before it stopped."""
-    step, tokens, seconds = 0, 0, 0.0
+    step, tokens, seconds = 0.0, 0.0, 0.0
     rows: list[dict[str, float]] = []
     begins = []
     for file in sorted(FIGURES.glob("metrics-*.jsonl")):
@@ -121,7 +121,7 @@ def training() -> dict[str, object]:
     last = rows[-1]
     firsts = {row["stage"]: row["tokens"] for row in reversed(rows)}
     return {
-        "training tokens": f"{last['tokens'] / 1e6:.1f} M, {last['step']} steps",
+        "training tokens": f"{last['tokens'] / 1e6:.1f} M, {last['step']:.0f} steps",
         "minutes on two shared cores": round(last["seconds"] / 60, 1),
         "tokens per second, mean": round(last["tokens"] / last["seconds"]),
         "stages from (M tokens)": ", ".join(f"{firsts[k] / 1e6:.1f}" for k in sorted(firsts)),

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from pydantic import JsonValue
 
 from preceptor.agents.servers.openai import OpenAIServer
 from preceptor.core.errors import InputError, StoreError
@@ -123,7 +124,7 @@ def with_index(folder: Path, url: str) -> Path:
 def test_extract_retrieves_from_the_bundles_snapshot(tmp_path: Path) -> None:
     small = task()
     train = small.examples[0]
-    rows = [
+    rows: list[dict[str, JsonValue]] = [
         {"id": "new", "group": "someone else", "text": train.text},
         {"id": "known", "group": train.group, "text": train.text},
     ]

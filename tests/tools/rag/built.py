@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from pydantic import JsonValue
+from typing import Any
 
 from preceptor.core.fields import FieldSpec
 from preceptor.core.records import Example, IndexRef
@@ -39,11 +38,11 @@ def built(
     return index_of(from_notes(notes, fields, "sentence"), embedder)
 
 
-def ref(index: Index, k: int = 4, **settings: JsonValue) -> IndexRef:
+def ref(index: Index, k: Any = 4, **settings: Any) -> IndexRef:
     return IndexRef(digest=index.digest, k=k, settings=dict(settings))
 
 
-def retriever(index: Index, k: int = 4, **settings: JsonValue) -> QdrantRetriever:
+def retriever(index: Index, k: Any = 4, **settings: Any) -> QdrantRetriever:
     return QdrantRetriever(index, ref(index, k, **settings), HASH)
 
 

@@ -87,7 +87,7 @@ def test_list_fields_take_the_sentences_that_hold_items() -> None:
 def test_whole_notes_and_sections_are_cut() -> None:
     long = NOTES[0].model_copy(update={"text": NOTES[0].text + "\n" + "Very long. " * 5000})
     for granularity in ("note", "section"):
-        passages = from_notes([long, *NOTES[1:]], FIELDS, granularity)  # type: ignore[arg-type]
+        passages = from_notes([long, *NOTES[1:]], FIELDS, granularity)
         assert passages
         assert max(len(p.text) for p in passages) <= MAX_CHARS[granularity]
 

@@ -131,7 +131,7 @@ def test_snippets_are_found_for_everyone() -> None:
         ({"fields": ["zzz"]}, "no field 'zzz'"),
     ],
 )
-def test_what_cannot_be_followed_is_refused(args: dict[str, JsonValue], said: str) -> None:
+def test_what_cannot_be_followed_is_refused(args: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
         run(**args)
 

@@ -31,8 +31,8 @@ $(VENV)/.ready: constraints.txt pyproject.toml
 	@$(PIP) -c constraints.txt -e '.[local,dev]'
 	@touch $@
 
-demo: env  ## Refine the embedded student on the synthetic toxicity task (about 3 minutes)
-	@$(BIN)/preceptor refine toxicity --student nano --teacher rules --runs-dir $(RUNS) --name $(DEMO_RUN)
+demo: env  ## Refine the embedded student on the synthetic toxicity task (a few minutes)
+	@$(BIN)/preceptor refine toxicity --student nano --teacher rules --rounds 4 --runs-dir $(RUNS) --name $(DEMO_RUN)
 
 test: env  ## Run the tests
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -q $(ARGS)

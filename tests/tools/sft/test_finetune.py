@@ -38,6 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # a training process on a busy machine
 class TestFineTune(ToolContract):
     @pytest.fixture
     def tool(self, folder: Path) -> Tool[Any]:

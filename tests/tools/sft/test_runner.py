@@ -36,12 +36,10 @@ def made(folder: Path, hyper: Hyper, limits: Limits = EVERY_STEP) -> tuple[Job, 
     return small.write(folder, hyper, limits), (folder / DATA).read_bytes()
 
 
-def wait_for_checkpoint(folder: Path) -> None:
-    for _ in range(1200):
-        if list((folder / CHECKPOINTS).glob(f"checkpoint-*/{checkpoints.MARKER}")):
-            return
+def wait_for_checkpoint(folder: Path, child: subprocess.Popen[bytes]) -> None:
+    while not list((folder / CHECKPOINTS).glob(f"checkpoint-*/{checkpoints.MARKER}")):
+        assert child.poll() is None, "the training ended without a checkpoint"
         time.sleep(0.05)
-    raise AssertionError("no checkpoint came")
 
 
 def started(folder: Path) -> subprocess.Popen[bytes]:
@@ -68,6 +66,7 @@ def test_no_torch_here() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # a training process on a busy machine
 def test_killed_adopted_and_gone_on(tmp_path: Path) -> None:
     """Killed with -9, begun again by a parent that dies, then found by a runner: the same losses."""
     job, rows = made(tmp_path / "made", LONG)
@@ -75,7 +74,7 @@ def test_killed_adopted_and_gone_on(tmp_path: Path) -> None:
     folder = runner.folder(job)
     small.write(folder, LONG, EVERY_STEP)
     child = started(folder)
-    wait_for_checkpoint(folder)
+    wait_for_checkpoint(folder, child)
     os.kill(child.pid, signal.SIGKILL)
     assert child.wait() == -signal.SIGKILL
     assert runner.result(job) is None
@@ -97,6 +96,7 @@ def test_killed_adopted_and_gone_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # a training process on a busy machine
 def test_cancelled_then_two_at_once(tmp_path: Path) -> None:
     job, rows = made(tmp_path / "made", LONG)
     runner = Runner(tmp_path / "root", lock=tmp_path / "device")

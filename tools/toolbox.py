@@ -13,8 +13,9 @@ from pydantic import BaseModel, JsonValue, ValidationError
 
 from preceptor.core.errors import InputError
 from preceptor.core.ports import Evidence, Prospector, Tool, ToolResult, ToolSpec
+from preceptor.core.prospect import Prospect
 from preceptor.core.record import canonical
-from preceptor.core.records import Prospect, ToolCall
+from preceptor.core.records import ToolCall
 
 MAX_PROBLEMS = 5
 

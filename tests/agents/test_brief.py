@@ -9,7 +9,8 @@ from preceptor.agents import brief
 from preceptor.core.errors import InputError
 from preceptor.core.fields import FieldSpec, LabelField
 from preceptor.core.ports import Evidence
-from preceptor.core.records import Attempt, Example, Gold, Guide, ModelRef, Prompt, Prospect, Recipe
+from preceptor.core.prospect import Prospect
+from preceptor.core.records import Attempt, Example, Gold, Guide, ModelRef, Prompt, Recipe
 from preceptor.tools.prompt import EditPrompt
 from preceptor.tools.toolbox import Toolbox
 from tests.contracts.evidence import LABELS, believes_everything, blind, corpus, evidence_of

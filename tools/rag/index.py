@@ -16,7 +16,8 @@ from pydantic import JsonValue
 from preceptor.core.errors import InputError
 from preceptor.core.fields import FieldSpec, LabelField
 from preceptor.core.ports import Evidence, ToolResult
-from preceptor.core.records import Example, IndexRef, Prospect, Recipe
+from preceptor.core.prospect import Prospect
+from preceptor.core.records import Example, IndexRef, Recipe
 from preceptor.core.render import calls
 from preceptor.tools.guard import CopyGuard
 from preceptor.tools.patches import find_sentence, one_line

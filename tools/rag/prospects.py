@@ -18,8 +18,9 @@ from pydantic import JsonValue
 from preceptor.core.errors import InputError
 from preceptor.core.hits import shrink
 from preceptor.core.ports import Evidence
+from preceptor.core.prospect import Prospect
 from preceptor.core.record import canonical
-from preceptor.core.records import IndexRef, Prospect, Shot
+from preceptor.core.records import IndexRef, Shot
 from preceptor.core.render import Hits, shot_line
 from preceptor.tools.rag.args import IndexExamplesArgs
 from preceptor.tools.rag.artefact import Index

@@ -20,8 +20,9 @@ from pydantic import Field, JsonValue
 
 from preceptor.core.errors import InputError
 from preceptor.core.ports import Cancel, Evidence, OnProgress, Retriever, ToolResult
+from preceptor.core.prospect import Prospect
 from preceptor.core.record import Record, digest
-from preceptor.core.records import Prospect, Recipe
+from preceptor.core.records import Recipe
 from preceptor.tools.sft import base, data
 from preceptor.tools.sft.faces import IMPORTABLE, Face, Resolver, check_importable
 from preceptor.tools.sft.job import (

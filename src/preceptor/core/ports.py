@@ -13,13 +13,13 @@ from typing import Generic, Literal, Protocol, TypeVar, runtime_checkable
 from pydantic import BaseModel, JsonValue
 
 from preceptor.core.fields import FieldSpec
+from preceptor.core.prospect import Prospect
 from preceptor.core.records import (
     Answer,
     Call,
     Evaluation,
     Example,
     ModelRef,
-    Prospect,
     Recipe,
     Reply,
     Scored,

@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from preceptor.core.fields import FieldSpec
+from preceptor.core.prospect import Prospect
 from preceptor.core.record import Record
 
 Gold = dict[str, JsonValue]
@@ -279,17 +280,9 @@ class Evaluation(Record):
 
 
 FindingKind = Literal[
-    "missed",
-    "spurious",
-    "wrong_value",
-    "negation",
-    "temporality",
-    "experiencer",
-    "boundary",
-    "format",
-    "truncated",
-    "label_suspect",
-]
+    "missed", "spurious", "wrong_value", "negation", "temporality", "experiencer", "boundary",
+    "format", "truncated", "label_suspect",
+]  # fmt: skip
 
 
 class Finding(Record):
@@ -377,24 +370,6 @@ class Attempt(Record):
     dev_gain: float | None = None
 
 
-class Prospect(Record):
-    """A call of a tool that counts on train speak for, before anything is spent on it.
-
-    Attributes:
-        tool: Which tool.
-        args: With which arguments.
-        gain: What it should bring on train, in points of [0, 1] of the mean note score.
-        tokens: What it adds to the prompts of one note, in tokens.
-        why: One line: what was counted.
-    """
-
-    tool: str
-    args: dict[str, JsonValue]
-    gain: float
-    tokens: int = 0
-    why: str = ""
-
-
 class Situation(Record):
     """What a teacher is told at the start of a round. Nothing in it comes from dev or test text.
 
@@ -408,8 +383,7 @@ class Situation(Record):
         findings: The errors, most frequent first.
         attempts: What was tried so far, in order.
         prospects: Calls of tools whose gain can be estimated from counts, best first.
-        money: What is left of each limited resource (``dollars``, ``teacher_tokens``,
-            ``student_calls``, ``compute_seconds``, ``wall_seconds``).
+        money: What is left of each limited resource (``dollars``, ``student_calls`` …).
         pending: Whether the working recipe carries changes that are not yet accepted.
     """
 

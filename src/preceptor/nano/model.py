@@ -123,11 +123,22 @@ def collate(pages: list[Encoded], frame: float, every: bool = False) -> Batch:
         parts[row, :size] = torch.tensor(part)
         before[0, row, :size] = torch.tensor(one)
         before[1, row, :size] = torch.tensor(two)
+    return _batch((ids, places, parts, before), learned, marks)
+
+
+Learned = tuple[int, int, float, int]
+"""Flat index, the token that follows, its weight, the question it belongs to or -1."""
+
+
+def _batch(
+    rows: tuple[Tensor, Tensor, Tensor, Tensor], learned: list[Learned], marks: list[tuple[int, int]]
+) -> Batch:
+    ids, places, parts, before = rows
     asked, targets, weights, question = zip(*learned, strict=True) if learned else ((),) * 4
     return Batch(
         ids,
         places,
-        before.reshape(2, b * n),
+        before.reshape(2, ids.numel()),
         _mask(parts),
         torch.tensor(asked, dtype=torch.long),
         torch.tensor(targets, dtype=torch.long),

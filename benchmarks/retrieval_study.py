@@ -209,8 +209,10 @@ def main() -> None:
     parser.add_argument("--embedder", default="hash:256")
     asked = parser.parse_args()
     print(f"# Retrieved examples for `{asked.student}` on `{asked.task}`\n")
-    print(f"Written by `benchmarks/retrieval_study.py {asked.task} --student {asked.student} --seeds "
-          f"{asked.seeds}`.")  # fmt: skip
+    print(
+        f"Written by `benchmarks/retrieval_study.py {asked.task} --student {asked.student} "
+        f"--seeds {asked.seeds} --notes {asked.notes}`."
+    )
     with opened(asked.task, asked.student, 0, asked.embedder) as bench:
         mark = "Synthetic data. " if bench.task.synthetic else ""
         print(f"{mark}Scores are the mean share of right fields per note, with 95 % intervals over "

@@ -165,6 +165,15 @@ class FineTune:
         recipe = evidence.recipe.model_copy(update={"adapter": result.adapter})
         return ToolResult(self._say(result, rows), recipe=recipe)
 
+    def seconds(self, args: FineTuneArgs, evidence: Evidence) -> float:
+        """Return how long the training of a move took; 0 if it was not done.
+
+        Raises:
+            InputError: As ``prepare``.
+        """
+        known = self._runner.result(self.prepare(args, evidence)[0])
+        return known.seconds if known is not None else 0.0
+
     def prospects(self, evidence: Evidence) -> Sequence[Prospect]:
         """Return the usual training with a guess of its gain, if the student can be trained here.
 

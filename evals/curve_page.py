@@ -29,9 +29,9 @@ def markdown(curve: Curve, made_by: str = "") -> str:
         f"of {curve.patients} patients (split seed {curve.split_seed}); {forced}.",
         "A smaller subset of train is part of each larger one of the same seed; whole patients, so "
         "that a size is met as nearly as they allow. The score is the mean share of right fields per "
-        "note, averaged over seeds; 95 % intervals are over the measured patients, not over seeds, whose "
-        "lowest and highest score stand beside it. F1 leaves out «nothing found» where it is pooled "
-        "(micro) and counts every label alike where it is not (macro).",
+        "note, averaged over seeds; 95 % intervals are over the measured patients, not over seeds, "
+        "whose lowest and highest score stand beside it. F1 leaves out «nothing found» where it is "
+        "pooled (micro) and counts every label alike where it is not (macro).",
     ]
     if curve.left_out:
         out.append(f"{curve.left_out} train notes nearly repeat a dev or test note and were left out.")

@@ -24,7 +24,7 @@ from preceptor.core.settings import Settings
 from preceptor.evals import curve, splits, subsets
 from preceptor.evals.task import Task
 from preceptor.graphs import answering, training, wiring
-from preceptor.tools.sft.data import FEWEST_NOTES
+from preceptor.tools.sft.data import FEWEST_NOTES, Guard
 from preceptor.tools.sft.finetune import Changes, FineTuneArgs, FineTuneOptions
 from preceptor.tools.sft.job import ProfileName
 
@@ -97,6 +97,7 @@ class Lab:
         train: The train notes that may be learned from.
         left_out: How many nearly repeat a dev or test note.
         dev: The notes that all are measured on.
+        guard: What must not be learned from.
         students: Opens a recipe's student.
         cache: Answers.
         heard: Who hears how far it is.
@@ -108,6 +109,7 @@ class Lab:
     train: tuple[Example, ...]
     left_out: int
     dev: tuple[Example, ...]
+    guard: Guard
     students: answering.Students
     cache: AnswerCache
     heard: Heard
@@ -126,7 +128,7 @@ class Lab:
             InputError: If it cannot be trained, or not on this.
         """
         self.students.close()  # The trained model shall have the memory.
-        options = FineTuneOptions(training.guard(self.task, self.drawn), seed=seed)
+        options = FineTuneOptions(self.guard, seed=seed)
         tool = training.tool(self.folder, options, self._hear(name), lambda: False)
         evidence = Evidence(self.task.fields, recipe, notes, (), ())
         made = tool.run(args, evidence).recipe
@@ -157,8 +159,8 @@ def lab(request: Request, settings: Settings, heard: Heard) -> Iterator[Lab]:
     task = wiring.load_task(options)
     drawn = splits.make(task, request.split_seed)
     train = drawn.examples(task, "train")
-    forbidden = training.guard(task, drawn).forbidden
-    alike = set(forbidden(train)) if forbidden is not None else set()
+    guard = training.guard(task, drawn)
+    alike = set(guard.forbidden(train)) if guard.forbidden is not None else set()
     dev = drawn.examples(task, "dev")
     if request.dev is not None and request.dev < len(dev):
         dev = subsets.nested(dev, [request.dev])[request.dev]
@@ -169,7 +171,7 @@ def lab(request: Request, settings: Settings, heard: Heard) -> Iterator[Lab]:
     kept = tuple(e for e in train if e.id not in alike)
     try:
         with AnswerCache(folder / "cache.sqlite") as cache:
-            yield Lab(task, drawn, folder, kept, len(alike), dev, students, cache, heard)
+            yield Lab(task, drawn, folder, kept, len(alike), dev, guard, students, cache, heard)
     finally:
         students.close()
 

@@ -95,6 +95,32 @@ def interval(scored: Sequence[Scored], level: float = 0.95, seed: int = 0) -> In
     return cluster_interval(groups, values, level=level, seed=seed)
 
 
+def ratio_interval(
+    groups: Sequence[str], tops: Sequence[float], bottoms: Sequence[float], level: float = 0.95
+) -> Interval:
+    """Return sum(tops) / sum(bottoms) with its percentile interval over resampled groups.
+
+    Args:
+        groups: The patient of each pair of numbers.
+        tops: Numerators, for F1 twice the hits.
+        bottoms: Denominators, for F1 what was said and what is in gold.
+        level: The coverage aimed at.
+
+    Returns:
+        0 in [0, 1] if nothing stands below the line, and [0, 1] for fewer than two patients.
+    """
+    top, _ = group_sums(groups, tops)
+    bottom, _ = group_sums(groups, bottoms)
+    top, bottom = top[bottom > 0], bottom[bottom > 0]
+    value = float(top.sum() / bottom.sum()) if len(bottom) else 0.0
+    if len(bottom) < 2:
+        return Interval(value=value, low=0.0, high=1.0)
+    means = _bootstrap_means(top, bottom, 0)
+    tail = (1 - level) / 2
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return Interval(value=value, low=min(float(low), value), high=max(float(high), value))
+
+
 def field_intervals(scored: Sequence[Scored], seed: int = 0) -> dict[str, Interval]:
     """Return the mean score of each field with its interval."""
     names = dict.fromkeys(name for s in scored for name in s.fields)

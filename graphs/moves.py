@@ -12,6 +12,7 @@ from preceptor.core.errors import InputError, StoreError
 from preceptor.core.ports import Tool
 from preceptor.core.records import Recipe
 from preceptor.core.runs import RunStore
+from preceptor.tools.distill.label import LabelExamples
 from preceptor.tools.look import CountNotes, DiffRecipes, ErrorsByField, Examples
 from preceptor.tools.prompt import EditPrompt
 from preceptor.tools.rag.embed import Embedder
@@ -26,7 +27,13 @@ MOVES = ("edit_prompt", "index_examples", "fine_tune")
 """The changing moves that there are."""
 
 
-def toolbox(store: RunStore, options: Options, dense: Embedder | None, tuner: FineTune) -> Toolbox:
+def toolbox(
+    store: RunStore,
+    options: Options,
+    dense: Embedder | None,
+    tuner: FineTune,
+    labeller: LabelExamples | None = None,
+) -> Toolbox:
     """Return the tools of a run: the moves that are allowed, and the looks."""
 
     def lookup(digest: str) -> Recipe | None:
@@ -47,6 +54,8 @@ def toolbox(store: RunStore, options: Options, dense: Embedder | None, tuner: Fi
         DiffRecipes(lookup),
         CountNotes(),
     ]
+    if labeller is not None and "fine_tune" in allowed:
+        looks.append(labeller)  # What it gives is of use to that move alone.
     return Toolbox([*(moves[name] for name in MOVES if name in allowed), *looks])
 
 

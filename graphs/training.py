@@ -27,17 +27,19 @@ FOLDER = "training"
 
 
 def guard(task: Task, splits: Splits) -> Guard:
-    """Return what a training must not learn from: notes outside train, near-copies of dev and test."""
+    """Return what must not be learned from: notes not on train's side, near-copies of dev and test."""
+    own = (*splits.train, *splits.unlabelled)
+    drawn = splits.model_copy(update={"train": own})
     alike = {
         pair.first if pair.first_split == "train" else pair.second
-        for pair in duplicates.across(task.examples, splits)
+        for pair in duplicates.across(task.examples, drawn)
         if "train" in (pair.first_split, pair.second_split)
     }
 
     def forbidden(examples: Sequence[Example]) -> set[str]:
         return {e.id for e in examples if e.id in alike}
 
-    return Guard(allowed=frozenset(splits.train), forbidden=forbidden)
+    return Guard(allowed=frozenset(own), forbidden=forbidden)
 
 
 def reserve_on(ledger: Ledger) -> Callable[[str, float], Settle]:

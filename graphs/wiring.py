@@ -27,7 +27,7 @@ from preceptor.core.runs import RunStore
 from preceptor.core.settings import Settings
 from preceptor.evals import evaluate, splits
 from preceptor.evals.task import Task, resolve
-from preceptor.graphs import fits, moves, training
+from preceptor.graphs import fits, moves, training, weak
 from preceptor.graphs.answering import Students, gate
 from preceptor.graphs.gates import GateConfig
 from preceptor.graphs.retrieval import Retrievers, embedder_of
@@ -201,8 +201,13 @@ def _opened(
     retrievers = Retrievers(store.artefacts.get, frozenset(drawn.train), dense, settings.qdrant_url)
     prices = settings.price_table()
     ledger = Ledger(store.ledger_path, _held_back(options, task, drawn), prices)
+    guard = training.guard(task, drawn)
     limits = FineTuneOptions(
-        training.guard(task, drawn), retrievers.of, training.reserve_on(ledger), seed=drawn.seed
+        guard,
+        retrievers.of,
+        training.reserve_on(ledger),
+        seed=drawn.seed,
+        weak=weak.reader(store.artefacts.get, task, drawn),
     )
     tuner = training.tool(store.path, limits, lambda p: heard.progress("training", p), cancel)
     evaluator = evaluate.CachedEvaluator(
@@ -219,7 +224,9 @@ def _opened(
         splits=drawn,
         start=start,
         teacher=_teacher(options, settings, opened.gate),
-        toolbox=moves.toolbox(store, options, dense, tuner),
+        toolbox=moves.toolbox(
+            store, options, dense, tuner, weak.labeller(task, drawn, guard, evaluator)
+        ),
         evaluator=evaluator,
         ledger=ledger,
         budget=options.budget,

@@ -22,7 +22,9 @@ from preceptor.core.errors import InputError
 from preceptor.core.ports import Cancel, Evidence, OnProgress, Retriever, ToolResult
 from preceptor.core.prospect import Prospect
 from preceptor.core.record import Record, digest
-from preceptor.core.records import Recipe
+from preceptor.core.records import Example, Recipe
+from preceptor.tools.distill import weak
+from preceptor.tools.distill.weak import Labelled, WeakUse
 from preceptor.tools.sft import base, data
 from preceptor.tools.sft.faces import IMPORTABLE, Face, Resolver, check_importable
 from preceptor.tools.sft.job import (
@@ -73,7 +75,8 @@ class FineTuneArgs(Record):
         profile: ``quick``, ``standard`` or ``thorough``.
         change: Hyper-parameters that differ from the profile's.
         fields: The fields to train; all if empty.
-        data: What to learn from: gold answers.
+        data: What to learn from: gold answers, weak labels, or both; of a note with both, gold.
+        weak: Which weak labels, and what of them; needed where ``data`` says so.
         weight_errors: How often a row that the student got wrong is shown per epoch.
         defaults: Per field, at most so many rows that say «nothing found» for each other row; all of
             them if not given.
@@ -84,7 +87,8 @@ class FineTuneArgs(Record):
     profile: ProfileName = "standard"
     change: Changes = Changes()
     fields: tuple[str, ...] = ()
-    data: Literal["gold"] = "gold"
+    data: Literal["gold", "weak", "both"] = "gold"
+    weak: WeakUse | None = None
     weight_errors: int = Field(default=1, ge=1, le=5)
     defaults: float | None = Field(default=None, ge=0.25, le=10)
     reason: str = Field(default="", max_length=400)
@@ -110,6 +114,7 @@ class FineTuneOptions:
         seed: Of everything random.
         lock: A folder whose lock keeps two trainings of this machine apart.
         importable: Architectures that can be served again by Ollama.
+        weak: Gives the weak labels of a content hash, with their notes.
     """
 
     guard: data.Guard = field(default_factory=data.Guard)
@@ -121,6 +126,7 @@ class FineTuneOptions:
     seed: int = 0
     lock: Path | None = None
     importable: frozenset[str] = field(default=IMPORTABLE)
+    weak: Callable[[str], Labelled] | None = None
 
 
 class FineTune:
@@ -139,6 +145,7 @@ class FineTune:
         "says how long: quick (2 epochs), standard (4, stops early), thorough (10, stops early); "
         "'change' sets single hyper-parameters. 'fields' trains some fields only; 'weight_errors' "
         "repeats what the student got wrong; 'defaults' thins out answers that say nothing was found. "
+        "Where label_examples is offered, 'data' and 'weak' name weak labels to learn from. "
         "A student with trained weights goes on from them. Needs at least 8 labelled notes."
     )
     changing = True
@@ -165,6 +172,15 @@ class FineTune:
         result = known or self._train(job, rows, paths)
         recipe = evidence.recipe.model_copy(update={"adapter": result.adapter})
         return ToolResult(self._say(result, rows), recipe=recipe)
+
+    def seconds(self, args: FineTuneArgs, evidence: Evidence) -> float:
+        """Return how long the training of a move took; 0 if it was not done.
+
+        Raises:
+            InputError: As ``prepare``.
+        """
+        known = self._runner.result(self.prepare(args, evidence)[0])
+        return known.seconds if known is not None else 0.0
 
     def prospects(self, evidence: Evidence) -> Sequence[Prospect]:
         """Return the usual training with a guess of its gain, if the student can be trained here.
@@ -198,11 +214,12 @@ class FineTune:
         face = self._faces(recipe.model)
         check_importable(face, options.importable)
         start = self._start(recipe, face)
-        options.guard.check(evidence.examples)
+        notes, trust = self._notes(args, evidence)
+        options.guard.check(notes)
         found = data.rows(
             recipe,
             evidence.fields,
-            evidence.examples,
+            notes,
             evidence.scored,
             data.Selection(
                 fields=args.fields,
@@ -212,6 +229,8 @@ class FineTune:
             ),
             self._retriever(recipe),
         )
+        if args.weak is not None:
+            found = weak.weighted(found, trust, args.weak.weight)
         data.check(found)
         rows = data.dump(found)
         job = Job(
@@ -225,6 +244,27 @@ class FineTune:
         )
         said = Paths(base=str(face.folder.resolve()), start=str(start.resolve()) if start else "")
         return job, rows, said
+
+    def _notes(
+        self, args: FineTuneArgs, evidence: Evidence
+    ) -> tuple[tuple[Example, ...], dict[tuple[str, str], float]]:
+        """Return the notes to learn from, and the trust in each weak label."""
+        if (args.data == "gold") != (args.weak is None):
+            raise InputError(
+                f"data {args.data!r} and weak labels do not go together",
+                "data 'weak' or 'both' needs weak {labels: HASH}, data 'gold' none",
+            )
+        if args.weak is None:
+            return evidence.examples, {}
+        if self._options.weak is None:
+            raise InputError("there are no weak labels in this run", "learn from gold")
+        found = self._options.weak(args.weak.labels)
+        labelled, trust = weak.examples(found, evidence.fields, args.weak)
+        if args.data == "weak":
+            return labelled, trust
+        own = {e.id for e in evidence.examples if e.gold is not None}
+        trust = {key: sure for key, sure in trust.items() if key[0] not in own}
+        return (*evidence.examples, *(e for e in labelled if e.id not in own)), trust
 
     def _retriever(self, recipe: Recipe) -> Retriever | None:
         if recipe.index is None:

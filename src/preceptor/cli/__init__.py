@@ -26,6 +26,7 @@ VERBS: dict[str, str] = {
     "report": "show what a run came to",
     "trace": "show what happened in a run, step by step",
     "eval": "measure a bundle, a run's student or an untouched model on a task",
+    "curve": "measure what a student reaches with 50, 100, 200 … labelled notes",
     "extract": "answer the notes of a file with a bundle",
     "merge": "put the answers of several shards into one file",
     "rollback": "make the recipe of an earlier round a run's bundle",

@@ -12,6 +12,7 @@ from preceptor.core.errors import BudgetStop, InputError
 from preceptor.core.ports import Evidence, Tool
 from preceptor.core.record import digest
 from preceptor.core.records import AdapterRef, IndexRef, ModelRef, ToolCall
+from preceptor.tools.distill.weak import Labelled, Vote, combine
 from preceptor.tools.sft import base, data
 from preceptor.tools.sft.faces import Face, Faces
 from preceptor.tools.sft.finetune import FineTune, FineTuneArgs, FineTuneOptions
@@ -211,3 +212,45 @@ def test_the_faces_of_served_students(hub: Path) -> None:
         faces(ModelRef(spec="hf:nowhere"))
     own = Faces(nano=small.model())(ModelRef(spec="nano", digest="d" * 20))
     assert (own.folder, own.digest, own.served) == (small.model(), "d" * 20, False)
+
+
+def weakly(tmp_path: Path, said: dict[str, str]) -> FineTune:
+    """Return a tool that knows weak labels: ``said`` on rash, by two voters at odds on nausea."""
+    votes = {
+        "one": [Vote(values={"rash": said[e.id], "nausea": "present"}) for e in small.NOTES],
+        "two": [Vote(values={"rash": said[e.id], "nausea": "absent"}) for e in small.NOTES],
+    }
+    hidden = tuple(e.model_copy(update={"gold": None}) for e in small.NOTES)
+    found = Labelled(combine(hidden, small.evidence().fields, votes), hidden)
+    return FineTune(tmp_path, Faces(), FineTuneOptions(weak=lambda name: found))
+
+
+def test_weak_labels_are_learned_from_with_care(tmp_path: Path) -> None:
+    said = {e.id: "present" if i % 2 else "unknown" for i, e in enumerate(small.NOTES)}
+    tool = weakly(tmp_path, said)
+    use = {"labels": "a" * 20}
+    _, rows = prepared(tool, data="weak", weak=use)
+    assert {row.fields for row in rows} == {("rash",)}  # On nausea they differ.
+    assert {row.id: row.answer for row in rows} == {i: f'{{"rash": "{v}"}}' for i, v in said.items()}
+    _, heavy = prepared(tool, data="weak", weak={**use, "weight": 3, "min_agreement": 0.5})
+    assert {(row.fields, row.times) for row in heavy} == {(("rash",), 3), (("nausea",), 2)}
+    with pytest.raises(InputError, match="too few"):
+        prepared(tool, data="weak", weak={**use, "absent": "unknown"})
+    _, gold = prepared(tool)
+    assert prepared(tool, data="both", weak=use)[1] == gold  # Gold goes before.
+
+
+def test_weak_labels_that_are_not_there(tmp_path: Path, tool: FineTune) -> None:
+    use = {"labels": "a" * 20}
+    wrong: list[dict[str, Any]] = [{"data": "weak"}, {"weak": use}]
+    for args in wrong:
+        with pytest.raises(InputError, match="do not go together"):
+            prepared(tool, **args)
+    with pytest.raises(InputError, match="no weak labels in this run"):
+        prepared(tool, data="weak", weak=use)
+    said = dict.fromkeys((e.id for e in small.NOTES), "present")
+    known = weakly(tmp_path, said)._options.weak
+    guard = data.Guard(allowed=frozenset())
+    nowhere = FineTune(tmp_path, Faces(), FineTuneOptions(guard, weak=known))
+    with pytest.raises(InputError, match="not in train"):
+        prepared(nowhere, data="weak", weak=use)

@@ -1,0 +1,81 @@
+"""Weak labels in a run: who can label, which notes, and where a training finds them.
+
+Owns the voters (the rules of ``evals.baselines``, and the working student) and the way from a content
+hash to labels with their notes. Leaves labels to ``tools.distill``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from preceptor.core.errors import InputError, StoreError
+from preceptor.core.ports import Evaluator, Evidence
+from preceptor.core.records import Example
+from preceptor.evals import baselines
+from preceptor.evals.splits import Splits
+from preceptor.evals.task import Task
+from preceptor.tools.distill.label import LabelExamples
+from preceptor.tools.distill.weak import Labelled, Vote, Voter, read
+from preceptor.tools.sft.data import Guard
+
+RULES: tuple[baselines.Name, ...] = ("keyword", "context", "keyword+mined", "context+mined")
+STUDENT = "student"
+
+
+def rules(task: Task, name: baselines.Name) -> Voter:
+    """Return a voter that follows rules; those with mined phrases mine the notes that it is shown."""
+
+    def vote(evidence: Evidence, notes: Sequence[Example]) -> list[Vote]:
+        said = baselines.predict(name, task, evidence.examples, notes)
+        return [Vote(values=said[note.id]) for note in notes]
+
+    return vote
+
+
+def student(evaluator: Evaluator) -> Voter:
+    """Return the working recipe's student as a voter; what could not be read is no vote."""
+
+    def vote(evidence: Evidence, notes: Sequence[Example]) -> list[Vote]:
+        answers = evaluator.answers(evidence.recipe, notes)
+        return [
+            Vote(
+                values={k: v for k, v in (a.record or {}).items() if k not in a.problems},
+                confidence={k: min(1.0, max(0.0, v)) for k, v in (a.confidence or {}).items()},
+            )
+            for a in answers
+        ]
+
+    return vote
+
+
+def voters(task: Task, evaluator: Evaluator | None = None) -> dict[str, Voter]:
+    """Return who can label: the rules, and the student if there is an evaluator to ask it."""
+    found = {str(name): rules(task, name) for name in RULES}
+    return found if evaluator is None else {**found, STUDENT: student(evaluator)}
+
+
+def labeller(
+    task: Task, drawn: Splits, guard: Guard, evaluator: Evaluator | None
+) -> LabelExamples | None:
+    """Return the look ``label_examples`` of a run, None where there are no unlabelled notes."""
+    wanted = set(drawn.unlabelled)
+    notes = [e for e in task.examples if e.id in wanted]
+    alike = set(guard.forbidden(notes)) if guard.forbidden is not None else set()
+    free = [e for e in notes if e.id not in alike]
+    return LabelExamples(free, voters(task, evaluator)) if free else None
+
+
+def reader(get: Callable[[str], bytes], task: Task, drawn: Splits) -> Callable[[str], Labelled]:
+    """Return what gives the weak labels of a content hash, with the notes of train's side."""
+    own = {*drawn.train, *drawn.unlabelled}
+
+    def found(digest: str) -> Labelled:
+        try:
+            data = get(digest)
+        except StoreError as cause:
+            raise InputError(
+                f"there are no weak labels {digest}", "name the hash that label_examples gave"
+            ) from cause
+        return Labelled(read(data), tuple(e for e in task.examples if e.id in own))
+
+    return found

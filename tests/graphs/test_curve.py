@@ -1,0 +1,84 @@
+"""Learning curves from the command line: sizes, refusals, and trainings that are not done again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from preceptor.cli import main
+from preceptor.core.errors import InputError
+from preceptor.evals import splits
+from preceptor.evals.curve import Curve
+from preceptor.graphs import curve, training
+from tests.graphs import small
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_sizes_are_read_and_trimmed() -> None:
+    assert curve.read_sizes("50, 100,ALL") == (50, 100, curve.ALL)
+    assert curve.trim((100, 50, curve.ALL, 200, 50), 94) == (50, 94)
+    for wrong in ("", "7", "0", "-3", "many", "50,,100", "1.5"):
+        with pytest.raises(InputError, match="is none"):
+            curve.read_sizes(wrong)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--sizes", "3"], "size '3' is none"),
+        (["--seeds", "0"], "seeds"),
+        (["--epochs", "50"], "change.epochs"),
+        (["--student", "simulated"], "'simulated' cannot be trained"),
+        (["--student", "nonsense"], "nonsense"),
+    ],
+)
+def test_refusals_are_one_line(given: list[str], said: str, capsys: Captured) -> None:
+    assert main(["curve", "tests.graphs.small:task", *given]) in (2, 5)
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.slow
+def test_a_curve_is_measured_on_dev_and_goes_on_where_it_was(capsys: Captured) -> None:
+    pytest.importorskip("trl", reason="pip install preceptor[local]")
+    from tests.tools.sft import small as tiny
+
+    student = f"hf:{tiny.model()}"
+    given = ["curve", "tests.graphs.small:task", "--student", student, "--larger", "simulated"]
+    given += ["--profile", "quick", "--epochs", "1", "--seeds", "1", "--json", "--dev", "10"]
+    assert main([*given, "--sizes", "8"]) == 0
+    first = Curve.from_json(capsys.readouterr().out)
+    jobs = list(Path("runs/curve-small/training/jobs").iterdir())
+    assert len(jobs) == 1
+    trained = {json.loads(line)["id"] for line in (jobs[0] / "data.jsonl").read_text().splitlines()}
+    assert trained <= set(splits.make(small.task()).train)
+    events = (jobs[0] / "events.jsonl").read_bytes()
+    assert main([*given, "--sizes", "8,16", "--out", "out"]) == 0
+    again = Curve.from_json(capsys.readouterr().out)
+    assert (jobs[0] / "events.jsonl").read_bytes() == events
+    assert [(r.kind, r.notes) for r in again.rows] == [
+        ("zero_shot", 0), ("trained", 8), ("trained", 16), ("larger", 0)
+    ]  # fmt: skip
+    assert [*again.rows[:2], again.rows[3]] == list(first.rows)
+    assert (again.notes, again.patients, again.measured_on) == (10, 10, "dev")
+    assert {p.name for p in Path("out").iterdir()} == {"curve.json", "curve.md", "curve.svg"}
+    assert not Path("runs/openings.jsonl").exists()
+
+
+def test_what_is_learned_from_is_guarded() -> None:
+    task = small.task()
+    drawn = splits.make(task)
+    guard = training.guard(task, drawn)
+    guard.check(drawn.examples(task, "train"))
+    with pytest.raises(InputError, match="are not in train"):
+        guard.check(drawn.examples(task, "dev"))

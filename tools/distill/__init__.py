@@ -1,0 +1,1 @@
+"""Labels from others than people: how they are made, kept and used."""

@@ -36,8 +36,8 @@ from preceptor.tools.rag.index import IndexExamples
 from preceptor.tools.rag.retriever import QdrantRetriever
 
 TUNED = (
-    "The constants of the model that finds the sentences (`tools/rag/evidence.py`) were chosen on corpora of "
-    "this generator, this one's notes among them: the synthetic figures may flatter it."
+    "The constants of the model that finds the sentences (`tools/rag/evidence.py`) were chosen on "
+    "corpora of this generator, this one's notes among them: the synthetic figures may flatter it."
 )
 SIZES = (1, 2, 4, 8)
 FIXED = {"mode": "sparse", "k": 4}

@@ -27,13 +27,17 @@ Body = dict[str, JsonValue]
 
 @dataclass(frozen=True)
 class Request:
-    """One request, as it came: headers in lower case, ``at`` in seconds of a monotonic clock."""
+    """One request, as it came: headers in lower case, ``at`` in seconds of a monotonic clock.
+
+    ``body`` is its JSON object, empty if it has none; ``raw`` is all of it.
+    """
 
     at: float
     method: str
     path: str
     headers: Mapping[str, str]
     body: Body
+    raw: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -183,6 +187,9 @@ def _handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             self._serve("GET")
 
+        def do_HEAD(self) -> None:
+            self._serve("HEAD")
+
         def do_POST(self) -> None:
             self._serve("POST")
 
@@ -195,7 +202,8 @@ def _handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
         def _serve(self, method: str) -> None:
             raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             headers = {k.lower(): v for k, v in self.headers.items()}
-            response = server.handle(Request(time.monotonic(), method, self.path, headers, _body(raw)))
+            sent = Request(time.monotonic(), method, self.path, headers, _body(raw), raw)
+            response = server.handle(sent)
             if response is None:
                 self.close_connection = True
                 self.connection.shutdown(socket.SHUT_RDWR)
@@ -206,7 +214,8 @@ def _handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
             for name, value in response.headers.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(response.content)
+            if method != "HEAD":
+                self.wfile.write(response.content)
 
     return Handler
 

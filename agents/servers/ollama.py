@@ -2,8 +2,8 @@
 
 ``GET /api/tags``, ``GET /api/version``, ``POST /api/show``, ``POST /api/embed`` and ``POST /api/chat``
 (whole or as a stream of JSON lines). Like the real one it answers 200 to a prompt that does not fit
-``num_ctx``, having read only a part of it, and says so in nothing but ``prompt_eval_count``. Models that
-are created on it are ``servers.hosting``.
+``num_ctx``, having read only a part of it, and says so in nothing but ``prompt_eval_count``. Models
+that are created on it are ``servers.hosting``.
 """
 
 from __future__ import annotations

@@ -60,6 +60,11 @@ class Template:
         rest = both[len(ids) :] if both[: len(ids)] == ids else self._ids(said + after)
         return ids, self._until_end(rest)
 
+    @property
+    def dated(self) -> bool:
+        """Whether the template may say today's date."""
+        return "strftime_now" in str(self._tokenizer.chat_template)
+
     def asked(self, prompt: Sequence[Turn]) -> str:
         """Return the text of a prompt, up to where the answer begins.
 

@@ -27,6 +27,7 @@ VERBS: dict[str, str] = {
     "trace": "show what happened in a run, step by step",
     "eval": "measure a bundle, a run's student or an untouched model on a task",
     "extract": "answer the notes of a file with a bundle",
+    "export": "make a refined student ready to be served, and put it on an Ollama server",
     "merge": "put the answers of several shards into one file",
     "rollback": "make the recipe of an earlier round a run's bundle",
     "tasks": "list, check, fetch or begin tasks",

@@ -265,7 +265,7 @@ def _score(file: Path) -> str:
     """Return the score of the sealed test as the report has it."""
     try:
         found: JsonValue = json.loads(file.read_text("utf-8"))
-        for key in ("test", "final", "score"):
+        for key in ("test", "final"):
             found = found[key] if isinstance(found, dict) else None
         assert isinstance(found, dict)
         return f"{found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"

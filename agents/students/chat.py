@@ -83,6 +83,9 @@ def of_folder(folder: Path) -> Chat:
         StudentError: If transformers is missing, or there is no tokenizer.
     """
     with boundary(StudentError, f"no tokenizer in {str(folder)!r}", "pip install preceptor[local]"):
-        from transformers import AutoTokenizer
+        from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-        return Chat(AutoTokenizer.from_pretrained(folder, local_files_only=True))
+        made = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    if not isinstance(made, PreTrainedTokenizerFast):
+        raise StudentError(f"the model in {str(folder)!r} has no fast tokenizer")
+    return Chat(made)

@@ -13,16 +13,31 @@ from preceptor.agents.servers.hosting import Created, Engine, Said
 from preceptor.agents.servers.scripted import Body
 from preceptor.agents.students import StudentOptions
 from preceptor.agents.students.hf import HFStudent
-from preceptor.core.fields import FieldSpec, object_schema
+from preceptor.core.fields import FieldSpec, LabelField, object_schema
 from preceptor.core.record import canonical
 from preceptor.core.records import AdapterRef, Call, Decoding, Message, ModelRef, Prompt, Recipe
 from preceptor.evals import splits
+from preceptor.evals.splits import SplitSpec
+from preceptor.evals.task import Task
 from preceptor.graphs import bundle
 from preceptor.tools.sft import base
 from tests.agents.students import tiny
 from tests.graphs import small
 
-TASK = "tests.graphs.small:task"
+TASK = "tests.graphs.hosted:task"
+FIELDS = tuple(
+    LabelField(name=name, values=tuple("abcdefghijklmnopqrstuvwx")) for name in ("tone", "mark")
+)
+
+
+def task() -> Task:
+    """Return a task with so many labels that a random model's answers tell every change."""
+    notes = [
+        e.model_copy(update={"gold": {f.name: f.values[i % 24] for f in FIELDS}})
+        for i, e in enumerate(small.task().examples[:50])
+    ]
+    split = SplitSpec(train=20, dev=22, test=8)
+    return Task(name="letters", fields=FIELDS, examples=tuple(notes), split=split, synthetic=True)
 
 
 @cache
@@ -52,21 +67,21 @@ def adapter(folder: Path) -> AdapterRef:
 
 
 def make_bundle(folder: Path, tuned: bool = True) -> Path:
-    """Write the bundle of a tuned student on the small task; return its folder."""
+    """Write the bundle of a tuned student; return its folder."""
     folder.mkdir(parents=True)
-    task = small.task()
-    drawn = splits.make(task)
+    letters = task()
+    drawn = splits.make(letters)
     recipe = Recipe(
         model=ModelRef(spec=f"hf:{model()}", digest=base.model_digest(model())),
-        prompt=Prompt(instruction="Read the note and fill in the field.", rules=("Only yes or no.",)),
+        prompt=Prompt(instruction="Read the note and fill in the field.", rules=("One letter.",)),
         adapter=adapter(folder / "adapter") if tuned else None,
         decoding=Decoding(max_tokens=24),
     )
     made = bundle.Bundle(
         task=TASK,
-        task_fingerprint=task.fingerprint,
+        task_fingerprint=letters.fingerprint,
         synthetic=True,
-        fields=task.fields,
+        fields=letters.fields,
         recipe=recipe,
         seals={part: drawn.digest(part) for part in ("train", "dev", "test")},
     )
@@ -100,10 +115,7 @@ def host(created: Created) -> Engine:
     # Where nothing is said, the runner for this architecture adds one.
     starts = json.loads(created.files["tokenizer_config.json"]).get("add_bos_token", True)
     student._chat = _AsItIs(student, starts)
-    task = small.task()
-    shapes: dict[str, tuple[FieldSpec, ...]] = {
-        canonical(object_schema((f,))): (f,) for f in task.fields
-    }
+    shapes: dict[str, tuple[FieldSpec, ...]] = {canonical(object_schema((f,))): (f,) for f in FIELDS}
 
     def answer(prompt: str, body: Body) -> Said:
         fields = shapes[canonical(body["format"])]

@@ -65,7 +65,7 @@ def test_the_folder_holds_what_serving_needs(exported: Path) -> None:
         "FROM ./model\n"
         'TEMPLATE """{{ if .System }}<|bos|><|system|>{{ .System }}<|end|><|user|>{{ .Prompt }}<|end|>'
         '<|assistant|>{{ else }}<|bos|><|user|>{{ .Prompt }}<|end|><|assistant|>{{ end }}"""\n'
-        'SYSTEM """Read the note and fill in the field.\nRules:\n1. Only yes or no."""\n'
+        'SYSTEM """Read the note and fill in the field.\nRules:\n1. One letter."""\n'
         "PARAMETER temperature 0\nPARAMETER num_ctx 1024\n"
         'PARAMETER stop "<|end|>"\n'
     )
@@ -73,18 +73,18 @@ def test_the_folder_holds_what_serving_needs(exported: Path) -> None:
     assert (told["add_bos_token"], told["add_eos_token"]) == (False, False)
     assert bundle.read(exported).recipe.adapter is not None, "it is a bundle, too"
     assert not list(exported.parent.glob(".*")), "nothing is left of the work"
-    assert exporting.read(exported).name.startswith("preceptor/tests.graphs.small-task:")
+    assert exporting.read(exported).name.startswith("preceptor/tests.graphs.hosted-task:")
 
 
 def test_the_served_model_passes_and_is_asked_raw(folder: Path, server: OllamaServer) -> None:
     verdict = serve(folder, server)
     assert [(c.route, c.prompts, c.fields_equal) for c in verdict.checks] == [
-        ("raw", 90, 90),
-        ("chat", 90, 90),
+        ("raw", 44, 44),
+        ("chat", 44, 44),
     ]
     assert list(server.library.created) == [verdict.name]
     raw = [r.body for r in server.requests if r.path == "/api/generate"]
-    assert len(raw) == 90
+    assert len(raw) == 44
     assert raw[0]["raw"] is True
     assert str(raw[0]["prompt"]).startswith("<|bos|><|system|>Read the note")
     assert bundle.read(folder / "served").recipe.model.spec == f"ollama:{verdict.name}"
@@ -102,7 +102,7 @@ def _reseal(folder: Path) -> None:
 
 def wrong_template(folder: Path) -> None:
     file = folder / "serving.json"
-    file.write_text(file.read_text("utf-8").replace("<|system|>", "<|user|>"), "utf-8")
+    file.write_text(file.read_text("utf-8").replace("<|system|>{{ .System }}<|end|>", ""), "utf-8")
 
 
 def longer_template(folder: Path) -> None:
@@ -124,9 +124,9 @@ def wrong_merge(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (wrong_template, "chat: .* fields are answered otherwise"),
-        (longer_template, "chat: 90 of 90 prompts have another number of tokens"),
-        (wrong_bos, "raw: 90 of 90 prompts have another number of tokens"),
+        (wrong_template, "chat: 44 of 44 prompts have another number of tokens"),
+        (longer_template, "chat: 44 of 44 prompts have another number of tokens"),
+        (wrong_bos, "raw: 44 of 44 prompts have another number of tokens"),
         (wrong_merge, "raw: .* fields are answered otherwise"),
     ],
 )
@@ -139,7 +139,7 @@ def test_the_gate_catches(
     assert not server.library.created, "the model was deleted"
     assert not (folder / "served").exists()
     kept = (folder / "parity.json").read_text("utf-8")
-    assert json.loads(kept)["checks"][0]["prompts"] == 90
+    assert json.loads(kept)["checks"][0]["prompts"] == 44
     assert "days" not in kept, "no text of a note"
 
 

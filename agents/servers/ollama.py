@@ -75,7 +75,9 @@ class OllamaServer(ScriptedServer):
     ) -> None:
         self.library = library or Library()
         self._answer = answer
-        self._models = {tagged(n): size for n, size in (models or {"scripted": 32768}).items()}
+        self._models = {
+            tagged(n): size for n, size in ({"scripted": 32768} if models is None else models).items()
+        }
         self._omit = frozenset(omit)
         self.version = "0.34.0"
         super().__init__(troubles=troubles, latency=latency)

@@ -67,6 +67,8 @@ class Students:
         gate: What a student on another machine is asked passes it; without one, there is no such.
         run: The folder of the run that trains weights.
         adapter: The folder of the trained weights, outside a run.
+        tokenizer: The folder of the tokenizer that prompts are rendered with for a model that was
+            exported to Ollama.
     """
 
     task: Task
@@ -74,6 +76,7 @@ class Students:
     gate: Egress = field(default_factory=lambda: Egress("local-only", None))
     run: Path | None = None
     adapter: Path | None = None
+    tokenizer: Path | None = None
     _open: dict[tuple[str, str], Student] = field(default_factory=dict)
 
     def of(self, recipe: Recipe) -> Student:
@@ -95,6 +98,12 @@ class Students:
             )
         return student
 
+    def at(self, folder: Path) -> None:
+        """Take trained weights and tokenizer from a bundle's folder."""
+        self.adapter = folder / "adapter"
+        tokenizer = folder / "tokenizer"
+        self.tokenizer = tokenizer if tokenizer.is_dir() else None
+
     def _make(self, recipe: Recipe) -> Student:
         url = destination.of(recipe.model.spec)
         if not url or is_local(url):
@@ -109,6 +118,7 @@ class Students:
             weights = training.adapter_folder(self.run, recipe.adapter)
         return students.StudentOptions(
             adapter=weights,
+            tokenizer=self.tokenizer,
             parallel=self.options.parallel,
             timeout=self.options.timeout,
             threads=int(os.environ.get("OMP_NUM_THREADS", "0") or 0),

@@ -252,7 +252,7 @@ class _Asking:
         )
         log = self.job.target.with_name(f"{self.job.target.name}.egress.jsonl")
         opened = answering.Students(task, asked, answering.gate(settings, log, task))
-        opened.adapter = bundle.place(self.job.folder) / "adapter"
+        opened.at(bundle.place(self.job.folder))
         finders = retrieval.of_bundle(bundle.place(self.job.folder), settings, opened.gate)
         try:
             with AnswerCache(self.work / "cache.sqlite") as cache:

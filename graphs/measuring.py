@@ -83,7 +83,7 @@ def measure(request: Request, settings: Settings, on_progress: OnProgress) -> Me
     gate = answering.gate(settings, root / "eval-egress.jsonl", task)
     opened = answering.Students(task, options, gate)
     folder = bundle.place(Path(request.student))
-    opened.adapter = folder / "adapter"
+    opened.at(folder)
     finders = retrieval.of_bundle(folder, settings, gate)
     try:
         recipe = _recipe(request, options, opened)

@@ -2,7 +2,8 @@
 
 ``GET /api/tags``, ``GET /api/version``, ``POST /api/show``, ``POST /api/embed`` and ``POST /api/chat``
 (whole or as a stream of JSON lines). Like the real one it answers 200 to a prompt that does not fit
-``num_ctx``, having read only a part of it, and says so in nothing but ``prompt_eval_count``.
+``num_ctx``, having read only a part of it, and says so in nothing but ``prompt_eval_count``. Models
+that are created on it are ``servers.hosting``.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from pydantic import JsonValue
 
+from preceptor.agents.servers.hosting import Library, tagged
 from preceptor.agents.servers.scripted import (
     Body,
     Request,
@@ -26,6 +28,17 @@ from preceptor.agents.servers.scripted import (
 )
 
 DEFAULT_CTX = 4096
+LONGEST = 32768
+"""The context of a model that was created."""
+
+KNOWN = frozenset(
+    {
+        ("POST", "/api/show"),
+        ("POST", "/api/chat"),
+        ("POST", "/api/embed"),
+        ("DELETE", "/api/delete"),
+    }
+)
 EMBEDDING = 16
 """The dimension of its vectors."""
 
@@ -45,9 +58,10 @@ class OllamaServer(ScriptedServer):
         omit: Keys to leave out of chat responses, as old servers do.
         troubles: What goes wrong with which chat request.
         latency: Seconds that every chat request takes.
+        library: What was uploaded and created, and how such models answer.
     """
 
-    answering = ("/api/chat", "/api/embed")
+    answering = ("/api/chat", "/api/embed", "/api/generate")
 
     def __init__(
         self,
@@ -57,9 +71,13 @@ class OllamaServer(ScriptedServer):
         omit: Iterable[str] = (),
         troubles: Iterable[Trouble | None] = (),
         latency: float = 0.0,
+        library: Library | None = None,
     ) -> None:
+        self.library = library or Library()
         self._answer = answer
-        self._models = {_tagged(n): size for n, size in (models or {"scripted": 32768}).items()}
+        self._models = {
+            tagged(n): size for n, size in ({"scripted": 32768} if models is None else models).items()
+        }
         self._omit = frozenset(omit)
         self.version = "0.34.0"
         super().__init__(troubles=troubles, latency=latency)
@@ -70,18 +88,22 @@ class OllamaServer(ScriptedServer):
         if where == ("GET", "/api/version"):
             return Response.of({"version": self.version})
         if where == ("GET", "/api/tags"):
-            return Response.of({"models": [_listed(name) for name in self._models]})
-        if where not in (("POST", "/api/show"), ("POST", "/api/chat"), ("POST", "/api/embed")):
+            return Response.of({"models": [_listed(n) for n in (*self._models, *self.library.created)]})
+        created = self.library.respond(request)
+        if created is not None:
+            return created
+        if where not in KNOWN:
             return Response(b"404 page not found", 404, type="text/plain")
         name = str(request.body.get("model") or "")
-        if _tagged(name) not in self._models:
+        here = {**dict.fromkeys(self.library.created, LONGEST), **self._models}
+        if tagged(name) not in here or request.method == "DELETE":
             return Response.of({"error": f"model '{name}' not found"}, 404)
         if request.path == "/api/show":
-            return Response.of(_shown(self._models[_tagged(name)]))
+            return Response.of(_shown(here[tagged(name)]))
         if request.path == "/api/embed":
             found = vectors(request.body.get("input"), EMBEDDING)
             return Response.of({"model": name, "embeddings": [[*v] for v in found]})
-        return self._chat(request.body, self._models[_tagged(name)])
+        return self._chat(request.body, self._models[tagged(name)])
 
     def _chat(self, body: Body, longest: int) -> Response:
         options = body.get("options")
@@ -117,10 +139,6 @@ class OllamaServer(ScriptedServer):
         lines = (first, {**last, "message": {"role": "assistant", "content": ""}})
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         return Response(text.encode(), type="application/x-ndjson")
-
-
-def _tagged(name: str) -> str:
-    return name if ":" in name else f"{name}:latest"
 
 
 def _whole(value: JsonValue) -> int | None:

@@ -27,13 +27,17 @@ Body = dict[str, JsonValue]
 
 @dataclass(frozen=True)
 class Request:
-    """One request, as it came: headers in lower case, ``at`` in seconds of a monotonic clock."""
+    """One request, as it came: headers in lower case, ``at`` in seconds of a monotonic clock.
+
+    ``body`` is its JSON object, empty if it has none; ``raw`` is all of it.
+    """
 
     at: float
     method: str
     path: str
     headers: Mapping[str, str]
     body: Body
+    raw: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -180,22 +184,12 @@ def _handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-        def do_GET(self) -> None:
-            self._serve("GET")
-
-        def do_POST(self) -> None:
-            self._serve("POST")
-
-        def do_PUT(self) -> None:
-            self._serve("PUT")
-
-        def do_DELETE(self) -> None:
-            self._serve("DELETE")
-
-        def _serve(self, method: str) -> None:
+        def _serve(self) -> None:
+            method = self.command
             raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             headers = {k.lower(): v for k, v in self.headers.items()}
-            response = server.handle(Request(time.monotonic(), method, self.path, headers, _body(raw)))
+            sent = Request(time.monotonic(), method, self.path, headers, _body(raw), raw)
+            response = server.handle(sent)
             if response is None:
                 self.close_connection = True
                 self.connection.shutdown(socket.SHUT_RDWR)
@@ -206,7 +200,10 @@ def _handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
             for name, value in response.headers.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(response.content)
+            if method != "HEAD":
+                self.wfile.write(response.content)
+
+        do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _serve
 
     return Handler
 

@@ -40,6 +40,8 @@ class StudentOptions:
         device: Where a model in process runs: ``cpu``, ``cuda``, or ``auto``.
         batch_tokens: The most prompt tokens that a model in process reads at once.
         adapter: The folder of the adapter or merged weights that the recipe names.
+        tokenizer: The folder of the tokenizer of a model of ours at Ollama: prompts are rendered with
+            it here, and sent raw.
         script: What ``scripted`` answers.
         examples: What ``simulated`` knows the right answers of.
         fields: The task's fields, for ``simulated``.
@@ -56,6 +58,7 @@ class StudentOptions:
     device: str = "auto"
     batch_tokens: int = 16384
     adapter: Path | None = None
+    tokenizer: Path | None = None
     script: Mapping[str, Gold] | Callable[[Call], str] | None = None
     examples: tuple[Example, ...] = ()
     fields: tuple[FieldSpec, ...] = ()

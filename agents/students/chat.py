@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from preceptor.core.errors import StudentError
+from preceptor.core.errors import StudentError, boundary
 from preceptor.core.records import Message
 
 if TYPE_CHECKING:
@@ -38,13 +39,18 @@ class Chat:
 
     def ids(self, prompts: Sequence[Sequence[Message]]) -> list[list[int]]:
         """Return the token ids of prompts, up to where the answer begins."""
-        texts = [self._text(messages) for messages in prompts]
+        texts = [self.text(messages) for messages in prompts]
         if not texts:
             return []
         encoded = self._tokenizer.backend_tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         return [list(one.ids) for one in encoded]
 
-    def _text(self, messages: Sequence[Message]) -> str:
+    def text(self, messages: Sequence[Message]) -> str:
+        """Return the text of a prompt, up to where the answer begins.
+
+        Raises:
+            StudentError: If the template cannot be applied.
+        """
         turns = [{"role": m.role, "content": self._plain(m.content)} for m in messages]
         if self._takes_system:
             from jinja2 import TemplateError
@@ -68,3 +74,18 @@ class Chat:
         if self._special is None:
             return content
         return self._special.sub(lambda m: f"{m[0][0]} {m[0][1:]}", content)
+
+
+def of_folder(folder: Path) -> Chat:
+    """Return what renders prompts for the model whose tokenizer lies in ``folder``.
+
+    Raises:
+        StudentError: If transformers is missing, or there is no tokenizer.
+    """
+    with boundary(StudentError, f"no tokenizer in {str(folder)!r}", "pip install preceptor[local]"):
+        from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+        made = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    if not isinstance(made, PreTrainedTokenizerFast):
+        raise StudentError(f"the model in {str(folder)!r} has no fast tokenizer")
+    return Chat(made)

@@ -11,6 +11,9 @@ answer fill the window, or if fewer tokens were read than the prompt can have be
 Ollama counts tokens that it took from its prompt cache too (since 0.2; structured output needs 0.5),
 except 0.30, which counted only the others: there, and where a count is missing, a low count says
 nothing and only the first two signs are used.
+
+A model of ours, whose tokenizer is here, is asked over ``/api/generate`` with ``raw``: the prompt is
+rendered here, as it was for training, and no template of the server's touches it.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from preceptor.agents.students import StudentOptions
+from preceptor.agents.students.chat import Chat, of_folder
 from preceptor.agents.students.pool import Pool
 from preceptor.agents.students.retry import Backoff, Passing, Refused, retry_after, worth_another_try
 from preceptor.core.errors import StudentError
@@ -75,6 +79,7 @@ class OllamaStudent:
 
         self._name = name
         self._options = options
+        self._chat: Chat | None = of_folder(options.tokenizer) if options.tokenizer else None
         self._heard = threading.local()
         self._client = ollama.Client(
             host=options.base_url or None,
@@ -121,33 +126,53 @@ class OllamaStudent:
 
     def _ask(self, call: Call) -> Reply:
         began = time.monotonic()
-        decoding = call.decoding
         try:
-            got = self._client.chat(
-                self._name,
-                [{"role": m.role, "content": m.content} for m in call.messages],
-                format=cast("dict[str, object]", object_schema(call.fields))
-                if decoding.constrained
-                else None,
-                options={
-                    "num_ctx": self._window,
-                    "num_predict": decoding.max_tokens,
-                    "temperature": decoding.temperature,
-                    "seed": decoding.seed,
-                },
-                think=False if self._thinks else None,
-                keep_alive=self._options.keep_alive,
-            )
+            got, text = self._asked(call)
         except self._foreign as error:
             raise self._trouble(error) from None
-        return self._reply(call, got, time.monotonic() - began)
+        return self._reply(call, got, text, time.monotonic() - began)
 
-    def _reply(self, call: Call, got: ollama.ChatResponse, seconds: float) -> Reply:
+    def _asked(self, call: Call) -> tuple[ollama.ChatResponse | ollama.GenerateResponse, str]:
+        """Send a call; return what came back, and the text in it."""
+        decoding = call.decoding
+        shape = cast("dict[str, object]", object_schema(call.fields)) if decoding.constrained else None
+        options = {
+            "num_ctx": self._window,
+            "num_predict": decoding.max_tokens,
+            "temperature": decoding.temperature,
+            "seed": decoding.seed,
+        }
+        if self._chat is not None:
+            raw = self._client.generate(
+                self._name,
+                self._chat.text(call.messages),
+                raw=True,
+                format=shape,
+                options=options,
+                keep_alive=self._options.keep_alive,
+            )
+            return raw, raw.response or ""
+        got = self._client.chat(
+            self._name,
+            [{"role": m.role, "content": m.content} for m in call.messages],
+            format=shape,
+            options=options,
+            think=False if self._thinks else None,
+            keep_alive=self._options.keep_alive,
+        )
+        return got, got.message.content or ""
+
+    def _reply(
+        self,
+        call: Call,
+        got: ollama.ChatResponse | ollama.GenerateResponse,
+        text: str,
+        seconds: float,
+    ) -> Reply:
         read, written = got.prompt_eval_count or None, got.eval_count
         full = bool(read) and (read or 0) + (written or 0) >= self._window
         short = self._counts_cached and bool(read) and (read or 0) < fewest_tokens(call.messages)
         cut = got.done_reason == "length" or full or short
-        text = got.message.content or ""
         return Reply(call.key, text, "truncated" if cut else "ok", read, written, seconds)
 
     def _trouble(self, error: Exception) -> Exception:

@@ -60,6 +60,20 @@ class Template:
         rest = both[len(ids) :] if both[: len(ids)] == ids else self._ids(said + after)
         return ids, self._until_end(rest)
 
+    @property
+    def dated(self) -> bool:
+        """Whether the template may say today's date."""
+        return "strftime_now" in str(self._tokenizer.chat_template)
+
+    def asked(self, prompt: Sequence[Turn]) -> str:
+        """Return the text of a prompt, up to where the answer begins.
+
+        Raises:
+            Failed: If the template cannot be applied.
+        """
+        turns = [{**t, "content": self._plain(t["content"])} for t in prompt]
+        return self._texts(turns, "{}")[0]
+
     def _until_end(self, ids: list[int]) -> list[int]:
         for place, token in enumerate(ids):
             if token in self._ends:

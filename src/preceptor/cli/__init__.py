@@ -28,6 +28,8 @@ VERBS: dict[str, str] = {
     "eval": "measure a bundle, a run's student or an untouched model on a task",
     "curve": "measure what a student reaches with 50, 100, 200 … labelled notes",
     "extract": "answer the notes of a file with a bundle",
+    "export": "make a refined student ready to be served, and put it on an Ollama server",
+    "sft": "carry a training to another machine, and its result back",
     "merge": "put the answers of several shards into one file",
     "rollback": "make the recipe of an earlier round a run's bundle",
     "tasks": "list, check, fetch or begin tasks",

@@ -1,0 +1,139 @@
+"""Putting a model on an Ollama server: blobs by content, then ``create``.
+
+Owns what is sent and what each trouble means. What the model is made of, and whether it answers as it
+should, is decided elsewhere. Nothing is sent twice: a file that the server has is not uploaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from preceptor.core.errors import StudentError
+
+Say = Callable[[str], None]
+"""Hears what is being done, a line at a time."""
+
+TIMEOUT = 600.0
+"""Seconds without a word from the server."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is created.
+
+    Attributes:
+        name: How the server will call it.
+        files: Its safetensors, configuration and tokenizer, by the name that each has there.
+        template: In Go's template language.
+        system: The system message, if a request brings none.
+        parameters: As in a Modelfile.
+        quantize: To what, e.g. ``q8_0``; empty: as it is.
+    """
+
+    name: str
+    files: Mapping[str, Path]
+    template: str
+    system: str = ""
+    parameters: Mapping[str, JsonValue] = field(default_factory=dict)
+    quantize: str = ""
+
+
+class Publisher:
+    """Talks to one Ollama server.
+
+    Args:
+        host: Its address; ``OLLAMA_HOST`` or the usual port if empty.
+    """
+
+    def __init__(self, host: str = "") -> None:
+        import ollama
+
+        self._client = ollama.Client(host=host or None, timeout=TIMEOUT)
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return str(self._client._client.base_url).rstrip("/")
+
+    def names(self) -> list[str]:
+        """Return what the server has.
+
+        Raises:
+            StudentError: If it does not answer.
+        """
+        with self._trouble("list its models"):
+            return [model.model or "" for model in self._client.list().models]
+
+    def create(self, model: Model, say: Say) -> None:
+        """Create a model, in place of one of the same name.
+
+        Raises:
+            StudentError: If the server is gone, refuses a file, or cannot convert the model.
+        """
+        with self._trouble(f"create {model.name!r}"):
+            digests = {name: self._upload(path, say) for name, path in model.files.items()}
+            last = ""
+            for step in self._client.create(
+                model.name,
+                quantize=model.quantize or None,
+                files=digests,
+                template=model.template,
+                system=model.system or None,
+                parameters=dict(model.parameters),
+                stream=True,
+            ):
+                if step.status and step.status != last:
+                    last = step.status
+                    say(last)
+        if last != "success":
+            raise StudentError(f"Ollama did not finish creating {model.name!r}", "create it again")
+
+    def delete(self, name: str) -> None:
+        """Take a model away.
+
+        Raises:
+            StudentError: If it is not there, or the server is gone.
+        """
+        with self._trouble(f"delete {name!r}"):
+            self._client.delete(name)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()  # type: ignore[no-untyped-call]
+
+    def _upload(self, path: Path, say: Say) -> str:
+        with path.open("rb") as stream:
+            digest = f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
+        # The client posts without asking; a model's weights are worth a question.
+        if self._client._client.head(f"/api/blobs/{digest}").status_code == 200:
+            say(f"{path.name}: there already")
+            return digest
+        say(f"{path.name}: uploading {path.stat().st_size / 2**20:,.1f} MiB")
+        return self._client.create_blob(path)
+
+    @contextmanager
+    def _trouble(self, what: str) -> Iterator[None]:
+        import httpx
+        import ollama
+
+        try:
+            yield
+        except ollama.ResponseError as error:
+            words = (str(error.error).strip().splitlines() or ["no reason given"])[0][:300]
+            # -1 is what the client makes of an error inside a stream that began with 200.
+            status = f" (status {error.status_code})" if error.status_code > 0 else ""
+            raise StudentError(f"Ollama could not {what}{status}: {words}") from error
+        except (ConnectionError, httpx.ConnectError) as error:
+            raise StudentError(
+                f"Ollama does not answer at {self.url}", "start it: ollama serve"
+            ) from error
+        except (httpx.HTTPError, ValueError, TypeError) as error:
+            raise StudentError(
+                f"Ollama could not {what}: {type(error).__name__}", "is it Ollama that listens there?"
+            ) from error

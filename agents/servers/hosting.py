@@ -1,0 +1,208 @@
+"""Models that were created on a scripted Ollama server: blobs, ``create``, templates, ``generate``.
+
+Owns the part of Ollama's published docs/api.md that puts a model on a server and asks it: ``HEAD`` and
+``POST /api/blobs/:digest`` (201, or 400 for another content), ``POST /api/create`` (a stream of states,
+with errors in the stream), ``POST /api/generate`` (with ``raw`` too) and ``DELETE /api/delete``. What a
+created model answers with is a ``Host``: nothing real by default, a real model where a test brings one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+from pydantic import JsonValue
+
+from preceptor.agents.servers.scripted import Body, Request, Response, simplest, tokens
+
+BLOBS = "/api/blobs/"
+NDJSON = "application/x-ndjson"
+
+
+@dataclass(frozen=True)
+class Created:
+    """A model as it was created.
+
+    Attributes:
+        files: The content of its files by name.
+        template: In Go's template language.
+        system: The system message, if a request brings none.
+        quantize: To what its weights were made smaller, if at all.
+    """
+
+    files: Mapping[str, bytes]
+    template: str = "{{ .Prompt }}"
+    system: str = ""
+    quantize: str = ""
+
+    def prompt(self, system: str, user: str) -> str:
+        """Return the prompt that the template makes."""
+        return fill(self.template, {"System": system or self.system, "Prompt": user})
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a model says to a whole prompt."""
+
+    text: str
+    read: int
+    written: int
+
+
+Engine = Callable[[str, Body], Said]
+"""Answers a whole prompt; the request says in which format."""
+
+Host = Callable[[Created], Engine]
+"""Loads a created model; a ``ValueError`` says that it cannot be imported."""
+
+
+def hollow(created: Created) -> Engine:
+    """Return an engine that says the simplest answer that fits the request's ``format``."""
+
+    def answer(prompt: str, body: Body) -> Said:
+        schema = body.get("format")
+        text = json.dumps(simplest(schema if isinstance(schema, dict) else {"type": "object"}))
+        return Said(text, len(tokens(prompt)), len(tokens(text)))
+
+    return answer
+
+
+_ACTION = re.compile(r"\{\{\s*(?:(if|else|end)\s*)?(?:\.(\w+)\s*)?(\"(?:[^\"\\]|\\.)*\"\s*)?\}\}")
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """Run a Go template of fields, texts and ``if``/``else``/``end``, without nesting.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    out: list[str] = []
+    shown, depth, at = True, 0, 0
+    for found in _ACTION.finditer(template):
+        word, name, literal = found.groups()
+        before = template[at : found.start()]
+        if "{{" in before:
+            raise ValueError("template error: unexpected action")
+        out += [before] if shown else []
+        at = found.end()
+        if word == "if":
+            shown, depth = bool(values.get(name or "")), depth + 1
+        elif word:
+            shown, depth = (not shown, depth) if word == "else" else (True, depth - 1)
+        elif shown:
+            out.append(json.loads(literal) if literal else values[name])
+    if depth or "{{" in template[at:]:
+        raise ValueError("template error: unexpected EOF")
+    return "".join(out) + template[at:]
+
+
+@dataclass
+class Library:
+    """What was uploaded and created.
+
+    Attributes:
+        host: Loads a created model.
+        architectures: What can be imported; all if None.
+        blobs: Uploaded files by digest.
+        created: The models by name.
+    """
+
+    host: Host = hollow
+    architectures: Collection[str] | None = None
+    blobs: dict[str, bytes] = field(default_factory=dict)
+    created: dict[str, Created] = field(default_factory=dict)
+    _engines: dict[str, Engine] = field(default_factory=dict)
+
+    def respond(self, request: Request) -> Response | None:
+        """Return what the API answers, None if that is no affair of this."""
+        if request.path.startswith(BLOBS):
+            return self._blob(request)
+        if (request.method, request.path) == ("POST", "/api/create"):
+            return self._create(request.body)
+        name = tagged(str(request.body.get("model") or ""))
+        if name not in self.created:
+            return None
+        if (request.method, request.path) == ("DELETE", "/api/delete"):
+            del self.created[name], self._engines[name]
+            return Response(b"")
+        if request.path in ("/api/chat", "/api/generate"):
+            return self._ask(request, name)
+        return None
+
+    def _blob(self, request: Request) -> Response:
+        digest = request.path.removeprefix(BLOBS)
+        if request.method == "HEAD":
+            return Response(b"", 200 if digest in self.blobs else 404)
+        if digest != f"sha256:{hashlib.sha256(request.raw).hexdigest()}":
+            return Response.of({"error": "digest mismatch, file must be downloaded again"}, 400)
+        self.blobs[digest] = request.raw
+        return Response(b"", 201)
+
+    def _create(self, body: Body) -> Response:
+        name, files = tagged(str(body.get("model") or "")), body.get("files")
+        if not isinstance(files, dict) or not files:
+            return Response.of({"error": "neither 'from' or 'files' was specified"}, 400)
+        lines: list[JsonValue] = [{"status": "converting model"}]
+        try:
+            made = self._made(body, {key: str(value) for key, value in files.items()})
+            self._engines[name] = self.host(made)
+            self.created[name] = made
+            if made.quantize:
+                lines.append({"status": f"quantizing F16 model to {made.quantize.upper()}"})
+            lines += [{"status": "writing manifest"}, {"status": "success"}]
+        except ValueError as error:
+            lines.append({"error": str(error)})
+        if body.get("stream") is False:
+            return Response.of(lines[-1], 200 if name in self.created else 500)
+        return Response("".join(json.dumps(line) + "\n" for line in lines).encode(), type=NDJSON)
+
+    def _made(self, body: Body, files: Mapping[str, str]) -> Created:
+        missing = [digest for digest in files.values() if digest not in self.blobs]
+        if missing:
+            raise ValueError(f"blob {missing[0]} does not exist")
+        content = {name: self.blobs[digest] for name, digest in files.items()}
+        said = json.loads(content.get("config.json", b"{}"))
+        named = str((said.get("architectures") or [""])[0])
+        if self.architectures is not None and named not in self.architectures:
+            raise ValueError(f"unsupported architecture {json.dumps(named)}")
+        template = str(body.get("template") or "{{ .Prompt }}")
+        fill(template, {"System": "", "Prompt": ""})
+        return Created(
+            content, template, str(body.get("system") or ""), str(body.get("quantize") or "")
+        )
+
+    def _ask(self, request: Request, name: str) -> Response:
+        body = request.body
+        raw = request.path == "/api/generate" and body.get("raw") is True
+        prompt = str(body.get("prompt") or "")
+        if not raw:
+            prompt = self.created[name].prompt(*_messages(body))
+        said = self._engines[name](prompt, body)
+        last: Body = {
+            "model": body.get("model"),
+            "created_at": "2026-01-01T00:00:00Z",
+            "done": True,
+            "done_reason": "stop",
+            "prompt_eval_count": said.read,
+            "eval_count": said.written,
+        }
+        chat: JsonValue = {"role": "assistant", "content": said.text}
+        key, text = ("message", chat) if request.path == "/api/chat" else ("response", said.text)
+        return Response.of({**last, key: text})
+
+
+def _messages(body: Body) -> tuple[str, str]:
+    """Return the system message and the last user message of a request."""
+    given = body.get("messages")
+    listed = given if isinstance(given, list) else []
+    found = {str(m.get("role")): str(m.get("content")) for m in listed if isinstance(m, dict)}
+    plain = {"system": str(body.get("system") or ""), "user": str(body.get("prompt") or "")}
+    return found.get("system", plain["system"]), found.get("user", plain["user"])
+
+
+def tagged(name: str) -> str:
+    """Return a model's name with its tag."""
+    return name if ":" in name else f"{name}:latest"

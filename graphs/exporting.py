@@ -1,0 +1,297 @@
+"""The serving folder: what an Ollama server, and a person, need of a refined student.
+
+Owns what is in it, what is checked before it is written, and reading it back. It is a bundle that also
+holds whole weights:
+
+    Modelfile       ``ollama create NAME -f Modelfile`` makes the model; weights in ``model/``
+    model/          merged safetensors, configuration, tokenizer
+    serving.json    what it is made of, by content hash
+    bundle.json, schema.json, metrics.json, adapter/, index/    as in the bundle
+    prompt.json     the words that the student is told; README.md: the model card
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import JsonValue, ValidationError
+
+from preceptor.core import render
+from preceptor.core.errors import InputError, boundary
+from preceptor.core.files import store_error, write_whole
+from preceptor.core.record import Record, digest
+from preceptor.core.records import Example, Recipe
+from preceptor.graphs import bundle
+from preceptor.tools.sft import base, merge, tokens
+from preceptor.tools.sft.faces import IMPORTABLE, Faces
+from preceptor.tools.sft.modelfile import Modelfile, modelfile
+
+VERSION = 1
+SERVING = "serving.json"
+_TRIED = "Seen in the clinic today. No complaints since the last visit."
+"""A note that the merged weights are tried on."""
+
+_CARD = """# {task}: {fields} fields out of free text
+
+A compact language model for one extraction task, made by Preceptor{synthetic}.
+
+- Base model: `{spec}`, architecture {architecture}, content hash `{base}`.
+- Trained: {trained}.
+- Sealed test: {score}. `metrics.json` has baselines, intervals, costs and split hashes.
+- Splits (hashes): {seals}.
+
+    ollama create {name} -f Modelfile
+
+The template of `Modelfile` is what the model's own chat template renders for one system and one user
+message, the text that it was trained on{dated}. It answers with JSON that fits `schema.json`; send that
+as `format`. `preceptor export FOLDER --to ollama` creates it and then compares its answers with those
+of the model that was measured: only then is it known to be the same.
+
+It answers the fields of this task, on notes like those that it was refined on, and nothing else.
+{shots} worked examples stand in its prompt, and more in `index/` if there is one: with either, this
+folder is as private as the notes. Weights can hold traces of the notes that they were trained on.
+"""
+
+
+class Serving(Record):
+    """What a serving folder is made of.
+
+    Attributes:
+        name: What Ollama calls it, unless told otherwise.
+        files: SHA-256 of each file of ``model/``.
+        modelfile: What Ollama is told.
+        base: The content hash of the base model.
+        architecture: What ``config.json`` names.
+        merge_difference: The largest difference of a logit between base with adapter and merged.
+        dated: Whether the chat template says the date, which the Modelfile fixes.
+    """
+
+    version: int = VERSION
+    name: str
+    files: dict[str, str]
+    modelfile: Modelfile
+    base: str
+    architecture: str
+    merge_difference: float
+    dated: bool = False
+
+
+@dataclass(frozen=True)
+class Source:
+    """A bundle, with the weights that it needs."""
+
+    made: bundle.Bundle
+    place: Path
+    base: Path
+    digest: str
+    adapter: Path | None
+
+
+def export(folder: Path, out: Path, faces: Faces | None = None) -> Serving:
+    """Write the serving folder of a bundle or a finished run, whole or not at all.
+
+    Args:
+        folder: The bundle's, or the run's.
+        out: Where; it must not be there, or be empty.
+        faces: Finds base models; the embedded one and those that were downloaded by default.
+
+    Raises:
+        InputError: If it cannot be served: no weights, another base model, an architecture or a
+            template that Ollama does not take. Nothing is written then.
+        StoreError: If there is no room for it, or the disk refuses.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{str(out)!r} is not empty", "name a new folder")
+    source = open_source(folder, faces)
+    named = base.architecture(source.base)
+    if named not in IMPORTABLE:
+        raise InputError(
+            f"Ollama cannot import weights of architecture {named!r}",
+            "it takes: " + ", ".join(sorted(IMPORTABLE)),
+        )
+    fresh = out.with_name(f".{out.name}-{os.getpid()}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        merge.check_room(out.parent, source.base, source.adapter)
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir()
+        serving = _write(source, fresh, named)
+        if out.exists():
+            out.rmdir()
+        fresh.rename(out)
+    except OSError as cause:
+        raise store_error("write", out, cause) from cause
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return serving
+
+
+def open_source(folder: Path, faces: Faces | None = None) -> Source:
+    """Return a bundle with its weights, after checking that they belong together.
+
+    Raises:
+        InputError: If there are no weights here, or they are not the recipe's.
+    """
+    made, place = bundle.read(folder), bundle.place(folder)
+    recipe = made.recipe
+    if recipe.model.spec.startswith("ollama:") and recipe.adapter is None:
+        raise InputError(
+            f"nothing was trained: {recipe.model.spec!r} is served as it is", "use the bundle itself"
+        )
+    face = (faces or default_faces())(recipe.model)
+    found = base.model_digest(face.folder)
+    if not face.served and recipe.model.digest not in ("", found):
+        raise InputError(
+            f"{recipe.model.spec!r} is not the model that this recipe was made with",
+            f"recipe: {recipe.model.digest}, here: {found}",
+        )
+    return Source(made, place, face.folder, found, _adapter(recipe, place, found))
+
+
+def default_faces() -> Faces:
+    """Return what finds base models on this machine."""
+    from preceptor import nano
+
+    return Faces(nano=nano.path())
+
+
+def _adapter(recipe: Recipe, place: Path, found: str) -> Path | None:
+    if recipe.adapter is None:
+        return None
+    about = base.read_about(place / "adapter")
+    if about.adapter != recipe.adapter:
+        raise InputError("the weights in the bundle are not the recipe's", "refine and export again")
+    if about.base != found:
+        raise InputError(
+            f"the weights were trained on another model than {recipe.model.spec!r} here",
+            f"trained on: {about.base}, here: {found}",
+        )
+    return place / "adapter"
+
+
+def _write(source: Source, fresh: Path, architecture: str) -> Serving:
+    recipe = source.made.recipe
+    template, context, ends = _template(source.base)
+    told = modelfile(template.asked, render.system_text(recipe.prompt), context, ends)
+    note = Example(id="tried", group="tried", text=_TRIED)
+    calls = render.calls(recipe, source.made.fields, note)[:3]
+    prompts = [
+        template.asked([{"role": m.role, "content": m.content} for m in call.messages])
+        for call in calls
+    ]
+    trained = (recipe.adapter, source.adapter) if recipe.adapter and source.adapter else None
+    difference = merge.whole(source.base, trained, fresh / "model", prompts)
+    files = base.file_hashes(fresh / "model")
+    serving = Serving(
+        name=_name(source.made.task, digest([base.weights_digest(files), told.text()])),
+        files=files,
+        modelfile=told,
+        base=source.digest,
+        architecture=architecture,
+        merge_difference=difference,
+        dated=template.dated,
+    )
+    _beside(source, fresh)
+    (fresh / "Modelfile").write_text(told.text(), "utf-8")
+    (fresh / "prompt.json").write_text(recipe.prompt.model_dump_json(indent=2) + "\n", "utf-8")
+    (fresh / "README.md").write_text(_card(source, fresh, serving), "utf-8")
+    # The last file: a folder without it is none.
+    write_whole(fresh / SERVING, (serving.model_dump_json(indent=2) + "\n").encode())
+    return serving
+
+
+def _template(folder: Path) -> tuple[tokens.Template, int | None, list[str]]:
+    """Return (the chat template, the longest prompt and answer, the texts that end an answer)."""
+    with boundary(InputError, f"the tokenizer in {str(folder)!r} cannot be loaded"):
+        from transformers import AutoConfig, AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        config = AutoConfig.from_pretrained(folder, local_files_only=True).get_text_config()
+    listed: set[int] = {tokenizer.eos_token_id}
+    file = folder / "generation_config.json"
+    if file.is_file():
+        said = json.loads(file.read_text("utf-8")).get("eos_token_id")
+        listed |= set(said) if isinstance(said, list) else {said}
+    ends = sorted(i for i in listed if isinstance(i, int))
+    return (
+        tokens.Template(tokenizer, frozenset(ends)),
+        getattr(config, "max_position_embeddings", None),
+        [str(word) for word in tokenizer.convert_ids_to_tokens(ends)],
+    )
+
+
+def _name(task: str, content: str) -> str:
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in task.casefold())
+    return f"preceptor/{kept.strip('-_.') or 'task'}:{content[:12]}"
+
+
+def _beside(source: Source, fresh: Path) -> None:
+    """Copy what the bundle has; as a list, so that nothing else slips in."""
+    for name in ("bundle.json", "schema.json", "metrics.json"):
+        if (source.place / name).is_file():
+            shutil.copyfile(source.place / name, fresh / name)
+    for name in ("adapter", "index"):
+        if (source.place / name).is_dir():
+            shutil.copytree(source.place / name, fresh / name)
+    write_whole(
+        fresh / "splits.json", (json.dumps(source.made.seals, indent=2, sort_keys=True) + "\n").encode()
+    )
+
+
+def _card(source: Source, fresh: Path, serving: Serving) -> str:
+    made, recipe = source.made, source.made.recipe
+    trained = f"{recipe.adapter.kind}, `{recipe.adapter.digest}`" if recipe.adapter else "not at all"
+    return _CARD.format(
+        task=made.task,
+        fields=len(made.fields),
+        synthetic=" on synthetic notes" if made.synthetic else "",
+        spec=recipe.model.spec,
+        architecture=serving.architecture,
+        base=serving.base,
+        trained=trained,
+        score=_score(fresh / "metrics.json"),
+        seals=", ".join(f"{part} `{seal}`" for part, seal in made.seals.items()) or "not told",
+        name=serving.name,
+        dated=" (the date in it is that of the export)" if serving.dated else "",
+        shots=len(recipe.shots),
+    )
+
+
+def _score(file: Path) -> str:
+    """Return the score of the sealed test as the report has it."""
+    try:
+        found: JsonValue = json.loads(file.read_text("utf-8"))
+        for key in ("test", "final"):
+            found = found[key] if isinstance(found, dict) else None
+        assert isinstance(found, dict)
+        return f"{found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
+    except (OSError, ValueError, KeyError, TypeError, AssertionError):
+        return "not measured"
+
+
+def read(folder: Path) -> Serving:
+    """Return what a serving folder says, after checking that its weights are what it says.
+
+    Raises:
+        InputError: If it is none, of a newer version, or damaged.
+    """
+    try:
+        raw = json.loads((folder / SERVING).read_text("utf-8"))
+        if raw.get("version", 0) > VERSION:
+            raise InputError(f"{str(folder)!r} is of a newer version", "update preceptor")
+        serving = Serving.model_validate(raw)
+        found = base.file_hashes(folder / "model")
+    except (OSError, ValueError, ValidationError, AttributeError) as cause:
+        raise InputError(f"no serving folder in {str(folder)!r}", "export it again") from cause
+    if found != serving.files:
+        raise InputError(f"the weights in {str(folder)!r} are damaged", "export it again")
+    return serving
+
+
+def is_serving(folder: Path) -> bool:
+    """Return whether this is a folder that was exported."""
+    return (folder / SERVING).is_file()

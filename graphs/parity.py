@@ -1,0 +1,188 @@
+"""The parity gate: whether the model that is served is the model that was trained.
+
+Owns the rule and the differences. Two students are asked the same calls at temperature 0: the one in
+process, whose weights were measured, and the one that is to be served. Differences are shown as ids and
+counts, never as text.
+
+The rule: at least 40 prompts; the same number of prompt tokens in all; without quantisation, at least
+98 % of the fields equal; with it, a mean score that is not more than 2 points lower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from preceptor.core import parse
+from preceptor.core.errors import InputError
+from preceptor.core.fields import FieldSpec
+from preceptor.core.ports import Student
+from preceptor.core.record import Record
+from preceptor.core.records import Answer, Call, Example, Reply
+from preceptor.evals.scorers import score_answer
+
+FEWEST, EQUAL, WORSE = 40, 0.98, 0.02
+
+Key = tuple[str, tuple[str, ...]]
+
+
+class Difference(Record):
+    """One prompt that the two do not treat alike.
+
+    Attributes:
+        example_id: The note.
+        fields: What is asked.
+        tokens: How many tokens the two read; None where one does not say.
+        differs: The fields whose answers differ.
+    """
+
+    example_id: str
+    fields: tuple[str, ...]
+    tokens: tuple[int | None, int | None]
+    differs: tuple[str, ...] = ()
+
+
+class Parity(Record):
+    """What the gate found.
+
+    Attributes:
+        route: How the served student was asked: ``raw`` (our text) or ``chat`` (its own template).
+        quantised: Whether its weights were made smaller.
+        prompts: How many were compared.
+        tokens_equal: In how many the two read as many tokens.
+        fields: How many fields were answered.
+        fields_equal: How many of them alike.
+        score: The mean score of the one in process; None if no note has a gold answer.
+        served_score: The same of the one that is served.
+        differences: What differs, in the order of the prompts.
+    """
+
+    route: str
+    quantised: bool
+    prompts: int
+    tokens_equal: int
+    fields: int
+    fields_equal: int
+    score: float | None
+    served_score: float | None
+    differences: tuple[Difference, ...]
+
+    @property
+    def objections(self) -> list[str]:
+        """Why it must not be served; empty if it may."""
+        found = []
+        if self.tokens_equal < self.prompts:
+            other = self.prompts - self.tokens_equal
+            found.append(f"{other} of {self.prompts} prompts have another number of tokens")
+        if not self.quantised and self.fields_equal < EQUAL * self.fields:
+            found.append(
+                f"{self.fields - self.fields_equal} of {self.fields} fields are answered otherwise"
+            )
+        if self.quantised and self.score is not None and self.served_score is not None:
+            lost = self.score - self.served_score
+            if lost > WORSE + 1e-9:
+                found.append(f"quantised, it scores {100 * lost:.1f} points less")
+        if self.quantised and self.score is None:
+            found.append("no note has a gold answer, so that its score cannot be compared")
+        return found
+
+    def lines(self, most: int = 20) -> list[str]:
+        """Return what a person reads: counts, and the first differences by id."""
+        head = (
+            f"{self.route}: {self.tokens_equal}/{self.prompts} prompts with equal token counts, "
+            f"{self.fields_equal}/{self.fields} fields equal"
+        )
+        if self.score is not None and self.served_score is not None:
+            head += f", score {self.score:.3f} in process, {self.served_score:.3f} served"
+        rows = [
+            f"  {d.example_id} {','.join(d.fields)}: tokens {_said(d.tokens[0])}, {_said(d.tokens[1])}"
+            + (f"; differs: {', '.join(d.differs)}" if d.differs else "")
+            for d in self.differences[:most]
+        ]
+        more = len(self.differences) - most
+        return [head, *rows, *([f"  … and {more} more"] if more > 0 else [])]
+
+
+def _said(tokens: int | None) -> str:
+    return "not told" if tokens is None else str(tokens)
+
+
+def compare(
+    calls: Sequence[Call],
+    notes: Sequence[Example],
+    fields: Sequence[FieldSpec],
+    pair: tuple[Student, Student],
+    *,
+    route: str,
+    quantised: bool = False,
+) -> Parity:
+    """Ask two students the same, and compare.
+
+    Args:
+        calls: The prompts, of whole notes.
+        notes: What they ask about.
+        fields: The task's.
+        pair: The student in process, and the one that is to be served.
+        route: How the second one is asked.
+        quantised: Whether its weights were made smaller.
+
+    Raises:
+        InputError: If there are fewer than 40 prompts.
+        StudentError: If one of the two cannot be used.
+    """
+    if len(calls) < FEWEST:
+        raise InputError(
+            f"{len(calls)} dev prompts are too few to compare two models", f"{FEWEST} at least"
+        )
+    cold = [replace(c, decoding=c.decoding.model_copy(update={"temperature": 0.0})) for c in calls]
+    mine, served = ({r.key: r for r in student.complete(cold)} for student in pair)
+    found = [_difference(call, mine.get(call.key), served.get(call.key)) for call in cold]
+    return Parity(
+        route=route,
+        quantised=quantised,
+        prompts=len(cold),
+        tokens_equal=sum(_equal(d) for d in found),
+        fields=sum(len(c.fields) for c in cold),
+        fields_equal=sum(len(d.fields) - len(d.differs) for d in found),
+        score=_score(notes, fields, mine),
+        served_score=_score(notes, fields, served),
+        differences=tuple(d for d in found if d.differs or not _equal(d)),
+    )
+
+
+def _equal(difference: Difference) -> bool:
+    return difference.tokens[0] is not None and difference.tokens[0] == difference.tokens[1]
+
+
+def _difference(call: Call, mine: Reply | None, served: Reply | None) -> Difference:
+    here, there = (_values(call, reply) for reply in (mine, served))
+    return Difference(
+        example_id=call.example_id,
+        fields=tuple(f.name for f in call.fields),
+        tokens=(mine.prompt_tokens if mine else None, served.prompt_tokens if served else None),
+        differs=tuple(f.name for f in call.fields if here[f.name] != there[f.name]),
+    )
+
+
+def _values(call: Call, reply: Reply | None) -> dict[str, object]:
+    """Return, per field, the value that was read, or what kept it from being read."""
+    if reply is None or reply.status != "ok":
+        status = reply.status if reply else "failed"
+        return {f.name: ("unread", status) for f in call.fields}
+    values, problems = parse.read(reply.raw, call.fields)
+    return {
+        **{n: ("unread", p) for n, p in problems.items()},
+        **{n: ("read", v) for n, v in values.items()},
+    }
+
+
+def _score(
+    notes: Sequence[Example], fields: Sequence[FieldSpec], replies: Mapping[Key, Reply]
+) -> float | None:
+    scores = []
+    for note in notes:
+        given = [r for r in replies.values() if r.key[0] == note.id]
+        if note.gold and given:
+            said: Answer = parse.answer(note.id, fields, given)
+            scores.append(score_answer(note, said, fields).score)
+    return sum(scores) / len(scores) if scores else None

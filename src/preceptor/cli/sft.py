@@ -1,0 +1,38 @@
+"""``preceptor sft``: carry a training to another machine, and its result back."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from preceptor.cli.options import add_settings, find_run
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    verbs = parser.add_subparsers(dest="what", required=True, metavar="export-job|import-job")
+    out = verbs.add_parser("export-job", help="write a training as a folder that trains by itself")
+    out.add_argument("run", help="a run's folder or name, or last")
+    out.add_argument("job", help="the training's hash (its beginning), or last")
+    out.add_argument("--out", type=Path, required=True, help="the folder to write")
+    out.add_argument("--with-base", action="store_true", help="take the base model along")
+    add_settings(out)
+    back = verbs.add_parser("import-job", help="take the result back into the run")
+    back.add_argument("folder", type=Path, help="the folder that came back")
+    back.add_argument("--run", required=True, help="a run's folder or name, or last")
+    add_settings(back)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it."""
+    from preceptor.graphs import carrying
+
+    path = find_run(args, args.run)
+    if args.what == "export-job":
+        made = carrying.send(path, args.job, args.out, args.with_base)
+        print(f"{made}: see its README.md. It holds text of notes.")
+        return 0
+    result = carrying.take_back(args.folder, path)
+    print(f"{path}: training {result.job} is finished, weights {result.adapter.digest}")
+    print(f"Go on with: preceptor resume {path}")
+    return 0

@@ -1,0 +1,126 @@
+"""A tuned student to export, and a host that answers with the real model of what was uploaded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+from preceptor.agents.servers.hosting import Created, Engine, Said
+from preceptor.agents.servers.scripted import Body
+from preceptor.agents.students import StudentOptions
+from preceptor.agents.students.hf import HFStudent
+from preceptor.core.fields import FieldSpec, LabelField, object_schema
+from preceptor.core.record import canonical
+from preceptor.core.records import AdapterRef, Call, Decoding, Message, ModelRef, Prompt, Recipe
+from preceptor.evals import splits
+from preceptor.evals.splits import SplitSpec
+from preceptor.evals.task import Task
+from preceptor.graphs import bundle
+from preceptor.tools.sft import base
+from tests.agents.students import tiny
+from tests.graphs import small
+
+TASK = "tests.graphs.hosted:task"
+FIELDS = tuple(
+    LabelField(name=name, values=tuple("abcdefghijklmnopqrstuvwx")) for name in ("tone", "mark")
+)
+
+
+def task() -> Task:
+    """Return a task with so many labels that a random model's answers tell every change."""
+    notes = [
+        e.model_copy(update={"gold": {f.name: f.values[i % 24] for f in FIELDS}})
+        for i, e in enumerate(small.task().examples[:50])
+    ]
+    split = SplitSpec(train=20, dev=22, test=8)
+    return Task(name="letters", fields=FIELDS, examples=tuple(notes), split=split, synthetic=True)
+
+
+@cache
+def model() -> Path:
+    """Return the folder of a tiny random model, made once per process."""
+    return tiny.save("lfm2", Path(mkdtemp(prefix="preceptor-hosted-")) / "lfm2")
+
+
+def adapter(folder: Path) -> AdapterRef:
+    """Write a random adapter for ``model``, strong enough to change most answers."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(7)
+    net: Any = AutoModelForCausalLM.from_pretrained(model(), dtype=torch.float32)
+    config = LoraConfig(
+        r=4, lora_alpha=16, target_modules="all-linear", task_type="CAUSAL_LM", init_lora_weights=False
+    )
+    made: Any = get_peft_model(net, config)
+    made.save_pretrained(str(folder), save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)
+    ref = AdapterRef(digest=base.weights_digest(base.file_hashes(folder)))
+    about = base.About(adapter=ref, base=base.model_digest(model()), spec=f"hf:{model()}", job="0" * 20)
+    base.write_about(folder, about)
+    return ref
+
+
+def make_bundle(folder: Path, tuned: bool = True) -> Path:
+    """Write the bundle of a tuned student; return its folder."""
+    folder.mkdir(parents=True)
+    letters = task()
+    drawn = splits.make(letters)
+    recipe = Recipe(
+        model=ModelRef(spec=f"hf:{model()}", digest=base.model_digest(model())),
+        prompt=Prompt(instruction="Read the note and fill in the field.", rules=("One letter.",)),
+        adapter=adapter(folder / "adapter") if tuned else None,
+        decoding=Decoding(max_tokens=24),
+    )
+    made = bundle.Bundle(
+        task=TASK,
+        task_fingerprint=letters.fingerprint,
+        synthetic=True,
+        fields=letters.fields,
+        recipe=recipe,
+        seals={part: drawn.digest(part) for part in ("train", "dev", "test")},
+    )
+    (folder / "bundle.json").write_text(made.to_json(), "utf-8")
+    (folder / "schema.json").write_text(json.dumps(object_schema(made.fields)), "utf-8")
+    (folder / "metrics.json").write_text("{}", "utf-8")
+    return folder
+
+
+class _AsItIs:
+    """Tokens of a text that is a whole prompt, with the start token that the model's files ask for."""
+
+    def __init__(self, student: HFStudent, starts: bool) -> None:
+        self._tokenizer: Any = student._loaded.tokenizer
+        self._starts = starts
+
+    def ids(self, prompts: Sequence[Sequence[Message]]) -> list[list[int]]:
+        start = [self._tokenizer.bos_token_id] if self._starts else []
+        return [
+            start + self._tokenizer(messages[0].content, add_special_tokens=False)["input_ids"]
+            for messages in prompts
+        ]
+
+
+def host(created: Created) -> Engine:
+    """Load the files as Ollama would: the weights, and whether the tokenizer adds a start token."""
+    folder = Path(mkdtemp(prefix="preceptor-served-"))
+    for name, content in created.files.items():
+        (folder / name).write_bytes(content)
+    student: Any = HFStudent(str(folder), options=StudentOptions(threads=1))
+    # Where nothing is said, the runner for this architecture adds one.
+    starts = json.loads(created.files["tokenizer_config.json"]).get("add_bos_token", True)
+    student._chat = _AsItIs(student, starts)
+    shapes: dict[str, tuple[FieldSpec, ...]] = {canonical(object_schema((f,))): (f,) for f in FIELDS}
+
+    def answer(prompt: str, body: Body) -> Said:
+        fields = shapes[canonical(body["format"])]
+        call = Call("asked", fields, (Message("user", prompt),), Decoding(max_tokens=24))
+        [reply] = student.complete([call])
+        return Said(reply.raw, reply.prompt_tokens, reply.completion_tokens)
+
+    return answer

@@ -189,11 +189,12 @@ def write(name: str, source: Path, folder: Path) -> tuple[Path, Draft]:
 
 
 def _yaml(name: str, copy: str, found: Draft) -> str:
-    fields: list[dict[str, object]] = [
-        {"name": c, "values": list(values), "default": found.defaults[c], "meaning": "", "look_for": []}
-        for c, values in found.labels.items()
-    ]
-    fields += [{"name": c, "kind": "list", "of": c} for c in found.lists]
+    fields: list[dict[str, object]] = []
+    for column, values in found.labels.items():
+        labels = {"values": list(values), "default": found.defaults[column]}
+        fields.append({"name": column, **labels, "meaning": "", "look_for": []})
+    for column in found.lists:
+        fields.append({"name": column, "kind": "list", "of": column})
     columns = {"id": found.id, "text": found.text}
     if found.group:
         columns["group"] = found.group

@@ -16,6 +16,8 @@ import pytest
 from preceptor.cli import VERBS, main
 
 ROOT = Path(__file__).parents[2]
+HERE = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
+"""This checkout comes first, whichever one is installed."""
 
 
 def preceptor(
@@ -27,7 +29,7 @@ def preceptor(
         text=True,
         check=False,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
+        env={**os.environ, "PYTHONPATH": HERE, **(environment or {})},
     )
 
 
@@ -143,7 +145,7 @@ def test_ctrl_c_leaves_a_run_that_resumes(tmp_path: Path) -> None:
     child = subprocess.Popen(
         [sys.executable, "-m", "preceptor", *REFINE, "--name", "two"],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": HERE},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

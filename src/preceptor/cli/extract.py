@@ -86,7 +86,10 @@ def _columns(text: str) -> Columns:
     from preceptor.core.errors import InputError
     from preceptor.evals.data import Columns
 
-    said = dict(part.strip().partition("=")[::2] for part in text.split(",") if part.strip())
+    said: dict[str, str] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        name, _, column = part.partition("=")
+        said[name] = column
     if not said.keys() <= {"id", "text", "group"} or not all(said.values()):
         raise InputError(f"--columns {text!r}", "write id=COLUMN,text=COLUMN,group=COLUMN")
     return Columns(id=said.get("id", "id"), text=said.get("text", "text"), group=said.get("group"))

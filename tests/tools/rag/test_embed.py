@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,10 @@ KINDS = ["ollama", "openai"]
 GARBAGE = {"ollama": {"embeddings": []}, "openai": {"object": "list", "data": [], "model": "m"}}
 
 
-def server_of(kind: str, troubles: list[Trouble | None] | None = None) -> OllamaServer | OpenAIServer:
+def server_of(kind: str, troubles: Sequence[Trouble | None] = ()) -> OllamaServer | OpenAIServer:
     if kind == "ollama":
-        return OllamaServer(models={"m": 512}, troubles=troubles or [])
-    return OpenAIServer(models={"m": None}, troubles=troubles or [])
+        return OllamaServer(models={"m": 512}, troubles=troubles)
+    return OpenAIServer(models={"m": None}, troubles=troubles)
 
 
 def at(kind: str, server: OllamaServer | OpenAIServer, name: str = "m") -> Embedder:

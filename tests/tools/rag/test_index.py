@@ -156,7 +156,7 @@ def test_prospects_see_what_examples_can_repair() -> None:
     assert plain.prospects(evidence_of(TRAIN, right))[0].gain <= 0
     lured = plain.prospects(evidence_of(TRAIN, believes_everything))
     assert 0 < lured[0].gain < found[0].gain
-    assert {p.args["mode"] for p in TOOL.prospects(EVIDENCE)} == {"sparse", "hybrid"}
+    assert {str(p.args["mode"]) for p in TOOL.prospects(EVIDENCE)} == {"sparse", "hybrid"}
 
 
 def test_prospects_of_labels_that_say_nothing_are_none() -> None:

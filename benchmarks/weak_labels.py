@@ -146,6 +146,12 @@ def page(
     if found.low > 0 or found.high < 0:
         verdict = "surpasses" if found.low > 0 else "falls short of"
     print(f"\nThe student of weak labels {verdict} its labeller at this size: {points(found)} points.")
+    best = arms.get("student, hidden gold")
+    if best is not None:
+        gold_gain = stats.paired_difference(arms["student, untouched"].scored(), best.scored())
+        print(f"The same training on hidden gold, beside the untouched: {points(gold_gain)} points.")
+        if gold_gain.low <= 0:
+            print("It did not teach right labels, either: this says little about weak ones.")
 
 
 if __name__ == "__main__":

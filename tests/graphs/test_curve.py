@@ -9,9 +9,10 @@ import pytest
 
 from preceptor.cli import main
 from preceptor.core.errors import InputError
+from preceptor.core.settings import Settings
 from preceptor.evals import splits
 from preceptor.evals.curve import Curve
-from preceptor.graphs import curve, training
+from preceptor.graphs import curve
 from tests.graphs import small
 
 Captured = pytest.CaptureFixture[str]
@@ -75,10 +76,12 @@ def test_a_curve_is_measured_on_dev_and_goes_on_where_it_was(capsys: Captured) -
     assert not Path("runs/openings.jsonl").exists()
 
 
-def test_what_is_learned_from_is_guarded() -> None:
-    task = small.task()
-    drawn = splits.make(task)
-    guard = training.guard(task, drawn)
-    guard.check(drawn.examples(task, "train"))
-    with pytest.raises(InputError, match="are not in train"):
-        guard.check(drawn.examples(task, "dev"))
+def test_copies_of_dev_and_test_are_left_out(tmp_path: Path) -> None:
+    settings = Settings(runs_dir=tmp_path / "runs")
+    request = curve.Request(task="tests.graphs.small:task", student="simulated", dev=10)
+    drawn = splits.make(small.task())
+    with curve.lab(request, settings, lambda name, progress: None) as opened:
+        assert opened.left_out == len(drawn.train) - len(opened.train) == 2
+        assert {e.id for e in opened.train} < set(drawn.train)
+        assert {e.id for e in opened.dev} < set(drawn.dev)
+        opened.guard.check(opened.train)

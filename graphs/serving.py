@@ -104,27 +104,16 @@ def serve(
     """
     made, serving = bundle.read(folder), exporting.read(folder)
     notes = dev_notes(made, notes_of, target, settings)
+    name = target.name or serving.name
     publisher = Publisher(target.host)
     try:
-        _may_leave(publisher.url, settings)
-        name = target.name or serving.name
-        tagged = name if ":" in name else f"{name}:latest"
-        if not target.replace and tagged in publisher.names():
-            raise InputError(
-                f"{publisher.url} has a model {tagged!r} already", "say --replace, or choose a --name"
-            )
+        _may_begin(publisher, name, target, settings)
         calls = _calls(made, folder, notes, settings)
-        if len(calls) < parity.FEWEST:
-            raise InputError(
-                f"{len(calls)} dev prompts are too few to compare two models",
-                f"{parity.FEWEST} at least",
-            )
         publisher.create(_model(folder, serving, name, target.quantize), say)
         kept = False
         try:
-            verdict = _judge(
-                (folder, made), (calls, notes), (name, target, publisher.url), settings, faces
-            )
+            asked, at = (calls, notes), (name, target, publisher.url)
+            verdict = _judge((folder, made), asked, at, settings, faces)
             kept = not verdict.objections
         finally:
             if not kept:
@@ -145,12 +134,17 @@ def serve(
     return verdict
 
 
-def _may_leave(url: str, settings: Settings) -> None:
-    """Refuse to send weights, which cannot be redacted, to another machine."""
-    if not is_local(url) and settings.egress != "open":
+def _may_begin(publisher: Publisher, name: str, target: Target, settings: Settings) -> None:
+    """Refuse to send weights, which cannot be redacted, elsewhere, or to replace a model unasked."""
+    if not is_local(publisher.url) and settings.egress != "open":
         raise InputError(
-            f"nothing is sent to {url!r}: weights were trained on notes, and cannot be redacted",
+            f"nothing is sent to {publisher.url!r}: weights learned from notes cannot be redacted",
             "serve on this machine, or set egress=open",
+        )
+    tagged = name if ":" in name else f"{name}:latest"
+    if not target.replace and tagged in publisher.names():
+        raise InputError(
+            f"{publisher.url} has a model {tagged!r} already", "say --replace, or choose a --name"
         )
 
 
@@ -191,11 +185,16 @@ def _calls(
         hits = finder.hits(notes, made.fields) if finder else [{} for _ in notes]
     finally:
         finders.close()
-    return [
+    calls = [
         call
         for note, found in zip(notes, hits, strict=True)
         for call in render.calls(made.recipe, made.fields, note, found)
     ]
+    if len(calls) < parity.FEWEST:
+        raise InputError(
+            f"{len(calls)} dev prompts are too few to compare two models", f"{parity.FEWEST} at least"
+        )
+    return calls
 
 
 def _model(folder: Path, serving: exporting.Serving, name: str, quantize: str) -> Model:

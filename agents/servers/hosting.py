@@ -145,14 +145,15 @@ class Library:
         name, files = tagged(str(body.get("model") or "")), body.get("files")
         if not isinstance(files, dict) or not files:
             return Response.of({"error": "neither 'from' or 'files' was specified"}, 400)
-        lines: list[JsonValue] = [{"status": "converting model"}]
+        lines: list[Body] = [{"status": "converting model"}]
         try:
             made = self._made(body, {key: str(value) for key, value in files.items()})
             self._engines[name] = self.host(made)
             self.created[name] = made
             if made.quantize:
                 lines.append({"status": f"quantizing F16 model to {made.quantize.upper()}"})
-            lines += [{"status": "writing manifest"}, {"status": "success"}]
+            lines.append({"status": "writing manifest"})
+            lines.append({"status": "success"})
         except ValueError as error:
             lines.append({"error": str(error)})
         if body.get("stream") is False:

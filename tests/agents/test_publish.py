@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import ollama
 import pytest
 
@@ -82,9 +83,9 @@ def test_errors_are_one_line(server: OllamaServer, tmp_path: Path) -> None:
 
 def test_a_blob_of_another_content_is_refused(server: OllamaServer) -> None:
     client = ollama.Client(host=server.url)
-    with pytest.raises(ollama.ResponseError) as error:
-        client._request_raw("POST", f"/api/blobs/sha256:{'0' * 64}", content=b"x")
-    assert error.value.status_code == 400
+    with pytest.raises(httpx.HTTPStatusError) as error:
+        client._client.post(f"/api/blobs/sha256:{'0' * 64}", content=b"x").raise_for_status()
+    assert error.value.response.status_code == 400
 
 
 @pytest.mark.parametrize("template", ["{{ if .System }}a", "{{ range .Messages }}", "{{ .Prompt"])

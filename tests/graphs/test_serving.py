@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("peft")
 
+from preceptor import nano
 from preceptor.agents.servers.hosting import Library
 from preceptor.agents.servers.ollama import OllamaServer
 from preceptor.core.errors import InputError, StoreError
@@ -216,3 +217,19 @@ def test_a_student_that_is_served_as_it_is_needs_no_export(source: Path, tmp_pat
         faces = exporting.default_faces()
         with pytest.raises(InputError, match=words):
             exporting.export(place, tmp_path / "out", type(faces)(hub=tmp_path))
+
+
+def test_the_embedded_student_can_be_exported_as_it_stands(source: Path, tmp_path: Path) -> None:
+    made = bundle.read(source)
+    model = made.recipe.model.model_copy(update={"spec": "nano", "digest": ""})
+    recipe = made.recipe.model_copy(update={"model": model, "adapter": None})
+    place = tmp_path / "bundle"
+    place.mkdir()
+    (place / "bundle.json").write_text(made.model_copy(update={"recipe": recipe}).to_json())
+    report = {"test": {"final": {"value": 0.5, "low": 0.4, "high": 0.6}}}
+    (place / "metrics.json").write_text(json.dumps(report))
+    found = exporting.export(place, tmp_path / "out")
+    assert (found.architecture, found.merge_difference) == ("Lfm2ForCausalLM", 0.0)
+    assert found.modelfile.stop == ("<|end|>",)
+    assert "Sealed test: 0.500 [0.400, 0.600]" in (tmp_path / "out" / "README.md").read_text("utf-8")
+    assert base.model_bytes(tmp_path / "out" / "model") == base.model_bytes(nano.path())

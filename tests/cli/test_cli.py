@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -83,7 +84,7 @@ def test_a_bundle_answers_notes_and_goes_on_where_it_was(done: Path, tmp_path: P
     changed = json.loads((bundle / "bundle.json").read_text("utf-8"))
     changed["recipe"]["model"] = {"spec": "scripted", "digest": ""}
     mine = tmp_path / "bundle"
-    mine.mkdir()
+    shutil.copytree(bundle, mine)
     (mine / "bundle.json").write_text(json.dumps(changed), "utf-8")
     out = tmp_path / "out.jsonl"
     first = preceptor(tmp_path, "extract", str(mine), "--in", str(notes), "--out", str(out))

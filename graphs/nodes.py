@@ -205,10 +205,7 @@ def judge(session: Session, state: RunState) -> RunState:
         return {"stop": _out_of_budget(session, state["round"], stop)}
     changed = _standing(state, decision)
     weights = session.recipe(changed.get("working", state["working"])).adapter
-    if weights is None:
-        changed = {**changed, "fold": 0}
-    elif not state.get("fold"):
-        changed = {**changed, "fold": state["round"]}
+    fold = (state.get("fold") or state["round"]) if weights is not None else 0
     session.event(
         "verdict",
         f"round-{state['round']}-verdict",
@@ -224,6 +221,7 @@ def judge(session: Session, state: RunState) -> RunState:
     session.listener.money(session.ledger.spent())
     update: RunState = {
         **changed,
+        "fold": fold,
         "attempts": _remember(session, state, decision),
         "gate": decision.gate.model_dump(mode="json"),
         "candidate": "",

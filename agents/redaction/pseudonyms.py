@@ -113,6 +113,7 @@ class Pseudonyms:
         return None
 
     def _make(self, text: str, found: Found, surface: str) -> str:
+        made = ""
         for again in range(100):
             made = self._value(text, found, surface, again)
             other = self._back.get(made)

@@ -145,7 +145,7 @@ class Library:
         name, files = tagged(str(body.get("model") or "")), body.get("files")
         if not isinstance(files, dict) or not files:
             return Response.of({"error": "neither 'from' or 'files' was specified"}, 400)
-        lines: list[Body] = [{"status": "converting model"}]
+        lines: list[dict[str, JsonValue]] = [{"status": "converting model"}]
         try:
             made = self._made(body, {key: str(value) for key, value in files.items()})
             self._engines[name] = self.host(made)

@@ -19,6 +19,7 @@ from preceptor.cli.asking import plain
 ROOT = Path(__file__).parents[2]
 REFINE = [
     "refine", "tests.graphs.small:task", "--student", "simulated", "--rounds", "1",
+    "--moves", "edit_prompt",
     "--name", "one", "--approve",
 ]  # fmt: skip
 Captured = pytest.CaptureFixture[str]

@@ -15,7 +15,11 @@ from tests.hostile.notes import CANARY
 FIRST = ("Rosalind", "Theodore", "Beatrix", "Leopold", "Ottilie", "Ambrose")
 LAST = ("Hollingbrook", "Vandermeer", "Castellano", "Ostrowski", "Fairweather", "Quillfeather")
 DOCTOR = "Ebersbacher"
-SECRETS = (*LAST, DOCTOR, "0171 55", "MRN 88")
+NOTES = 60
+NUMBERS = tuple(f"{head}{i:05d}" for i in range(NOTES) for head in ("88", "55"))
+"""Whole numbers: a pseudonym of the same form may well begin like one of them."""
+
+SECRETS = (*LAST, DOCTOR, *NUMBERS)
 
 
 def task() -> Task:
@@ -28,7 +32,7 @@ def task() -> Task:
     return Task(
         name="private",
         fields=fields,
-        examples=tuple(map(_note, range(60))),
+        examples=tuple(map(_note, range(NOTES))),
         split=split,
         synthetic=True,
     )

@@ -38,7 +38,7 @@ def test_retrieval_alone_is_chosen_accepted_and_bundled(tmp_path: Path) -> None:
         final = session.recipe(state["incumbent"])
         events = list(read(session.store.trace.path))
     assert final.index is not None
-    assert {e.data["tool"] for e in events if e.kind == "move"} == {"index_examples"}
+    assert {str(e.data["tool"]) for e in events if e.kind == "move"} == {"index_examples"}
     folder = tmp_path / "r" / "bundle"
     kept = retrieval.snapshots(folder)(final.index.digest)
     assert json.loads(kept.splitlines()[0])["kind"] == "preceptor-index"

@@ -101,7 +101,7 @@ class Egress:
             redact: Returns a text without what identifies a person; needed under ``redacted``.
             restore: Turns what ``redact`` put in back into what it stands for.
         """
-        self.policy = policy
+        self.policy: Policy = policy
         self._log = JsonLines(log_path) if log_path else None
         self._redact = redact
         self._restore = restore

@@ -55,6 +55,7 @@ def test_free_answers_are_json() -> None:
     free = [name for name in report() if name.endswith("unconstrained")]
     assert free
     assert min(share(name, "json") for name in free) >= 0.9
+    assert min(share(name, "valid") for name in free) >= 0.9  # with the field's own name
 
 
 @pytest.mark.slow

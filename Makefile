@@ -31,7 +31,7 @@ $(VENV)/.ready: constraints.txt pyproject.toml
 	@$(PIP) -c constraints.txt -e '.[local,dev]'
 	@touch $@
 
-demo: env  ## Refine the embedded student on the synthetic toxicity task (a few minutes)
+demo: env  ## Refine the embedded student on the synthetic toxicity task (about five minutes)
 	@$(BIN)/preceptor refine toxicity --student nano --teacher rules --rounds 4 --runs-dir $(RUNS) --name $(DEMO_RUN)
 
 test: env  ## Run the tests

@@ -108,7 +108,8 @@ def load(folder: Path, adapter: AdapterRef | None, at: Path | None, device: str)
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Show no progress bars of transformers meanwhile: the front door shows progress."""
+    """Show no progress bars and no advice to developers meanwhile: the front door shows progress."""
+    import warnings
     from logging import ERROR, getLogger
 
     from transformers.utils import logging
@@ -118,7 +119,9 @@ def _silence() -> Iterator[None]:
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
     finally:
         if shown:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -153,6 +153,14 @@ def _link(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
+def _tell(reader: Reader, on_progress: OnProgress | None) -> None:
+    """Pass on what the process has said since the last time."""
+    for event in reader.new():
+        told = progress(event)
+        if told is not None and on_progress is not None:
+            on_progress(told)
+
+
 class _Child:
     """One training process: ours, or one that an earlier process of ours left behind."""
 
@@ -175,12 +183,10 @@ class _Child:
         reader = Reader(self._folder)
         with self._ended_on_error():
             while self._is_running():
-                for event in reader.new():
-                    told = progress(event)
-                    if told is not None and on_progress is not None:
-                        on_progress(told)
+                _tell(reader, on_progress)
                 self._stop_if_asked(cancel)
                 time.sleep(POLL)
+        _tell(reader, on_progress)  # what came between the last look and the end
         if self._why == "cancelled" and self.code != 0:
             raise Interrupted("training was cancelled", "resume continues where it was")
         if self._why == "time" and self.code != 0:

@@ -3,40 +3,70 @@
     python benchmarks/refine_seeds.py toxicity --student nano > docs/results/toxicity.md
 
 One run per seed: the sealed test is opened once in each. The page shows the untouched and the final
-student with 95 % intervals over patients, the best rule without a model, and the mean over seeds.
+student with 95 % intervals over patients, the best rule without a model, and the mean over seeds. With
+`--keep FILE` each note's scores are kept, too, for `benchmarks/compare_moves.py`.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
+from preceptor.core.records import Evaluation
 from preceptor.core.settings import load
 from preceptor.evals.report import Report
 from preceptor.graphs import refine, wiring
 
 
-def one(task: str, student: str, moves: tuple[str, ...], seed: int, root: Path) -> tuple[Report, float]:
-    """Return the report of one run, and its seconds by the clock."""
+@dataclass(frozen=True)
+class Ran:
+    """One run.
+
+    Attributes:
+        report: Its report.
+        final: The final student on the sealed test.
+        seconds: By the clock.
+        training: Of them, those of trainings.
+    """
+
+    report: Report
+    final: Evaluation
+    seconds: float
+    training: float
+
+
+def one(task: str, student: str, moves: tuple[str, ...], seed: int, root: Path) -> Ran:
+    """Refine once."""
     settings = load(None, os.environ, {})
     given = {"task": task, "student": student, "seed": seed, "moves": moves}
     options = wiring.options(settings, given)
     begun = time.perf_counter()
     with wiring.create(options, root, f"{task}-{seed}", settings) as session:
         state = refine.run(session)
-        made = session.store.artefacts.get_record(state["report"], Report)
-    return made, time.perf_counter() - begun
+        store = session.store.artefacts
+        made = store.get_record(state["report"], Report)
+        told = next(e for e in session.store.trace if e.kind == "test")
+        final = store.get_record(str(told.data["final"]), Evaluation)
+        trained = [read_seconds(f) for f in (session.store.path / "training").rglob("result.json")]
+    return Ran(made, final, time.perf_counter() - begun, sum(trained))
 
 
-def row(seed: int, report: Report, seconds: float) -> str:
+def read_seconds(file: Path) -> float:
+    """Return how long a training took."""
+    return float(json.loads(file.read_bytes())["seconds"])
+
+
+def row(seed: int, ran: Ran) -> str:
     """Return a run as a row of the table."""
-    test = report.test
+    report, test = ran.report, ran.report.test
     assert test is not None
     kept = [a.tool for a in report.attempts if a.outcome == "accepted"]
     names = ", ".join(f"{kept.count(n)} {n}" for n in dict.fromkeys(kept)) or "none"
@@ -45,7 +75,7 @@ def row(seed: int, report: Report, seconds: float) -> str:
         f"| {seed} | {shown(test.baseline)} | {shown(test.final)} "
         f"| {100 * test.gain.value:+.1f} [{100 * test.gain.low:+.1f}, {100 * test.gain.high:+.1f}] "
         f"| {rule.name} {rule.score.value:.3f} | {names} of {len(report.attempts)} "
-        f"| {report.costs['student_calls'].spent:,.0f} | {seconds:.0f} |"
+        f"| {report.costs['student_calls'].spent:,.0f} | {ran.training:.0f} | {ran.seconds:.0f} |"
     )
 
 
@@ -63,9 +93,11 @@ def main() -> None:
     parser.add_argument("--moves", default="", help="the moves that are allowed, with commas; all")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--parallel", type=int, default=1, help="runs at a time, a process each")
+    parser.add_argument("--keep", type=Path, help="where the scores of single notes go, as JSON")
     asked = parser.parse_args()
     rows: list[str] = []
     reports: list[Report] = []
+    kept: dict[str, dict[str, list[str | float]]] = {}
     moves = tuple(name for name in asked.moves.split(",") if name)
     with tempfile.TemporaryDirectory() as name:
         with ProcessPoolExecutor(asked.parallel) as pool:
@@ -74,10 +106,16 @@ def main() -> None:
                 for seed in range(asked.seeds)
             ]
             for seed, job in enumerate(jobs):
-                report, seconds = job.result()
-                reports.append(report)
-                rows.append(row(seed, report, seconds))
+                ran = job.result()
+                reports.append(ran.report)
+                kept[str(seed)] = {s.example_id: [s.group, s.score] for s in ran.final.scored}
+                rows.append(row(seed, ran))
                 print(rows[-1], file=sys.stderr, flush=True)
+    if asked.keep:
+        choices = [[(a.tool, a.outcome) for a in r.attempts] for r in reports]
+        asked.keep.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"moves": moves, "choices": choices, "scores": kept}, indent=None)
+        asked.keep.write_text(text + "\n", "utf-8")
     page(asked, reports, rows)
 
 
@@ -99,9 +137,10 @@ def page(asked: argparse.Namespace, reports: list[Report], rows: list[str]) -> N
     allowed = asked.moves.replace(",", ", ") or "all"
     print(f"are shown; they share notes, so they are not independent. Moves: {allowed}.\n")
     print(
-        "| seed | untouched | final | gain, points | best rule | kept moves | student calls | seconds |"
+        "| seed | untouched | final | gain, points | best rule | kept moves | student calls "
+        "| of training, s | seconds |"
     )
-    print("| ---: | --- | --- | --- | --- | --- | ---: | ---: |")
+    print("| ---: | --- | --- | --- | --- | --- | ---: | ---: | ---: |")
     print("\n".join(rows))
     print(
         f"\nMean gain over the draws: {statistics.mean(gains):+.1f} points "

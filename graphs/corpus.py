@@ -115,12 +115,15 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, JsonValue]]]:
 
 
 def parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, JsonValue]]]:
-    """Yield (row number from 1, row) of a Parquet file, batch by batch."""
+    """Yield (row number from 1, row) of a Parquet file, batch by batch.
+
+    Of the file, one row group is held in memory, compressed as it is.
+    """
     parquet = pyarrow("pyarrow.parquet")
     number = 0
     with boundary(InputError, f"{path} cannot be read as Parquet", "check the file"):
         with path.open("rb") as opened:
-            for batch in parquet.ParquetFile(opened).iter_batches(batch_size=BATCH):
+            for batch in parquet.ParquetFile(opened).iter_batches(BATCH, use_threads=False):
                 for row in batch.to_pylist():
                     number += 1
                     yield number, row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from preceptor.cli import main
 from preceptor.core import lock
+from preceptor.graphs import bundle
 from tests.evals.test_draft import spreadsheet
 from tests.graphs.corpora import make_bundle, rows, write_notes
 from tests.graphs.small import OPTIONS, finished
@@ -116,6 +118,29 @@ def test_rollback_and_removal(elsewhere: Path, capsys: Captured) -> None:
     assert main(["runs", "rm", "run", "--yes"]) == 0
     assert [p.name for p in (elsewhere / "runs").iterdir()] == ["openings.jsonl"]
     assert (elsewhere / "runs/openings.jsonl").read_bytes() == before
+
+
+def test_a_disk_that_fills_during_a_rollback_leaves_the_bundle(
+    elsewhere: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished(elsewhere / "runs", OPTIONS.model_copy(update={"seed": 1}))
+    folder = elsewhere / "runs/run/bundle"
+    before = {p.name: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+    def full(*_: object, **__: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device", "x")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bundle, "_json", full)
+        assert main(["rollback", "run", "0"]) == 2
+    assert "the disk is full: make room" in capsys.readouterr().err
+    assert {p.name: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
+    assert not list(folder.parent.glob(".bundle*"))
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_text", full)
+        assert main(["report", "run"]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+    assert main(["rollback", "run", "0"]) == 0
 
 
 def test_a_run_in_use_is_not_removed_and_nothing_else_is(elsewhere: Path, capsys: Captured) -> None:

@@ -375,6 +375,12 @@ def test_a_bundle_of_another_version(job: extracting.Job) -> None:
     file.write_text(json.dumps({**found, "version": 99}), "utf-8")
     with pytest.raises(InputError, match="newer version"):
         extract(job)
+    file.write_text(json.dumps({**found, "render_version": 0}), "utf-8")
+    with pytest.raises(InputError, match="refine and export again"):
+        extract(job)
+    file.write_text(json.dumps({**found, "fields": [{"kind": "number", "name": "n"}]}), "utf-8")
+    with pytest.raises(InputError, match="cannot be read as a bundle"):
+        extract(job)
 
 
 def test_parquet_without_pyarrow_says_how_to_install_it(

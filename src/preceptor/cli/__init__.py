@@ -14,6 +14,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from preceptor.core.errors import InputError, PreceptorError
@@ -106,3 +107,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if "--debug" in given:
+            raise
+        from preceptor.core.files import store_error
+
+        print(
+            f"preceptor: {store_error('use', Path(str(error.filename or '.')), error)}", file=sys.stderr
+        )
+        return 2

@@ -5,11 +5,13 @@ measured. Every extraction is a process of its own; its peak memory is what the 
 
     python benchmarks/extract_scale.py > docs/results/extract.md
     python benchmarks/extract_scale.py --notes 5000
+    python benchmarks/extract_scale.py --memory > docs/results/extract_memory.md
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import hashlib
 import json
 import os
@@ -24,7 +26,7 @@ from random import Random
 
 from preceptor.core.fields import LabelField, ListField
 from preceptor.core.records import Guide, ModelRef, Prompt, Recipe
-from preceptor.graphs import answers, bundle
+from preceptor.graphs import answers, bundle, corpus
 
 SENTENCES = (
     "The patient was seen today and has no new complaint.",
@@ -61,6 +63,18 @@ The merged files are {same}; the answers after {kills} kills (`kill -9` after {p
 """
 
 
+MEMORY = """# Extracting: memory by format
+
+Written by `benchmarks/extract_scale.py --memory`. Peak memory of `preceptor extract` in MiB, a process
+of its own each, for {few:,} and for {many:,} generated notes, with a student that answers at once. The
+notes of a Parquet file stand in one row group.
+
+| in | out | {few:,} notes | {many:,} notes |
+| --- | --- | ---: | ---: |
+{rows}
+"""
+
+
 @dataclass(frozen=True)
 class Ran:
     """One process: seconds, and its peak memory in MiB."""
@@ -78,6 +92,60 @@ def write_notes(path: Path, count: int) -> Path:
             row = {"id": f"note-{i:07}", "group": f"p{i // 2}", "text": text}
             file.write(json.dumps(row) + "\n")
     return path
+
+
+def converted(source: Path, target: Path) -> Path:
+    """Write notes of JSON lines in the format that the ending of ``target`` names."""
+    rows = [json.loads(line) for line in source.read_text("utf-8").splitlines()]
+    if target.suffix == ".parquet":
+        arrow, parquet = corpus.pyarrow(), corpus.pyarrow("pyarrow.parquet")
+        parquet.write_table(arrow.Table.from_pylist(rows), target)
+    else:
+        with target.open("w", encoding="utf-8", newline="") as file:
+            out = csv.DictWriter(file, list(rows[0]))
+            out.writeheader()
+            out.writerows(rows)
+    return target
+
+
+def memory(folder: Path, many: int) -> str:
+    """Return a page of peak memory by format."""
+    write_bundle(folder / "bundle")
+    peaks: dict[tuple[str, str], list[float]] = {}
+    few = many // 10
+    for count in (few, many):
+        lines = write_notes(folder / f"{count}.jsonl", count)
+        for came in ("jsonl", "csv", "parquet", "pipe"):
+            source = lines if came in ("jsonl", "pipe") else folder / f"{count}.{came}"
+            if source != lines:
+                converted(lines, source)
+            for ending in ("jsonl", "csv", "parquet"):
+                out = folder / f"{count}-{came}.{ending}"
+                peak = extracted(folder, source, out, came == "pipe")
+                peaks.setdefault((came, ending), []).append(peak)
+    rows = (f"| {a} | {b} | {p[0]:,.0f} | {p[1]:,.0f} |" for (a, b), p in peaks.items())
+    return MEMORY.format(few=few, many=many, rows="\n".join(rows))
+
+
+INSIDE = """import sys
+from preceptor.cli import main
+code = main(sys.argv[1:])
+peak = next(x for x in open("/proc/self/status") if x.startswith("VmHWM"))
+print(peak.split()[1])
+sys.exit(code)
+"""
+"""A process that tells its own peak: what the system says of a child counts its parent, too."""
+
+
+def extracted(folder: Path, source: Path, out: Path, piped: bool) -> float:
+    """Extract from a file, or from the same file through a pipe; return the peak memory in MiB."""
+    asked = ("extract", folder / "bundle", "--in", "-" if piped else source, "--out", out)
+    command = [sys.executable, "-c", INSIDE, *map(str, asked)]
+    with source.open("rb") as stream:
+        done = subprocess.run(
+            command, stdin=stream if piped else subprocess.DEVNULL, capture_output=True, check=True
+        )
+    return int(done.stdout.split()[-1]) / 1024
 
 
 def write_bundle(folder: Path) -> Path:
@@ -153,7 +221,12 @@ def main() -> None:
     """Measure and print the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--notes", type=int, default=100_000)
+    parser.add_argument("--memory", action="store_true", help="only peak memory, by format")
     asked = parser.parse_args()
+    if asked.memory:
+        with tempfile.TemporaryDirectory() as name:
+            print(memory(Path(name), min(asked.notes, 20_000)), end="")
+        return
     growth: list[str] = []
     rows: list[str] = []
     places = (0.2, 0.4, 0.6)

@@ -1,6 +1,6 @@
 """How much of what identifies persons the redactor finds: ``docs/results/redaction.md``.
 
-    PRECEPTOR_DATA=DIR python benchmarks/redaction.py > docs/results/redaction.md
+    PRECEPTOR_DATA=DIR python -m benchmarks.redaction > docs/results/redaction.md
 
 German: GraSCCo with its annotation of protected health information (CC BY 4.0), from
 ``$PRECEPTOR_DATA/grascco_phi``. Letters are split in halves by the hash of their name; the rules were
@@ -16,13 +16,13 @@ import importlib
 import importlib.util
 import json
 import math
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks import real_data
 from benchmarks.redaction_notes import Planted, note
 from preceptor.agents.redaction.redactor import Redactor
 
@@ -240,9 +240,9 @@ def main() -> None:
     args = parser.parse_args()
     print(HEAD.format(flag=" --presidio" if args.presidio else ""))
     english = [note(seed) for seed in range(NOTES)]
-    folder = Path(os.environ.get("PRECEPTOR_DATA", "")) / "grascco_phi"
+    folder = real_data.folder() / "grascco_phi"
     german = [grascco(folder, half) for half in (0, 1)] if folder.is_dir() else []
-    print(GERMAN if german else "German: not measured, PRECEPTOR_DATA is not set.\n")
+    print(GERMAN if german else f"German: not measured, {real_data.missing('grascco_phi')}.\n")
     for title, letters in zip(
         ("first half (rules were written on it)", "second half (held out)"), german, strict=False
     ):

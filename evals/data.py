@@ -7,9 +7,12 @@ file says to ``evals.taskfile``.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -24,6 +27,11 @@ from preceptor.evals.task import read_gold
 
 Format = Literal["jsonl", "csv"]
 Row = dict[str, JsonValue]
+
+DELIMITERS = (",", ";", "\t", "|")
+"""What may stand between the cells of a CSV file; the first one if nothing speaks for another."""
+
+_QUOTED = re.compile(r'"[^"]*"?')
 
 csv.field_size_limit(2**30)  # a note may be longer than the library's default of 128 KiB
 
@@ -56,7 +64,7 @@ class Source(Record):
         path: The file; in a task file relative to it.
         format: ``jsonl`` or ``csv``; by the file's ending if not given.
         columns: Which column holds what.
-        delimiter: Between the columns of a CSV file; a comma, or a tab for ``.tsv``, if not given.
+        delimiter: Between the columns of a CSV file; guessed from its first line if not given.
     """
 
     path: str
@@ -80,8 +88,7 @@ def load(source: Source, fields: tuple[FieldSpec, ...], folder: Path = Path()) -
     seen: dict[str, int] = {}
     groups: dict[str, tuple[JsonValue, int]] = {}
     out = []
-    between = source.delimiter or ("\t" if path.suffix.casefold() == ".tsv" else ",")
-    for line, row in rows(path, _format(source, path), between):
+    for line, row in rows(path, _format(source, path), source.delimiter):
         example = _example(row, source.columns, fields, f"{path}, line {line}")
         first = seen.setdefault(example.id, line)
         if first != line:
@@ -122,16 +129,40 @@ def _format(source: Source, path: Path) -> Format:
     raise TaskError(f"{path}: cannot tell its format", "say 'format: jsonl' or 'format: csv'")
 
 
-def rows(path: Path, kind: Format, delimiter: str = ",") -> Iterator[tuple[int, Row]]:
-    """Yield (line, row) of a file, line from 1; for a CSV row of several lines its last one."""
+def rows(path: Path, kind: Format, between: str | None = None) -> Iterator[tuple[int, Row]]:
+    """Yield (line, row) of a file, line from 1; for a CSV row of several lines its last one.
+
+    Args:
+        path: The file.
+        kind: How it is written.
+        between: What stands between the cells of a CSV file; guessed from its first line if None.
+
+    Raises:
+        TaskError: With file and line, for a row that cannot be read.
+    """
     try:
         with path.open("rb") as file:
             lines = _decoded(path, file)
-            yield from _jsonl(path, lines) if kind == "jsonl" else _csv(path, lines, delimiter)
+            if kind == "jsonl":
+                yield from _jsonl(path, lines)
+                return
+            first = next(lines, "")
+            yield from _csv(path, chain([first], lines), between or delimiter(path, first))
     except FileNotFoundError as cause:
         raise TaskError(f"{path}: no such file", "paths are relative to the task file") from cause
     except OSError as cause:
         raise TaskError(f"{path}: cannot be read: {cause.strerror}") from cause
+
+
+def delimiter(path: Path, header: str) -> str:
+    """Return what stands between the cells of a CSV file: a comma, unless its header says otherwise.
+
+    Spreadsheet programs write semicolons where the comma is the decimal sign.
+    """
+    if path.suffix.casefold() == ".tsv":
+        return "\t"
+    bare = _QUOTED.sub("", header)
+    return "," if "," in bare else max(DELIMITERS, key=bare.count)
 
 
 def _decoded(path: Path, file: BinaryIO) -> Iterator[str]:
@@ -140,12 +171,15 @@ def _decoded(path: Path, file: BinaryIO) -> Iterator[str]:
         try:
             line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as cause:
+            wide = number == 1 and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
             raise TaskError(
                 f"{path}, line {number}: not UTF-8 at byte {at + cause.start}",
-                "convert the file, e.g. with: iconv -f latin1 -t utf-8",
+                f"convert the file, e.g. with: iconv -f {'utf-16' if wide else 'latin1'} -t utf-8",
             ) from cause
         if "\x00" in line:
-            raise TaskError(f"{path}, line {number}: a NUL character", "is this a text file?")
+            raise TaskError(
+                f"{path}, line {number}: a NUL character", "save it as text: CSV or JSON lines in UTF-8"
+            )
         at += len(raw)
         yield line
 

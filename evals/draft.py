@@ -55,6 +55,7 @@ class Draft(Record):
         defaults: The label for «nothing found» of each.
         lists: The list fields.
         unused: Columns that are none of these.
+        delimiter: What stands between the cells of a CSV file, if it is no comma.
     """
 
     id: str | None
@@ -64,6 +65,7 @@ class Draft(Record):
     defaults: dict[str, str]
     lists: tuple[str, ...]
     unused: tuple[str, ...]
+    delimiter: str | None = None
 
 
 def draft(path: Path) -> Draft:
@@ -72,8 +74,9 @@ def draft(path: Path) -> Draft:
     Raises:
         TaskError: If the file cannot be read, or no column looks like notes or labels.
     """
-    kind: data.Format = "csv" if path.suffix.casefold() in (".csv", ".tsv") else "jsonl"
-    table = [row for _, row in data.rows(path, kind, "\t" if path.suffix.casefold() == ".tsv" else ",")]
+    kind = _kind(path)
+    between = _delimiter(path) if kind == "csv" else None
+    table = [row for _, row in data.rows(path, kind, between)]
     if not table:
         raise TaskError(f"{path}: no rows in it", "give it at least one labelled note")
     columns = {name: [_text(row.get(name)) for row in table] for name in table[0]}
@@ -100,7 +103,28 @@ def draft(path: Path) -> Draft:
         defaults={c: _default(values) for c, values in labels.items()},
         lists=lists,
         unused=tuple(c for c in rest if c != group and c not in labels and c not in lists),
+        delimiter=between if between not in (None, ",") and path.suffix.casefold() == ".csv" else None,
     )
+
+
+def _kind(path: Path) -> data.Format:
+    if not path.is_file():
+        raise TaskError(f"there is no file {str(path)!r}", "--from names a file of labelled notes")
+    kinds: dict[str, data.Format] = {
+        ".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl",
+    }  # fmt: skip
+    found = kinds.get(path.suffix.casefold())
+    if found is None:
+        raise TaskError(
+            f"{path}: cannot tell its format",
+            f"save it as CSV in UTF-8, or name it {', '.join(kinds)}",
+        )
+    return found
+
+
+def _delimiter(path: Path) -> str:
+    with path.open("rb") as file:
+        return data.delimiter(path, file.readline().decode("utf-8", "replace"))
 
 
 def _text(value: JsonValue) -> str:
@@ -198,11 +222,14 @@ def _yaml(name: str, copy: str, found: Draft) -> str:
     columns = {"id": found.id, "text": found.text}
     if found.group:
         columns["group"] = found.group
+    source: dict[str, object] = {"path": copy, "columns": columns}
+    if found.delimiter:
+        source["delimiter"] = found.delimiter
     said = {
         "name": name,
         "description": "",
         "fields": fields,
-        "data": {"path": copy, "columns": columns},
+        "data": source,
         "split": {"train": 0.4, "dev": 0.3, "test": 0.3},
     }
     head = (

@@ -58,6 +58,7 @@ class _Work:
     dropped: dict[str, int] = field(default_factory=dict)
     replies: dict[str, list[Reply]] = field(default_factory=dict)
     answers: dict[str, Answer] = field(default_factory=dict)
+    errors: Counter[str] = field(default_factory=Counter)
     calls: int = 0
 
     def take(self, reply: Reply, fields: Sequence[FieldSpec]) -> bool:
@@ -66,6 +67,7 @@ class _Work:
         if note not in self.notes or note in self.answers:
             return False
         self.calls += 1
+        self.errors.update([reply.error] if reply.error else [])
         got = self.replies.setdefault(note, [])
         got.append(reply)
         if len(got) < self.waiting[note]:
@@ -192,7 +194,7 @@ class CachedEvaluator:
             whole = {by_id[note]: answer for note, answer in work.answers.items()}
             self._cache.put_many(key, {k: a for k, a in whole.items() if a.status != "failed"})
             settle(work.calls, time.perf_counter() - started)
-        _check_failures(whole.values())
+        _check_failures(whole.values(), work.errors)
         return whole
 
     def _prepare(
@@ -251,11 +253,12 @@ class CachedEvaluator:
         return settle
 
 
-def _check_failures(given: Collection[Answer]) -> None:
-    """Raise StudentError if most of a chunk got no answer at all."""
+def _check_failures(given: Collection[Answer], errors: Counter[str]) -> None:
+    """Raise StudentError, with the most frequent reason, if most of a chunk got no answer at all."""
     failed = sum(a.status == "failed" for a in given)
     if failed >= FEWEST_FAILURES and 2 * failed > len(given):
+        why = f": {errors.most_common(1)[0][0]}" if errors else ""
         raise StudentError(
-            f"{failed} of {len(given)} notes got no answer",
+            f"{failed} of {len(given)} notes got no answer{why}",
             "look at the student's server, then resume; nothing that was answered is lost",
         )

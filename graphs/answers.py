@@ -1,12 +1,14 @@
 """Files of answers: one row per note, as JSON lines, CSV or Parquet, and the slip beside them.
 
 Owns the shape of a row, reading and writing the three formats row by row, and the slip
-(``FILE.extract.json``) that says what a finished file answers. Leaves asking to ``graphs.extracting``.
+(``FILE.extract.json``) that says what a finished file answers. Leaves asking to ``graphs.extracting``,
+and files that grow at their end to ``graphs.appending``.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -153,17 +155,43 @@ def _unpacked(row: dict[str, JsonValue], path: Path) -> JsonValue:
 
 
 def _packed_csv(path: Path) -> Iterator[JsonValue]:
-    with path.open("r", encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file, delimiter=_delimiter(path)):
-            yield _unpacked({**row}, path)
+    try:
+        # A spreadsheet program that saved the file may have put a byte order mark before it.
+        with path.open("r", encoding="utf-8-sig", newline="") as file:
+            for row in csv.DictReader(file, delimiter=delimiter(path) or ",", strict=True):
+                yield _unpacked({**row}, path)
+    except (UnicodeDecodeError, csv.Error) as cause:
+        raise InputError(
+            f"{str(path)!r} holds no answers of preceptor extract", "name another file"
+        ) from cause
 
 
 def _packed_parquet(path: Path) -> Iterator[JsonValue]:
     return (_unpacked(row, path) for _, row in corpus.parquet_rows(path))
 
 
-def _delimiter(path: Path) -> str:
-    return "\t" if path.suffix.casefold() == ".tsv" else ","
+def delimiter(path: Path) -> str | None:
+    """Return what stands between the cells of a CSV file, None for another format."""
+    return {".csv": ",", ".tsv": "\t"}.get(path.suffix.casefold())
+
+
+def appendable(path: Path) -> bool:
+    """Return whether a file of this format can grow at its end."""
+    return path.suffix.casefold() != ".parquet"
+
+
+def head(path: Path, fields: Sequence[str]) -> bytes:
+    """Return what a file that can grow begins with: the header of a CSV file, else nothing."""
+    between = delimiter(path)
+    return _csv_rows([_names(fields)], between) if between else b""
+
+
+def packed(path: Path, rows: Iterable[Row], fields: Sequence[str]) -> bytes:
+    """Return rows as they are appended to a file that can grow."""
+    between = delimiter(path)
+    if between is None:
+        return b"".join(map(line, rows))
+    return _csv_rows((_cells(row, fields) for row in rows), between)
 
 
 def write(path: Path, rows: Iterable[Row], fields: Sequence[str]) -> int:
@@ -218,26 +246,38 @@ def _cell(row: Row, field: str) -> str | None:
     return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def _names(fields: Sequence[str]) -> list[str]:
+    return [*COLUMNS, *(f"record.{name}" for name in fields)]
+
+
+def _cells(row: Row, fields: Sequence[str]) -> list[str | None]:
+    return [*_packed(row), *(_cell(row, name) for name in fields)]
+
+
+def _csv_rows(rows: Iterable[Sequence[str | None]], between: str) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=between).writerows(rows)
+    return text.getvalue().encode("utf-8")
+
+
 def _write_csv(path: Path, rows: Iterable[Row], fields: Sequence[str]) -> int:
     count = 0
-    with path.open("w", encoding="utf-8", newline="") as file:
-        out = csv.writer(file, delimiter=_delimiter(path))
-        out.writerow([*COLUMNS, *(f"record.{name}" for name in fields)])
+    with path.open("wb") as file:
+        file.write(head(path, fields))
         for row in rows:
-            out.writerow([*_packed(row), *(_cell(row, name) for name in fields)])
+            file.write(packed(path, [row], fields))
             count += 1
     return count
 
 
 def _write_parquet(path: Path, rows: Iterable[Row], fields: Sequence[str]) -> int:
     arrow, parquet = corpus.pyarrow(), corpus.pyarrow("pyarrow.parquet")
-    names = [*COLUMNS, *(f"record.{name}" for name in fields)]
-    schema: Any = arrow.schema([(name, arrow.string()) for name in names])
+    schema: Any = arrow.schema([(name, arrow.string()) for name in _names(fields)])
     count = 0
     left = iter(rows)
     with parquet.ParquetWriter(str(path), schema) as out:
         while batch := list(islice(left, ROWS_AT_ONCE)):
-            cells = [[*_packed(row), *(_cell(row, name) for name in fields)] for row in batch]
+            cells = [_cells(row, fields) for row in batch]
             columns = [list(column) for column in zip(*cells, strict=True)]
             out.write_batch(arrow.record_batch(columns, schema=schema))
             count += len(batch)

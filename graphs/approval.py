@@ -85,6 +85,12 @@ def approve(session: Session, state: RunState) -> RunState:
     if proposal is None:
         return onward
     asked = session.put(proposal)
+    # Not shown: this line runs again when the answer is there.
+    session.store.trace.append(
+        "asked",
+        {"round": state["round"], "tool": proposal.call.name, "proposal": asked},
+        f"round-{state['round']}-asked-{asked}",
+    )
     answered = interrupt({"round": state["round"], "tool": proposal.call.name, "proposal": asked})
     decision = session.store.artefacts.get_record(str(answered), Decision)
     session.event(

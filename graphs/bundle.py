@@ -17,6 +17,7 @@ from pydantic import JsonValue, ValidationError
 
 from preceptor.core.errors import InputError
 from preceptor.core.fields import FieldSpec, object_schema
+from preceptor.core.files import store_error
 from preceptor.core.record import Record
 from preceptor.core.records import Recipe
 from preceptor.core.render import RENDER_VERSION
@@ -80,10 +81,30 @@ def export(store: RunStore, made: Bundle, metrics: Mapping[str, JsonValue], rema
         made: What is asked, and by which recipe.
         metrics: What ``metrics.json`` says.
         remark: A paragraph more for the bundle's README.
+
+    Raises:
+        StoreError: If the disk is full or read-only; the bundle that was there stays.
     """
     target = store.path / "bundle"
     fresh = store.path / f".bundle-{os.getpid()}"
+    old = store.path / f".bundle-{os.getpid()}-old"
     shutil.rmtree(fresh, ignore_errors=True)
+    try:
+        _fill(fresh, store, made, metrics, remark)
+        if target.exists():
+            target.rename(old)
+        fresh.rename(target)
+    except OSError as cause:
+        raise store_error("write", target, cause) from cause
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+    return target
+
+
+def _fill(
+    fresh: Path, store: RunStore, made: Bundle, metrics: Mapping[str, JsonValue], remark: str
+) -> None:
     fresh.mkdir()
     _json(fresh / "bundle.json", made.model_dump(mode="json"))
     _json(fresh / "schema.json", object_schema(made.fields))
@@ -105,9 +126,6 @@ def export(store: RunStore, made: Bundle, metrics: Mapping[str, JsonValue], rema
         index=f"{recipe.index.k} per field" if recipe.index else "none here",
     )
     (fresh / "README.md").write_text(text + (f"\n{remark}\n" if remark else ""), "utf-8")
-    shutil.rmtree(target, ignore_errors=True)
-    fresh.rename(target)
-    return target
 
 
 def _json(path: Path, value: JsonValue) -> None:

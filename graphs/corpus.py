@@ -1,25 +1,34 @@
 """The notes of a file that is to be extracted: JSON lines, CSV or Parquet, one row at a time.
 
-Owns which rows are notes, in which shard a note belongs, and one error with file and row for whatever
-is none. Memory does not grow with the file. Leaves decoding lines and cells to ``evals.data``.
+Owns which rows are notes, in which shard a note belongs, one error with file and row for whatever
+is none, and the copy of notes that come through a pipe, which can be read only once. Memory does not
+grow with the file. Leaves decoding lines and cells to ``evals.data``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import BinaryIO
 
 from pydantic import JsonValue
 
 from preceptor.core.errors import InputError, TaskError, boundary
+from preceptor.core.files import store_error
 from preceptor.core.records import Example
 from preceptor.evals import data
 
 ENDINGS = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
 BATCH = 512
+
+PIPE = Path("-")
+"""What ``--in`` says for standard input."""
 
 PYARROW_HINT = "install it: pip install pyarrow, or use .jsonl"
 
@@ -100,21 +109,21 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, JsonValue]]]:
         yield from parquet_rows(path)
         return
     try:
-        if ending in (".csv", ".tsv"):
-            yield from data.rows(path, "csv", "\t" if ending == ".tsv" else ",")
-        else:
-            yield from data.rows(path, "jsonl")
+        yield from data.rows(path, "csv" if ending in (".csv", ".tsv") else "jsonl")
     except TaskError as cause:
         raise InputError(cause.message, cause.hint) from cause
 
 
 def parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, JsonValue]]]:
-    """Yield (row number from 1, row) of a Parquet file, batch by batch."""
+    """Yield (row number from 1, row) of a Parquet file, batch by batch.
+
+    Of the file, one row group is held in memory, compressed as it is.
+    """
     parquet = pyarrow("pyarrow.parquet")
     number = 0
     with boundary(InputError, f"{path} cannot be read as Parquet", "check the file"):
         with path.open("rb") as opened:
-            for batch in parquet.ParquetFile(opened).iter_batches(batch_size=BATCH):
+            for batch in parquet.ParquetFile(opened).iter_batches(BATCH, use_threads=False):
                 for row in batch.to_pylist():
                     number += 1
                     yield number, row
@@ -125,3 +134,38 @@ def shard_of(note_id: str, shards: int) -> int:
     if shards == 1:
         return 0
     return int.from_bytes(hashlib.sha256(note_id.encode("utf-8")).digest()[:8], "big") % shards
+
+
+@dataclass(frozen=True)
+class Pipe:
+    """Notes that come through a pipe.
+
+    Attributes:
+        stream: Where they come from.
+        format: What an ending would say: ``jsonl``, ``csv``, ``tsv`` or ``parquet``.
+    """
+
+    stream: BinaryIO
+    format: str = "jsonl"
+
+    @contextmanager
+    def spooled(self, folder: Path) -> Iterator[Path]:
+        """Copy all of it into a file that goes when the block ends; errors tell of the pipe.
+
+        Raises:
+            StoreError: If the disk is full or read-only.
+        """
+        path = folder / f"input.{self.format}"
+        try:
+            try:
+                with path.open("wb") as file:
+                    shutil.copyfileobj(self.stream, file)
+            except OSError as cause:
+                raise store_error("copy standard input to", path, cause) from cause
+            yield path
+        except InputError as error:
+            error.message = error.message.replace(repr(str(path)), "standard input")
+            error.message = error.message.replace(str(path), "standard input")
+            raise
+        finally:
+            path.unlink(missing_ok=True)

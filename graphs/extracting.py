@@ -6,19 +6,22 @@ the out file answers already, by content hash, is not asked again, so that an in
 goes on where it was. Memory does not grow with the file: what must be known of every note (its id and
 hash) is in an SQLite file beside the answers.
 
+JSON lines and CSV grow at their end. Parquet cannot: its rows stand in a journal of JSON lines until
+all are there, and the file is made from it by row groups.
+
 What belongs to unfinished work stands in a hidden folder beside the out file, ``.NAME.work``: the lock,
-the index, the answers of the chunk in progress and, where the format cannot be appended to, the rows.
+the index, the answers of the chunk in progress, Parquet's journal, and a copy of notes that come
+through a pipe.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from preceptor.core import lock
@@ -31,12 +34,11 @@ from preceptor.core.records import Answer, Example
 from preceptor.core.settings import Settings
 from preceptor.evals import data, evaluate, evidence
 from preceptor.evals.task import Task
-from preceptor.graphs import answering, answers, bundle, corpus, retrieval, wiring
+from preceptor.graphs import answering, answers, appending, bundle, corpus, retrieval, wiring
 from preceptor.graphs.index import Index
 
 CHUNK = 64
 Opened = tuple[answering.Students, retrieval.Retrievers]
-BLOCK = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,14 @@ class Job:
 
     Attributes:
         folder: The bundle, or a finished run.
-        source: The notes.
+        source: The notes; ``corpus.PIPE`` if they come through ``pipe``.
         target: The answers.
         columns: Which column of ``source`` holds what.
         shards: Into how many shards the notes are cut, by the hash of their ids.
         shard_index: Which shard is answered, from 0.
         again: Whether notes that were answered with another text, or by another student, are
             answered anew.
+        pipe: Where the notes come from if it is no file.
     """
 
     folder: Path
@@ -61,6 +64,7 @@ class Job:
     shards: int = 1
     shard_index: int = 0
     again: bool = False
+    pipe: corpus.Pipe | None = None
 
 
 @dataclass(frozen=True)
@@ -95,26 +99,30 @@ def extract(
     made = bundle.read(job.folder)
     _check(job)
     work = job.target.with_name(f".{job.target.name}.work")
-    appendable = job.target.suffix.casefold() in (".jsonl", ".ndjson")
+    appendable = answers.appendable(job.target)
+    names = [f.name for f in made.fields]
     rows = job.target if appendable else work / "rows.jsonl"
     with ExitStack() as stack:
         _hold(work, job.target, stack)
+        if job.pipe is not None:
+            job = replace(job, source=stack.enter_context(job.pipe.spooled(work)))
+            _check_stop(cancel)
         if not appendable and job.target.exists() and not rows.exists():
             answers.write(rows, answers.read(job.target), ())
         index = stack.enter_context(Index(work / "index.sqlite"))
         name = answer_key(made.recipe, made.recipe.model, made.fields)
         total, hashed = _scan(job, index, name)
-        kept = _take_over(job, index, rows)
+        kept = _take_over(job, index, rows, names)
         if index.left():
             answers.slip_path(job.target).unlink(missing_ok=True)
         done = _Asking(job, made, index, work).run(rows, settings, on_progress, cancel)
         every = index.statuses()
         if not appendable:
-            answers.write(job.target, answers.read(rows), [f.name for f in made.fields])
+            answers.write(job.target, answers.read(rows), names)
         slip = answers.Slip(
             task=made.task,
             recipe=made.recipe.fingerprint,
-            fields=tuple(f.name for f in made.fields),
+            fields=tuple(names),
             corpus=hashed,
             notes=total,
             shards=job.shards,
@@ -128,19 +136,30 @@ def extract(
 
 
 def _check(job: Job) -> None:
-    corpus.kind(job.source, "--in")
-    if corpus.kind(job.target, "--out") == ".parquet" or job.source.suffix.casefold() == ".parquet":
+    name = Path(f"-.{job.pipe.format}") if job.pipe else job.source
+    corpus.kind(name, "--in")
+    if ".parquet" in (corpus.kind(job.target, "--out"), corpus.kind(name, "--in")):
         corpus.pyarrow()
-    if not job.source.is_file():
-        raise InputError(f"there is no file {str(job.source)!r}", "--in names a file of notes")
+    if job.pipe is None and not job.source.is_file():
+        there = job.source.exists() and not job.source.is_dir()
+        raise InputError(
+            f"{'no ordinary file' if there else 'there is no file'}: {str(job.source)!r}",
+            "pipe it to --in -" if there else "--in names a file of notes",
+        )
     if not job.target.parent.is_dir():
         raise InputError(f"there is no folder {str(job.target.parent)!r}", "make it, or change --out")
-    if job.target.exists() and job.target.samefile(job.source):
+    if job.target.exists() and job.pipe is None and job.target.samefile(job.source):
         raise InputError("--in and --out are the same file", "choose another --out")
     if not 0 <= job.shard_index < job.shards:
         raise InputError(
             f"shard {job.shard_index} of {job.shards}", "--shard-index is from 0 to --shards less 1"
         )
+
+
+def _check_stop(cancel: Cancel | None) -> None:
+    """Stop after a pipe that ended because both its sides were interrupted."""
+    if cancel is not None and cancel():
+        raise Interrupted("stopped before the first note", "the same command goes on where it was")
 
 
 def _hold(work: Path, target: Path, stack: ExitStack) -> None:
@@ -179,7 +198,7 @@ def _scan(job: Job, index: Index, name: str) -> tuple[int, str]:
     return total, hashed
 
 
-def _take_over(job: Job, index: Index, rows: Path) -> int:
+def _take_over(job: Job, index: Index, rows: Path, fields: Sequence[str]) -> int:
     """Note which answers are there already, and drop those that must be given anew.
 
     A torn last line is cut off. A ``failed`` answer, and a second one to the same note, do not stay.
@@ -192,9 +211,9 @@ def _take_over(job: Job, index: Index, rows: Path) -> int:
     """
     if not rows.exists():
         return 0
-    _cut_torn_line(rows)
+    appending.cut_torn_row(rows)
     with index.filling():
-        return answers.write(rows, _standing(job, index, rows), ())
+        return answers.write(rows, _standing(job, index, rows), fields)
 
 
 def _standing(job: Job, index: Index, rows: Path) -> Iterator[answers.Row]:
@@ -208,24 +227,6 @@ def _standing(job: Job, index: Index, rows: Path) -> Iterator[answers.Row]:
         if key is None or (row.key == key and row.status != "failed" and index.is_left(row.id)):
             index.answered([(row.id, row.status)])
             yield row
-
-
-def _cut_torn_line(rows: Path) -> None:
-    """Cut off what a kill left of a last line."""
-    try:
-        with rows.open("r+b") as file:
-            end = at = file.seek(0, os.SEEK_END)
-            whole = 0
-            while at > 0 and not whole:
-                start = max(0, at - BLOCK)
-                file.seek(start)
-                found = file.read(at - start).rfind(b"\n")
-                whole = start + found + 1 if found >= 0 else 0
-                at = start
-            if whole < end:
-                file.truncate(whole)
-    except OSError as cause:
-        raise store_error("read", rows, cause) from cause
 
 
 @dataclass(frozen=True)
@@ -243,6 +244,7 @@ class _Asking:
         """Ask, and append the rows; return (statuses, seconds)."""
         counts: Counter[str] = Counter()
         todo = self.index.left()
+        names = [f.name for f in self.made.fields]
         begun = time.monotonic()
         if not todo:
             return counts, 0.0
@@ -259,7 +261,7 @@ class _Asking:
                 evaluator = evaluator_of(self.made, (opened, finders), cache, cancel)
                 for chunk in _chunks(self._fresh()):
                     given = evaluator.answers(self.made.recipe, chunk)
-                    _append(rows, b"".join(self._lines(chunk, given)))
+                    appending.append(rows, list(self._rows(chunk, given)), names)
                     counts.update(answer.status for answer in given)
                     self.index.answered([(a.example_id, a.status) for a in given])
                     on_progress(Progress(counts.total(), todo))
@@ -277,10 +279,10 @@ class _Asking:
         notes = corpus.notes(self.job.source, self.job.columns)
         return (note for _, note in notes if self.index.is_left(note.id))
 
-    def _lines(self, notes: list[Example], given: list[Answer]) -> Iterator[bytes]:
+    def _rows(self, notes: list[Example], given: list[Answer]) -> Iterator[answers.Row]:
         for note, answer in zip(notes, given, strict=True):
             prompt = self.made.recipe.prompt
-            row = answers.Row(
+            yield answers.Row(
                 id=note.id,
                 status=answer.status,
                 record=answer.record,
@@ -289,7 +291,6 @@ class _Asking:
                 confidence=answer.confidence,
                 key=self.index.key(note.id) or "",
             )
-            yield answers.line(row)
 
 
 def evaluator_of(
@@ -299,27 +300,6 @@ def evaluator_of(
     settings = evaluate.EvaluatorSettings(made.fields, CHUNK)
     students, finders = opened
     return evaluate.CachedEvaluator(settings, students.of, cache, retriever=finders.of, cancel=cancel)
-
-
-def _append(rows: Path, text: bytes) -> None:
-    """Append the rows of a chunk durably, all of them or none.
-
-    Raises:
-        StoreError: If the disk is full or read-only; the file is as it was then.
-    """
-    try:
-        with rows.open("ab", buffering=0) as file:
-            size = file.seek(0, os.SEEK_END)
-            try:
-                left = memoryview(text)
-                while left:
-                    left = left[file.write(left) :]
-                os.fsync(file.fileno())
-            except OSError:
-                file.truncate(size)
-                raise
-    except OSError as cause:
-        raise store_error("append to", rows, cause) from cause
 
 
 def _chunks(found: Iterator[Example]) -> Iterator[list[Example]]:

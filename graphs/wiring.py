@@ -269,6 +269,7 @@ def options(settings: Settings, given: Mapping[str, object]) -> Options:
 
     Raises:
         pydantic.ValidationError: If a value is wrong.
+        InputError: If a model's name carries a secret.
     """
     defaults = {
         "student": settings.student,
@@ -279,4 +280,7 @@ def options(settings: Settings, given: Mapping[str, object]) -> Options:
         "embedder": settings.embedder,
     }
     budget = {**settings.budget.limits(), **Budget.model_validate(given.get("budget", {})).limits()}
-    return Options.model_validate({**defaults, **given, "budget": budget})
+    made = Options.model_validate({**defaults, **given, "budget": budget})
+    for what in ("student", "teacher", "embedder"):
+        settings_file.check_address(what, str(getattr(made, what)))
+    return made

@@ -16,6 +16,7 @@ from preceptor.core.errors import InputError
 from preceptor.core.fields import FieldSpec
 from preceptor.core.ports import Student
 from preceptor.core.records import AdapterRef, Call, Example, Gold, ModelRef
+from preceptor.core.settings import check_address
 
 if TYPE_CHECKING:
     from preceptor.agents.students.simulated import SimulatedSpec
@@ -76,9 +77,10 @@ def make(
         options: What changes no answer.
 
     Raises:
-        InputError: If the spec names no kind of student, or the kind takes no adapter.
+        InputError: If the spec names no kind of student, carries a secret, or takes no adapter.
         StudentError: If the model or server cannot be used.
     """
+    check_address("student", ref.spec)
     options = options or StudentOptions()
     kind, _, name = ref.spec.partition(":")
     if adapter is not None and kind not in ("nano", "hf", "simulated"):

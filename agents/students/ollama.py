@@ -27,11 +27,21 @@ from typing import TYPE_CHECKING, cast
 from preceptor.agents.students import StudentOptions
 from preceptor.agents.students.chat import Chat, of_folder
 from preceptor.agents.students.pool import Pool
-from preceptor.agents.students.retry import Backoff, Passing, Refused, retry_after, worth_another_try
+from preceptor.agents.students.retry import (
+    UNTRUSTED,
+    UNTRUSTED_HINT,
+    Backoff,
+    Passing,
+    Refused,
+    retry_after,
+    untrusted,
+    worth_another_try,
+)
 from preceptor.core.errors import StudentError
 from preceptor.core.fields import object_schema
 from preceptor.core.ports import Cancel
 from preceptor.core.records import Call, Message, ModelRef, Reply
+from preceptor.core.settings import masked
 
 if TYPE_CHECKING:
     import httpx
@@ -182,6 +192,8 @@ class OllamaStudent:
         if isinstance(error, self._errors):
             return self._status(error.status_code, error.error)
         if isinstance(error, ConnectionError):
+            if untrusted(error):
+                return StudentError(f"{self._where()}: {UNTRUSTED}", UNTRUSTED_HINT)
             return Passing("no connection to Ollama", unreachable=True)
         if isinstance(error, httpx.TimeoutException):
             return Passing(f"no answer within {self._options.timeout:g} s")
@@ -237,8 +249,10 @@ class OllamaStudent:
         return StudentError(f"Ollama cannot be used: {meaning}", "is it Ollama that listens there?")
 
     def _down(self) -> StudentError:
-        where = str(self._client._client.base_url).rstrip("/")
-        return StudentError(f"Ollama does not answer at {where}", "start it: ollama serve")
+        return StudentError(f"Ollama does not answer at {self._where()}", "start it: ollama serve")
+
+    def _where(self) -> str:
+        return masked(str(self._client._client.base_url).rstrip("/"))
 
     def _missing(self) -> StudentError:
         return StudentError(

@@ -17,16 +17,20 @@ from urllib.parse import urlsplit
 from preceptor.agents.students import StudentOptions
 from preceptor.agents.students.pool import Pool
 from preceptor.agents.students.retry import (
+    UNTRUSTED,
+    UNTRUSTED_HINT,
     Backoff,
     Passing,
     Refused,
     retry_after,
+    untrusted,
     worth_another_try,
 )
 from preceptor.core.errors import StudentError
 from preceptor.core.fields import object_schema
 from preceptor.core.ports import Cancel
 from preceptor.core.records import Call, ModelRef, Reply
+from preceptor.core.settings import masked
 
 if TYPE_CHECKING:
     import openai
@@ -86,9 +90,7 @@ class OpenAIStudent:
         self.without_schema = False
         where = f"{name}@{url}" if url else name
         self.ref = ModelRef(spec=f"openai:{where}")
-        down = StudentError(
-            f"no server answers at {self._client.base_url}", "start it, or correct the URL"
-        )
+        down = StudentError(f"no server answers at {self._where()}", "start it, or correct the URL")
         self._pool = Pool(self._ask, options.parallel, Backoff(options.retries), down)
         self.context = self._longest(down)
 
@@ -161,6 +163,8 @@ class OpenAIStudent:
         if isinstance(error, openai.APITimeoutError):
             return Passing(f"no answer within {self._timeout:g} s")
         if isinstance(error, openai.APIConnectionError):
+            if untrusted(error):
+                return self._untrusted()
             refused = "refused" in str(error.__cause__).lower()
             return Passing("the connection failed or broke off", unreachable=refused)
         if isinstance(error, openai.APIResponseValidationError):
@@ -179,12 +183,18 @@ class OpenAIStudent:
         if status == 404:
             return StudentError(
                 f"the server does not have the model {self._name!r}",
-                f"see which it has: curl {self._client.base_url}models",
+                f"see which it has: curl {self._where()}models",
             )
         long = code == "context_length_exceeded" or "maximum context" in str(error).lower()
         long = long or "context size" in str(error).lower()
         kind = _BadRequest if status == 400 else Refused
         return kind(f"the server answered with status {status} {code}".strip(), truncated=long)
+
+    def _untrusted(self) -> StudentError:
+        return StudentError(f"{self._where()}: {UNTRUSTED}", UNTRUSTED_HINT)
+
+    def _where(self) -> str:
+        return masked(str(self._client.base_url))
 
     def _longest(self, down: StudentError) -> int | None:
         """Return the context length, where the server's list of models tells one."""
@@ -195,7 +205,7 @@ class OpenAIStudent:
         except openai.APITimeoutError:
             return None
         except openai.APIConnectionError as error:
-            raise down from error
+            raise (self._untrusted() if untrusted(error) else down) from error
         except (openai.OpenAIError, ValueError, TypeError, AttributeError):
             return None
         for model in listed:

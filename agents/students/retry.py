@@ -18,6 +18,9 @@ T = TypeVar("T")
 
 LONGEST_WAIT = 60.0
 
+UNTRUSTED = "its certificate is not trusted"
+UNTRUSTED_HINT = "set SSL_CERT_FILE to your own authority's file"
+
 
 class Passing(Exception):
     """Trouble that may pass: try again.
@@ -94,3 +97,15 @@ def retry_after(header: str | None) -> float | None:
 def worth_another_try(status: int) -> bool:
     """Return whether an HTTP status is 429 or a server's own trouble."""
     return status == 429 or 500 <= status < 600
+
+
+def untrusted(error: BaseException | None) -> bool:
+    """Return whether a certificate is what stands between us and the server."""
+    while error is not None:
+        if (
+            "CERTIFICATE_VERIFY_FAILED" in str(error)
+            or type(error).__name__ == "SSLCertVerificationError"
+        ):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -88,10 +88,31 @@ def test_a_person_at_a_terminal_rejects_edits_and_approves(tmp_path: Path) -> No
     assert actions == ["reject", "edit"]
 
 
-def test_leaving_it_open_leaves_a_run_that_waits() -> None:
-    code, said = spoken([(ASK, "l")], {})
-    assert code == 130
+@pytest.mark.parametrize("answer", ["l", "\x03", "\x04"], ids=["leave", "Ctrl-C", "Ctrl-D"])
+def test_leaving_it_open_leaves_a_run_that_waits(answer: str, capsys: Captured) -> None:
+    code, said = spoken([(ASK, answer)], {})
+    assert code == 130, said
     assert "preceptor approve runs/one" in said
+    assert main(["runs"]) == 0
+    assert "waiting      for your word: preceptor approve runs/one" in capsys.readouterr().out
+
+
+def test_a_slip_in_the_editor_does_not_lose_what_was_written(tmp_path: Path) -> None:
+    """The editor spoils the text once, and finds it spoilt when it is opened again."""
+    editor = tmp_path / "editor.py"
+    editor.write_text(
+        "import pathlib, sys\n"
+        "file = pathlib.Path(sys.argv[1])\n"
+        "text = file.read_text()\n"
+        "file.write_text(text.replace(',,', ',', 1) if ',,' in text else text.replace(',', ',,', 1))\n",
+        "utf-8",
+    )
+    dialogue = [(ASK, "e"), (ASK, "e")]
+    code, said = spoken(dialogue, {"EDITOR": f"{sys.executable} {editor}", "VISUAL": ""})
+    assert code == 0, said
+    assert "what the editor left: not JSON" in said
+    trace = [json.loads(x) for x in Path("runs/one/trace.jsonl").read_text("utf-8").splitlines()]
+    assert [e["data"]["action"] for e in trace if e["kind"] == "approval"] == ["edit"]
 
 
 def test_nothing_can_steer_the_terminal() -> None:

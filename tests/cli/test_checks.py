@@ -51,6 +51,50 @@ def test_memory_that_is_short_is_noted(tmp_path: Path) -> None:
     assert checks.memory(tmp_path / "none").state == "note"
 
 
+def test_a_full_disk_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert checks.disk(tmp_path).state in ("ok", "missing")
+    monkeypatch.setattr(checks, "LEAST_DISK", 1e9)
+    found = checks.disk(tmp_path)
+    assert found.state == "missing"
+    assert "preceptor runs rm" in found.mend
+
+
+@pytest.mark.parametrize("said", [["no", "object"], {"error": "x"}, "text"])
+def test_what_is_no_ollama_is_noted(
+    said: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with serving(said) as url:
+        for host in (url, "http://me:pw@[broken"):
+            monkeypatch.setenv("OLLAMA_HOST", host)
+            main(["doctor", "--json"])
+            shown = capsys.readouterr().out
+            found = {one["what"]: one for one in json.loads(shown)}["ollama"]
+            assert found["state"] == "note"
+            assert "ollama serve" in found["mend"]
+            assert "pw" not in shown
+
+
+def test_the_configured_student_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OLLAMA_HOST", "http://127.0.0.1:9")
+    (tmp_path / "preceptor.toml").write_text('student = "ollama:qwen"\n', "utf-8")
+    assert main(["doctor", "--json"]) == 5
+    found = {one["what"]: one for one in json.loads(capsys.readouterr().out)}
+    assert found["ollama:qwen"]["mend"] == "start it: ollama serve"
+
+
+def test_a_folder_of_runs_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert main(["doctor", "--json", "--runs-dir", str(tmp_path / "runs")]) == 2
+    found = {one["what"]: one for one in json.loads(capsys.readouterr().out)}
+    assert "--runs-dir" in found["runs folder"]["mend"]
+
+
 def test_a_gpu_that_torch_cannot_use_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert checks.gpu().state == "ok"
@@ -100,6 +144,8 @@ def test_qdrant_only_where_it_is_configured() -> None:
 
 def test_templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert checks.template(f"hf:{tmp_path}").state == "note"
+    (tmp_path / "tokenizer_config.json").write_text("{torn", "utf-8")
+    assert "damaged" in checks.template(f"hf:{tmp_path}").found
     (tmp_path / "tokenizer_config.json").write_text('{"chat_template": "x"}', "utf-8")
     assert checks.template(f"hf:{tmp_path}").state == "ok"
     with serving({"template": "{{ .Prompt }}"}) as url:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 from pathlib import Path
 
 import pytest
 
 from preceptor.cli import main
+from preceptor.core import lock
+from preceptor.graphs import bundle
 from tests.evals.test_draft import spreadsheet
 from tests.graphs.corpora import make_bundle, rows, write_notes
 from tests.graphs.small import OPTIONS, finished
@@ -114,6 +118,74 @@ def test_rollback_and_removal(elsewhere: Path, capsys: Captured) -> None:
     assert main(["runs", "rm", "run", "--yes"]) == 0
     assert [p.name for p in (elsewhere / "runs").iterdir()] == ["openings.jsonl"]
     assert (elsewhere / "runs/openings.jsonl").read_bytes() == before
+
+
+def test_a_disk_that_fills_during_a_rollback_leaves_the_bundle(
+    elsewhere: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished(elsewhere / "runs", OPTIONS.model_copy(update={"seed": 1}))
+    folder = elsewhere / "runs/run/bundle"
+    before = {p.name: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+    def full(*_: object, **__: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device", "x")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bundle, "_json", full)
+        assert main(["rollback", "run", "0"]) == 2
+    assert "the disk is full: make room" in capsys.readouterr().err
+    assert {p.name: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
+    assert not list(folder.parent.glob(".bundle*"))
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_text", full)
+        assert main(["report", "run"]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+    assert main(["rollback", "run", "0"]) == 0
+
+
+def test_a_run_in_use_is_not_removed_and_nothing_else_is(elsewhere: Path, capsys: Captured) -> None:
+    for name in ("free", "used"):
+        finished(elsewhere / "runs")
+        (elsewhere / "runs/run").rename(elsewhere / "runs" / name)
+    with lock.lock(elsewhere / "runs/used"):
+        assert main(["runs", "rm", "free", "used", "--yes"]) == 2
+        assert "run 'used' is in use by process" in capsys.readouterr().err
+        assert main(["rollback", "used", "0"]) == 2
+    assert (elsewhere / "runs/free/run.json").exists()
+    twice = [str(elsewhere / "runs/free"), "free", "runs/free/"]
+    assert main(["runs", "rm", *twice, "--yes"]) == 0
+    assert not (elsewhere / "runs/free").exists()
+
+
+WRONG: dict[str, list[str]] = {
+    "round": ["rollback", "run", "x"],
+    "a choice": ["runs", "foo"],
+    "a run to list": ["runs", "list", "foo"],
+    "both": ["approve", "run", "--edit", "f", "--reject", "no"],
+    "missing": ["extract", "b", "--in", "x"],
+    "unknown": ["report", "--no-such"],
+}
+
+
+@pytest.mark.parametrize("given", WRONG.values(), ids=WRONG.keys())
+def test_a_wrong_argument_is_one_line(given: list[str], capsys: Captured) -> None:
+    assert main(given) == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1
+    assert said[0].startswith("preceptor: ")
+    assert "see: preceptor" in said[0]
+
+
+def test_notes_through_a_pipe(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, notes = make_bundle(Path("bundle")), write_notes(Path("n.csv"), rows(30))
+    asked = ["extract", str(made), "--out", "a.jsonl", "--in"]
+    assert main([*asked, "n.csv", "--in-format", "csv"]) == 2
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(notes.read_bytes())))
+    assert main([*asked, "-", "--in-format", "csv"]) == 0
+    assert "30 ok" in capsys.readouterr().err
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(notes.read_bytes())))
+    assert main([*asked, "-"]) == 2
+    assert "standard input, line 1: not JSON" in capsys.readouterr().err
 
 
 def test_a_new_task_checks(capsys: Captured) -> None:

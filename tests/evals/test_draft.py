@@ -54,6 +54,31 @@ def test_json_lines_do_as_well(tmp_path: Path) -> None:
     assert taskfile.load(file).examples[0].gold == {"pain": "true", "given": ["x"]}
 
 
+@pytest.mark.parametrize(("between", "mark"), [(";", b"\xef\xbb\xbf"), ("\t", b""), ("|", b"")])
+def test_a_spreadsheet_without_commas_is_understood(between: str, mark: bytes, tmp_path: Path) -> None:
+    plain = spreadsheet(tmp_path / "plain.csv")
+    with plain.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    path = tmp_path / "n.csv"
+    with path.open("w", encoding="utf-8", newline="") as out:
+        csv.writer(out, delimiter=between).writerows(rows)
+    path.write_bytes(mark + path.read_bytes())
+    file_, found = draft.write("fevers", path, tmp_path)
+    assert found == draft.draft(plain).model_copy(update={"delimiter": between})
+    assert taskfile.load(file_).examples[3].text.startswith("Note 3 about a man")
+
+
+def test_what_is_no_text_says_how_to_save_it(tmp_path: Path) -> None:
+    path = tmp_path / "n.xlsx"
+    path.write_bytes(b"PK")
+    with pytest.raises(TaskError, match="save it as CSV in UTF-8"):
+        draft.write("it", path, tmp_path)
+    wide = tmp_path / "n.csv"
+    wide.write_bytes("id,text\n".encode("utf-16"))
+    with pytest.raises(TaskError, match="iconv -f utf-16 -t utf-8"):
+        draft.write("it", wide, tmp_path)
+
+
 BAD = {
     "no notes": ("a,b\nx,y\nx,z\n", "no column looks like notes"),
     "no labels": ("id,text\n1,abc\n2,def\n", "no column looks like a field"),
@@ -78,5 +103,5 @@ def test_names_are_checked_and_nothing_is_overwritten(tmp_path: Path) -> None:
     draft.write("one", path, tmp_path)
     with pytest.raises(InputError, match="exists already"):
         draft.write("one", path, tmp_path)
-    with pytest.raises(TaskError, match="no such file"):
+    with pytest.raises(TaskError, match="there is no file"):
         draft.write("two", tmp_path / "no.csv", tmp_path)

@@ -1,7 +1,6 @@
 """Tasks from Python objects, pydantic models and entry points; the real and the fetched data."""
 
 import hashlib
-import os
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -12,6 +11,7 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel, Field
 
+from benchmarks import real_data
 from preceptor.core.errors import TaskError
 from preceptor.core.fields import LabelField, ListField
 from preceptor.core.records import Example
@@ -19,8 +19,6 @@ from preceptor.evals import check, duplicates, splits
 from preceptor.evals.splits import SplitSpec
 from preceptor.evals.task import Task, names, resolve
 from preceptor.evals.tasks import fetch, psytar
-
-DATA = Path(os.environ.get("PRECEPTOR_DATA", Path(__file__).parents[2] / "../shared/data"))
 
 
 class Finding(BaseModel):
@@ -140,11 +138,9 @@ def test_psytar_without_its_data_says_how_to_get_them(tmp_path: Path) -> None:
         resolve("psytar", folder)
 
 
-@pytest.mark.skipif(
-    not (DATA / "psytar").is_dir(), reason="PRECEPTOR_DATA names no folder with psytar/"
-)
+@pytest.mark.skipif(bool(real_data.missing("psytar")), reason=real_data.missing("psytar"))
 def test_the_real_psytar() -> None:
-    task = resolve("psytar", Path(DATA))
+    task = resolve("psytar", real_data.folder())
     made = splits.make(task)
     assert len(task.examples) == 6002
     assert sum((e.gold or {})["ADR"] == "yes" for e in task.examples) == 2168

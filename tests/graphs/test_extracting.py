@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
 from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from pydantic import JsonValue
@@ -171,6 +174,83 @@ def test_a_torn_line_is_cut_off(job: extracting.Job) -> None:
     assert job.target.read_bytes() == whole
 
 
+@pytest.mark.parametrize("ending", ["csv", "tsv"])
+def test_csv_grows_row_by_row_and_a_torn_row_is_cut_off(
+    ending: str, tmp_path: Path, job: extracting.Job, student: list[str]
+) -> None:
+    """Line breaks and quotes inside of cells are no ends of rows."""
+    odd = rows(70)
+    odd[66]["id"] = 'n\n"66"\r\n'
+    write_notes(job.source, odd)
+    whole = replace(job, target=tmp_path / f"whole.{ending}")
+    extract(whole)
+    text = whole.target.read_bytes()
+    torn = replace(job, target=tmp_path / f"torn.{ending}")
+    first = text.index(b'"n\n') + 3
+    for at in (5, first, first + 4, first + 40, text.index(b"\r\n", first + 20) + 1, len(text) - 1):
+        torn.target.write_bytes(text[:at])
+        extract(torn)
+        assert torn.target.read_bytes() == text
+    torn.target.unlink()
+    begun = len(student)
+    with pytest.raises(Interrupted):
+        extracting.extract(torn, Settings(), lambda _: None, lambda: len(student) >= begun + 66)
+    assert text.startswith(torn.target.read_bytes())
+    assert len(read(torn.target)) == 64, "what is finished stands in the file itself"
+
+
+def test_a_file_that_a_spreadsheet_program_saved_again_goes_on(
+    tmp_path: Path, job: extracting.Job, student: list[str]
+) -> None:
+    job = replace(job, target=tmp_path / "a.csv")
+    extract(job)
+    job.target.write_bytes(b"\xef\xbb\xbf" + job.target.read_bytes())
+    student.clear()
+    extract(job)
+    assert student == []
+    job.target.write_bytes(b"id,status\r\nn0,\xff\r\n")
+    with pytest.raises(InputError, match="holds no answers"):
+        extract(job)
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
+def test_notes_may_come_through_a_pipe(ending: str, tmp_path: Path, job: extracting.Job) -> None:
+    extract(job)
+    source = write_notes(tmp_path / f"in.{ending}", rows(200))
+    target = tmp_path / "piped.jsonl"
+
+    def piped(stream: BinaryIO) -> extracting.Extracted:
+        pipe = corpus.Pipe(stream, ending)
+        return extract(replace(job, source=corpus.PIPE, target=target, pipe=pipe))
+
+    with source.open("rb") as stream:
+        piped(stream)
+    assert target.read_bytes() == job.target.read_bytes()
+    target.write_bytes(target.read_bytes()[:20_000])
+    with source.open("rb") as stream:
+        assert 0 < piped(stream).fresh.total() < 200, "the same pipe again goes on"
+    assert target.read_bytes() == job.target.read_bytes()
+    with pytest.raises(InputError, match=r"^standard input.*(holds no note|cannot be read)"):
+        piped(BytesIO(b""))
+    assert not list(tmp_path.glob(".*/input.*")), "no copy of the notes stays"
+
+
+def test_a_pipe_that_was_interrupted_is_not_taken_for_the_whole(job: extracting.Job) -> None:
+    pipe = corpus.Pipe(BytesIO(b'{"id": "1", "text": "He was well."}\n'))
+    with pytest.raises(Interrupted):
+        extracting.extract(
+            replace(job, source=corpus.PIPE, pipe=pipe), Settings(), lambda _: None, lambda: True
+        )
+    assert not job.target.exists()
+
+
+def test_what_is_no_ordinary_file_is_to_be_piped(tmp_path: Path, job: extracting.Job) -> None:
+    fifo = tmp_path / "fifo.jsonl"
+    os.mkfifo(fifo)
+    with pytest.raises(InputError, match=r"no ordinary file.*pipe it to --in -"):
+        extract(replace(job, source=fifo))
+
+
 def test_a_stop_keeps_what_is_finished(job: extracting.Job, student: list[str]) -> None:
     with pytest.raises(Interrupted, match=r"128 of 200.*same command"):
         extracting.extract(job, Settings(), lambda _: None, lambda: len(student) >= 130)
@@ -295,6 +375,12 @@ def test_a_bundle_of_another_version(job: extracting.Job) -> None:
     file.write_text(json.dumps({**found, "version": 99}), "utf-8")
     with pytest.raises(InputError, match="newer version"):
         extract(job)
+    file.write_text(json.dumps({**found, "render_version": 0}), "utf-8")
+    with pytest.raises(InputError, match="refine and export again"):
+        extract(job)
+    file.write_text(json.dumps({**found, "fields": [{"kind": "number", "name": "n"}]}), "utf-8")
+    with pytest.raises(InputError, match="cannot be read as a bundle"):
+        extract(job)
 
 
 def test_parquet_without_pyarrow_says_how_to_install_it(
@@ -312,18 +398,22 @@ def test_two_extracts_cannot_write_one_file(job: extracting.Job) -> None:
         extract(job)
 
 
-def test_a_disk_that_fills_keeps_what_is_finished(tmp_path: Path, job: extracting.Job) -> None:
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
+def test_a_disk_that_fills_keeps_what_is_finished(
+    ending: str, tmp_path: Path, job: extracting.Job, student: list[str]
+) -> None:
     """The limit on a file's size stands for the full disk: the kernel refuses to write further."""
-    whole = job.target.with_name("whole.jsonl")
+    job = replace(job, target=tmp_path / f"out.{ending}")
+    whole = job.target.with_name(f"whole.{ending}")
     long: list[dict[str, JsonValue]] = [
         {**r, "text": f"Given aspirin {'or so ' * 600}."} for r in rows(200)
     ]
     write_notes(job.source, long)
     extract(replace(job, target=whole))
-    assert whole.stat().st_size > 600_000
+    limit = 400_000 if ending == "parquet" else whole.stat().st_size // 2  # of 200 rows
 
     def limited() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
         try:
             extract(job)
         except StoreError as error:
@@ -334,9 +424,28 @@ def test_a_disk_that_fills_keeps_what_is_finished(tmp_path: Path, job: extractin
     text = (tmp_path / "said").read_text("utf-8")
     assert "\n" not in text
     assert "then resume" in text
-    kept = job.target.read_bytes()
-    assert whole.read_bytes().startswith(kept)
-    assert kept.endswith(b"\n")
-    assert len(kept.splitlines()) == 64
+    kept = tmp_path / f".{job.target.name}.work/rows.jsonl" if ending == "parquet" else job.target
+    assert [r.id for r in read(kept)] == [f"n{i}" for i in range(64)]
+    student.clear()
     extract(job)
+    assert not set(student) & {f"n{i}" for i in range(64)}
     assert job.target.read_bytes() == whole.read_bytes()
+
+
+def test_a_disk_that_fills_while_the_file_is_made_keeps_the_journal(
+    tmp_path: Path, job: extracting.Job, monkeypatch: pytest.MonkeyPatch, student: list[str]
+) -> None:
+    class Full:
+        def __init__(self, *_: object, **__: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    job = replace(job, target=tmp_path / "out.parquet")
+    with monkeypatch.context() as patched:
+        patched.setattr(corpus.pyarrow("pyarrow.parquet"), "ParquetWriter", Full)
+        with pytest.raises(StoreError, match="the disk is full: make room, then resume"):
+            extract(job)
+    assert not job.target.exists()
+    student.clear()
+    extract(job)
+    assert student == []
+    assert len(read(job.target)) == 200

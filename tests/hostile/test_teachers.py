@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import ssl
-import subprocess
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -19,6 +14,7 @@ from tests.contracts.evidence import blind, corpus, evidence_of
 from tests.contracts.teacher import FINISH, situation_of
 from tests.hostile.play import play
 from tests.hostile.teachers import CASES, Case
+from tests.hostile.tls import openssl, self_signed
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
@@ -43,28 +39,12 @@ def test_the_trace_holds_no_more_than_the_beginning_of_a_long_answer(tmp_path: P
     assert "100000 characters" in str(turns[0].data["text"])
 
 
-@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl makes the certificate")
+@openssl
 def test_a_certificate_that_nobody_trusts_is_named(tmp_path: Path) -> None:
-    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-         "-subj", "/CN=localhost",
-         "-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(cert)],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(cert, key)
-    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    try:
+    with self_signed(tmp_path) as url:
         options = teacher.TeacherOptions(timeout=10)
-        who = teacher.make(f"openai:any@https://localhost:{server.server_address[1]}/v1", options)
+        who = teacher.make(f"openai:any@{url}/v1", options)
         evidence = evidence_of(corpus(20), blind)
         with pytest.raises(TeacherError, match="after 1 try: its certificate is not trusted") as caught:
             who.turn(situation_of(evidence), evidence, [], (FINISH,))
         assert "SSL_CERT_FILE" in caught.value.hint
-    finally:
-        server.shutdown()
-        server.server_close()

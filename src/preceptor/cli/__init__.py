@@ -14,8 +14,10 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
 
-from preceptor.core.errors import PreceptorError
+from preceptor.core.errors import InputError, PreceptorError
 
 VERBS: dict[str, str] = {
     "plan": "say what a run would cost, before anything is spent",
@@ -38,6 +40,13 @@ VERBS: dict[str, str] = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with an argument in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(message, f"see: {self.prog} --help")
+
+
 def _parser() -> argparse.ArgumentParser:
     width = max(map(len, VERBS))
     table = "\n".join(f"  {verb:<{width}}  {text}" for verb, text in VERBS.items())
@@ -54,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(verb: str, rest: Sequence[str]) -> int:
     module = importlib.import_module(f"preceptor.cli.{verb}")
-    parser = argparse.ArgumentParser(prog=f"preceptor {verb}", description=VERBS[verb])
+    parser = _Parser(prog=f"preceptor {verb}", description=VERBS[verb])
     module.configure(parser)
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return int(module.run(parser.parse_args(rest)))
@@ -98,3 +107,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if "--debug" in given:
+            raise
+        from preceptor.core.files import store_error
+
+        print(
+            f"preceptor: {store_error('use', Path(str(error.filename or '.')), error)}", file=sys.stderr
+        )
+        return 2

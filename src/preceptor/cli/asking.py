@@ -9,13 +9,18 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
-from preceptor.core.errors import InputError, Interrupted
+from preceptor.core.errors import InputError
 from preceptor.core.render import quote
 
 if TYPE_CHECKING:
@@ -66,33 +71,93 @@ def _json(value: dict[str, JsonValue]) -> str:
 
 
 def ask(session: Session, proposal: Proposal) -> Decision | None:
-    """Show a proposal and return the answer; None if the person leaves it open."""
+    """Show a proposal and return the answer; None if the person leaves it open.
+
+    Ctrl-C, Ctrl-D and a closed terminal leave it open: the run waits, and nothing is lost.
+    """
     from preceptor.graphs import approval
 
     print(f"\n{text(session, proposal)}", file=sys.stderr)
-    while True:
-        said = _input("[a]pprove, [e]dit the arguments, [r]eject, or [l]eave it open? ").casefold()
+    asking = _Asking(proposal)
+    with _interruptible():
         try:
-            if said in ("l", "leave"):
-                return None
-            decision = _decision(said, proposal)
-            if decision is not None:
-                approval.check(session, proposal, decision)
-                return decision
-        except InputError as error:
-            print(f"  {error}", file=sys.stderr)
+            while True:
+                said = _input("[a]pprove, [e]dit the arguments, [r]eject, or [l]eave it open? ")
+                if said.casefold() in ("l", "leave"):
+                    return None
+                try:
+                    decision = asking.decision(said.casefold())
+                    if decision is not None:
+                        approval.check(session, proposal, decision)
+                        return decision
+                except InputError as error:
+                    print(f"  {error}", file=sys.stderr)
+        except (KeyboardInterrupt, EOFError):
+            print(file=sys.stderr)
+            return None
 
 
-def _decision(said: str, proposal: Proposal) -> Decision | None:
-    from preceptor.graphs.approval import Decision
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM leave a question at once: a run that waits for a word is safe."""
 
-    if said in ("a", "approve"):
-        return Decision(action="approve")
-    if said in ("e", "edit"):
-        return Decision(action="edit", args=_edited(proposal.call.args))
-    if said in ("r", "reject"):
-        return Decision(action="reject", reason=_input("Why? The teacher reads it: "))
-    return None
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Asking:
+    """One question, with what was typed so far: a slip in an edited text does not lose it."""
+
+    def __init__(self, proposal: Proposal) -> None:
+        self._draft = _json(proposal.call.args) + "\n"
+
+    def decision(self, said: str) -> Decision | None:
+        """Return the decision that a person's word asks for, None if it is none."""
+        from preceptor.graphs.approval import Decision
+
+        if said in ("a", "approve"):
+            return Decision(action="approve")
+        if said in ("e", "edit"):
+            return Decision(action="edit", args=self._edited())
+        if said in ("r", "reject"):
+            return Decision(action="reject", reason=_input("Why? The teacher reads it: "))
+        return None
+
+    def _edited(self) -> dict[str, JsonValue]:
+        editor = _editor()
+        if not editor:
+            return read_args(_input("The arguments as JSON, on one line: "), "what you typed")
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "arguments.json"
+            file.write_text(self._draft, "utf-8")
+            try:
+                subprocess.run([*editor, str(file)], check=True)
+                self._draft = file.read_text("utf-8")
+            except (OSError, UnicodeDecodeError, subprocess.CalledProcessError) as cause:
+                name = shlex.join(editor)
+                raise InputError(f"the editor {name!r} failed", "set EDITOR to another") from cause
+        return read_args(self._draft, "what the editor left")
+
+
+def _editor() -> list[str]:
+    """Return the person's editor, or one that is there; none: an empty list.
+
+    A terminal takes no line of more than 4,096 characters, so that an editor is the better way.
+    """
+    said = os.environ.get("VISUAL") or os.environ.get("EDITOR")
+    if said:
+        try:
+            return shlex.split(said)
+        except ValueError as cause:
+            raise InputError(f"EDITOR is {said!r}", "close its quotes") from cause
+    return [name for name in ("nano", "vi") if shutil.which(name)][:1]
 
 
 def _input(question: str) -> str:
@@ -100,22 +165,8 @@ def _input(question: str) -> str:
     sys.stderr.flush()
     line = sys.stdin.readline()
     if not line:
-        raise Interrupted("the terminal was closed")
+        raise EOFError
     return line.strip()
-
-
-def _edited(args: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
-    if not editor:
-        return read_args(_input("The arguments as JSON, on one line: "), "what you typed")
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "arguments.json"
-        file.write_text(_json(args) + "\n", "utf-8")
-        try:
-            subprocess.run([*shlex.split(editor), str(file)], check=True)
-        except (OSError, subprocess.CalledProcessError) as cause:
-            raise InputError(f"the editor {editor!r} failed", "set EDITOR to another") from cause
-        return read_args(file.read_text("utf-8"), "what the editor left")
 
 
 def read_args(text: str, where: str) -> dict[str, JsonValue]:

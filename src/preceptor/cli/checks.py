@@ -23,6 +23,9 @@ State = Literal["ok", "note", "missing"]
 LEAST_MEMORY = 2.0
 """GiB that should be free for a student in process."""
 
+LEAST_DISK = 1.0
+"""GiB that a run and its training need."""
+
 _KEYS = {
     "openai": "OPENAI_API_KEY",
     "anthropic": "ANTHROPIC_API_KEY",
@@ -50,6 +53,13 @@ def memory(file: Path = Path("/proc/meminfo")) -> Check:
         return Check("memory", "note", "unknown on this system")
     mend = "" if free >= LEAST_MEMORY else "close programs, or serve the student elsewhere (ollama:)"
     return Check("memory", "note" if mend else "ok", f"{free:.1f} of {total:.1f} GiB free", mend)
+
+
+def disk(folder: Path) -> Check:
+    """Look at the room on the disk that a folder is on."""
+    free = shutil.disk_usage(folder).free / 2**30
+    mend = "" if free > LEAST_DISK else "make room: preceptor runs rm RUN, or another --runs-dir"
+    return Check("disk", "missing" if mend else "ok", f"{free:.1f} GiB free", mend)
 
 
 def gpu() -> Check:
@@ -133,21 +143,29 @@ def _local_template(kind: str, name: str) -> Check:
     found = (folder / "chat_template.jinja").is_file()
     config = folder / "tokenizer_config.json"
     if not found and config.is_file():
-        found = bool(json.loads(config.read_text("utf-8")).get("chat_template"))
+        try:
+            found = bool(json.loads(config.read_text("utf-8")).get("chat_template"))
+        except (ValueError, AttributeError):
+            return Check("template", "note", f"{str(config)!r} is damaged", "fetch the model again")
     if found:
         return Check("template", "ok", "the model's own")
     return Check("template", "note", "none in its folder", "take an instruction-tuned model")
 
 
+def ollama_url(environ: Mapping[str, str]) -> str:
+    """Return where Ollama listens."""
+    url = environ.get("OLLAMA_HOST") or "http://127.0.0.1:11434"
+    return (url if "://" in url else f"http://{url}").rstrip("/")
+
+
 def _ollama_template(name: str) -> Check:
     import httpx
 
-    url = os.environ.get("OLLAMA_HOST") or "http://127.0.0.1:11434"
-    url = url if "://" in url else f"http://{url}"
+    url = ollama_url(os.environ)
     try:
         said = httpx.post(f"{url}/api/show", json={"model": name}, timeout=5.0).json()
         shown = str(said.get("template") or "")
-    except (httpx.HTTPError, ValueError, AttributeError):
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, AttributeError):
         return Check("template", "note", "not known", "ollama serve")
     if not shown or shown.strip() == "{{ .Prompt }}":
         return Check(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -15,7 +14,7 @@ from pathlib import Path
 from preceptor.cli import checks
 from preceptor.cli.checks import Check, State
 from preceptor.cli.options import add_json, add_settings, settings
-from preceptor.core.settings import Settings
+from preceptor.core.settings import Settings, masked
 
 LEAST_CONTEXT = 1024
 """Tokens; a note of two pages and its prompt do not fit in fewer."""
@@ -26,7 +25,8 @@ LOCAL = ("torch", "transformers", "trl", "peft", "datasets", "llguidance")
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "--student", help="also check this student: nano, ollama:NAME, openai:NAME@URL …"
+        "--student",
+        help="also check this student, ollama:NAME …; else the configured one",
     )
     add_settings(parser)
     add_json(parser)
@@ -36,10 +36,11 @@ def run(args: argparse.Namespace) -> int:
     """Do it; exit code 2 if something that every run needs is missing, 5 if the student is."""
     chosen = settings(args)
     found = [*_machine(chosen), *_packages(), *_data(chosen), _ollama(), *_services(chosen)]
-    student = _student(args.student) if args.student else None
+    spec = args.student or (chosen.student if chosen.student != Settings().student else "")
+    student = _student(spec) if spec else None
     if student:
         found.append(student)
-        found += _more(args.student, student)
+        found += _more(spec, student)
     if args.json:
         print(json.dumps([asdict(check) for check in found], indent=2))
     for check in found if not args.json else []:
@@ -55,17 +56,13 @@ def _machine(chosen: Settings) -> Iterator[Check]:
     yield Check(
         "python", "ok" if fine else "missing", sys.version.split()[0], "" if fine else "use 3.11+"
     )
-    free = shutil.disk_usage(Path(chosen.runs_dir).absolute().anchor).free / 2**30
-    enough = free > 1
-    yield Check(
-        "disk", "ok" if enough else "missing", f"{free:.1f} GiB free", "" if enough else "make room"
-    )
+    runs = Path(chosen.runs_dir)
+    nearest = next(p for p in [runs.absolute(), *runs.absolute().parents] if p.exists())
+    yield checks.disk(nearest)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     yield Check("cores", "ok", str(cores))
     yield checks.memory()
     yield checks.gpu()
-    runs = Path(chosen.runs_dir)
-    nearest = next(p for p in [runs.absolute(), *runs.absolute().parents] if p.exists())
     writable = os.access(nearest, os.W_OK)
     mend = "" if writable else "choose another with --runs-dir"
     yield Check("runs folder", "ok" if writable else "missing", str(runs), mend)
@@ -110,14 +107,13 @@ def _data(chosen: Settings) -> Iterator[Check]:
 def _ollama() -> Check:
     import httpx
 
-    url = os.environ.get("OLLAMA_HOST") or "http://127.0.0.1:11434"
-    url = url if "://" in url else f"http://{url}"
+    url = checks.ollama_url(os.environ)
     try:
         found = httpx.get(f"{url}/api/tags", timeout=2.0).json()
-        return Check("ollama", "ok", f"{len(found.get('models', []))} models at {url}")
-    except (httpx.HTTPError, ValueError):
+        return Check("ollama", "ok", f"{len(found['models'])} models at {masked(url)}")
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
         return Check(
-            "ollama", "note", f"no server at {url}", "for ollama: students start: ollama serve"
+            "ollama", "note", f"no server at {masked(url)}", "for ollama: students start: ollama serve"
         )
 
 
@@ -135,12 +131,14 @@ def _student(spec: str) -> Check:
         reply = next(iter(student.complete(calls(Recipe(model=student.ref), (field,), note))))
         student.close()
     except PreceptorError as error:
-        return Check(spec, "missing", error.message, error.hint)
+        return Check(masked(spec), "missing", error.message, error.hint)
     if reply.status == "failed":
-        return Check(spec, "missing", reply.error)
+        return Check(masked(spec), "missing", reply.error, "check its URL and the server's log")
     if student.context is None:
-        return Check(spec, "ok", f"answers {reply.raw!r}, context unknown (the server's own limit)")
+        return Check(
+            masked(spec), "ok", f"answers {reply.raw!r}, context unknown (the server's own limit)"
+        )
     short = student.context < LEAST_CONTEXT
     mend = "take a student with a longer context, or cut the notes into parts" if short else ""
     said = f"answers {reply.raw!r}, context {student.context} tokens"
-    return Check(spec, "note" if short else "ok", said, mend)
+    return Check(masked(spec), "note" if short else "ok", said, mend)

@@ -14,6 +14,7 @@ from preceptor.cli.options import add_settings, settings
 if TYPE_CHECKING:
     from preceptor.core.ports import Progress
     from preceptor.evals.data import Columns
+    from preceptor.graphs.corpus import Pipe
 
 EVERY = 30.0
 """Seconds between two lines of progress where nobody watches."""
@@ -23,7 +24,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("bundle", type=Path, help="a bundle's or finished run's folder")
     formats = ".jsonl, .csv, .tsv or .parquet"
-    parser.add_argument("--in", dest="source", type=Path, required=True, help=f"notes: {formats}")
+    parser.add_argument(
+        "--in", dest="source", type=Path, required=True, help=f"notes: {formats}; - reads a pipe"
+    )
+    parser.add_argument(
+        "--in-format", choices=("jsonl", "csv", "tsv", "parquet"), help="what --in - holds (jsonl)"
+    )
     parser.add_argument("--out", type=Path, required=True, help=f"answers: {formats}")
     parser.add_argument(
         "--columns", default="", help="which column is which: id=note_id,text=body,group=patient"
@@ -61,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
         shards=args.shards,
         shard_index=args.shard_index,
         again=args.again,
+        pipe=_pipe(args),
     )
     meter = Meter()
     try:
@@ -80,6 +87,20 @@ def run(args: argparse.Namespace) -> int:
         )
         return 5
     return 0
+
+
+def _pipe(args: argparse.Namespace) -> Pipe | None:
+    """Return standard input if it is named."""
+    from preceptor.core.errors import InputError
+    from preceptor.graphs import corpus
+
+    if args.source != corpus.PIPE:
+        if args.in_format:
+            raise InputError("--in-format is for --in -", "a file's ending says its format")
+        return None
+    if sys.stdin.isatty():
+        raise InputError("--in - reads a pipe", "e.g. zcat notes.jsonl.gz | preceptor extract …")
+    return corpus.Pipe(sys.stdin.buffer, args.in_format or "jsonl")
 
 
 def _columns(text: str) -> Columns:

@@ -32,6 +32,8 @@ def run(args: argparse.Namespace) -> int:
         if not args.run:
             raise InputError("runs rm needs a run", "see: preceptor runs list")
         return _remove(args)
+    if args.run:
+        raise InputError("runs list takes no run", f"see: preceptor report {args.run[0]}")
     rows = [_row(found) for found in list_runs(Path(settings(args).runs_dir))]
     if args.json:
         print(json.dumps(rows, indent=2))
@@ -45,9 +47,14 @@ def run(args: argparse.Namespace) -> int:
 def _remove(args: argparse.Namespace) -> int:
     """Remove runs, after asking; the log of openings of sealed tests stays."""
     from preceptor.core.errors import InputError
+    from preceptor.core.lock import holder
     from preceptor.core.runs import remove
 
-    paths = list(dict.fromkeys(find_run(args, name) for name in args.run))
+    found = {path.resolve(): path for path in (find_run(args, name) for name in args.run)}
+    paths = list(found.values())
+    for path in paths:
+        if who := holder(path):
+            raise InputError(f"run {path.name!r} is in use by {who}", "wait until it ends, or stop it")
     if not args.yes:
         if not sys.stdin.isatty():
             raise InputError(
@@ -70,7 +77,23 @@ def _row(found: Listed) -> dict[str, str]:
     headline = found.problem
     if found.holder:
         state = "running"
+    elif not done.exists() and _waits(found.path):
+        state, headline = "waiting", f"for your word: preceptor approve {found.path}"
     elif done.exists():
         headline = done.read_text("utf-8").splitlines()[0]
     created = found.info.created[:19] if found.info else ""
     return {"name": found.path.name, "created": created, "state": state, "headline": headline}
+
+
+def _waits(folder: Path) -> bool:
+    """Return whether the last thing that a run did was to ask a person."""
+    from preceptor.core.errors import StoreError
+    from preceptor.core.trace import read
+
+    last = None
+    try:
+        for event in read(folder / "trace.jsonl"):
+            last = event.kind
+    except StoreError:
+        return False
+    return last == "asked"

@@ -80,6 +80,7 @@ _LINES: dict[str, Callable[[Data], str]] = {
     "teacher_lost": lambda d: f"  the teacher is lost: {d['why']}",
     "budget": lambda d: f"  budget: {d['why']}",
     "finish": lambda d: f"  teacher: finish: {d['why']}",
+    "asked": lambda d: f"  {d['tool']}: a person is asked",
     "approval": lambda d: f"  {d['tool']}: {d['action']} by a person{_why(d)}",
     "rollback": lambda d: f"Rolled back to round {d['round']}: {d['before']} → {d['recipe']}",
     "stopped": lambda d: f"End: {d['words']}.",

@@ -157,6 +157,19 @@ def masked(text: str) -> str:
     return _QUERY.sub(r"\1***", _USER.sub("://***@", text))
 
 
+def check_address(what: str, spec: str) -> None:
+    """Check that a model's name carries no secret: names stand in runs, reports and bundles.
+
+    Raises:
+        InputError: If there is a password or key in its URL.
+    """
+    if masked(spec) != spec:
+        raise InputError(
+            f"{what} {masked(spec)!r}: a password or key in a URL is no setting",
+            "put it in the environment instead: OPENAI_BASE_URL or OLLAMA_HOST may hold the whole URL",
+        )
+
+
 def secrets(environ: Mapping[str, str]) -> dict[str, bool]:
     """Return the secrets that the program or its libraries may read, and whether they are set."""
     own = [n for n in environ if n.startswith(PREFIX) and n.endswith(_SECRET_ENDINGS)]

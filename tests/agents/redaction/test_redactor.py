@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import real_data
 from benchmarks import redaction as benchmark
 from benchmarks.redaction_notes import note
 from preceptor.agents.redaction.redactor import Redactor
@@ -119,13 +120,9 @@ def test_generated_notes_lose_what_was_planted() -> None:
     assert made.right >= 0.97 * made.finds
 
 
-@pytest.mark.skipif(
-    not os.environ.get("PRECEPTOR_DATA"), reason="PRECEPTOR_DATA names the folder of GraSCCo"
-)
+@pytest.mark.skipif(bool(real_data.missing("grascco_phi")), reason=real_data.missing("grascco_phi"))
 def test_german_letters_lose_most_of_what_is_annotated() -> None:
-    folder = Path(os.environ["PRECEPTOR_DATA"]) / "grascco_phi"
-    if not folder.is_dir():
-        pytest.skip("no grascco_phi in PRECEPTOR_DATA")
-    made = benchmark.count(benchmark.grascco(folder, 1), benchmark.ours)
+    letters = benchmark.grascco(real_data.folder() / "grascco_phi", 1)
+    made = benchmark.count(letters, benchmark.ours)
     assert sum(made.found.values()) >= 0.9 * sum(made.all.values())
     assert made.right >= 0.95 * made.finds

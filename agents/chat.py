@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import JsonValue
 
 from preceptor.agents import brief, fitting, screening, strict
-from preceptor.agents.students.retry import retry_after
+from preceptor.agents.students.retry import CERTIFICATE_HINT, retry_after, untrusted
 from preceptor.core.errors import TeacherError, boundary
 from preceptor.core.ports import Evidence, ToolSpec
 from preceptor.core.record import canonical
@@ -173,11 +173,8 @@ class ChatTeacher:
     def _lost(self, error: BaseException, tries: int) -> TeacherError:
         code = _code(error)
         what = f"HTTP {code}" if code else type(error).__name__
-        if _untrusted(error):
-            what, hint = (
-                "its certificate is not trusted",
-                "set SSL_CERT_FILE to your own authority's file",
-            )
+        if untrusted(error):
+            what, hint = "its certificate is not trusted", CERTIFICATE_HINT
         elif code is None and not may_pass(error):
             hint = "the answer is no chat completion: does the URL end in /v1?"
         else:
@@ -214,18 +211,6 @@ _HINTS = {
 }
 
 
-def _untrusted(error: BaseException | None) -> bool:
-    """Return whether a certificate is what stands between us and the server."""
-    while error is not None:
-        if (
-            "CERTIFICATE_VERIFY_FAILED" in str(error)
-            or type(error).__name__ == "SSLCertVerificationError"
-        ):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
 def _code(error: BaseException) -> int | None:
     code = getattr(error, "status_code", None)
     return code if isinstance(code, int) and code > 0 else None
@@ -240,7 +225,7 @@ def may_pass(error: BaseException) -> bool:
     code = _code(error)
     if code is not None:
         return code in PASSING
-    if _untrusted(error):
+    if untrusted(error):
         return False
     if isinstance(error, ConnectionError | TimeoutError):
         return True

@@ -10,17 +10,21 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from pydantic import JsonValue
 
 from preceptor.agents.students import StudentOptions
 from preceptor.agents.students.pool import Pool
 from preceptor.agents.students.retry import (
+    CERTIFICATE_HINT,
     Backoff,
     Passing,
     Refused,
     retry_after,
+    untrusted,
     worth_another_try,
 )
 from preceptor.core.errors import StudentError
@@ -66,6 +70,7 @@ class OpenAIStudent:
         options: Concurrency, timeout, retries.
 
     Attributes:
+        client: The client; its own retries are off.
         without_schema: Whether the server rejected structured output.
 
     Raises:
@@ -80,14 +85,14 @@ class OpenAIStudent:
         self._completion = ChatCompletion
         self._url = with_path(url)
         self._timeout = options.timeout
-        self._client = openai.OpenAI(
+        self.client = openai.OpenAI(
             api_key=key_for(url), base_url=self._url or None, timeout=options.timeout, max_retries=0
         )
         self.without_schema = False
         where = f"{name}@{url}" if url else name
         self.ref = ModelRef(spec=f"openai:{where}")
         down = StudentError(
-            f"no server answers at {self._client.base_url}", "start it, or correct the URL"
+            f"no server answers at {self.client.base_url}", "start it, or correct the URL"
         )
         self._pool = Pool(self._ask, options.parallel, Backoff(options.retries), down)
         self.context = self._longest(down)
@@ -102,7 +107,7 @@ class OpenAIStudent:
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self.client.close()
 
     def _ask(self, call: Call) -> Reply:
         began = time.monotonic()
@@ -115,11 +120,15 @@ class OpenAIStudent:
             got = self._chat(call, False)
             # The same request went through without it, so it was the schema that was refused.
             self.without_schema = True
-        return self._reply(call, got, time.monotonic() - began)
+        return self.read(call, got, time.monotonic() - began)
 
-    def _chat(self, call: Call, constrained: bool) -> ChatCompletion:
-        import openai
+    def body(self, call: Call, constrained: bool) -> dict[str, object]:
+        """Return what is sent to ask ``call``.
 
+        Args:
+            call: What is asked.
+            constrained: Whether to ask for structured output.
+        """
         # OpenAI's newer models refuse the old name, other servers may not know the new one.
         limit = "max_tokens" if self._url else "max_completion_tokens"
         body: dict[str, object] = {
@@ -132,16 +141,27 @@ class OpenAIStudent:
         if constrained:
             schema = {"name": "answer", "strict": True, "schema": object_schema(call.fields)}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        return body
+
+    def _chat(self, call: Call, constrained: bool) -> ChatCompletion:
+        import openai
+
+        body = self.body(call, constrained)
         try:
             # ``chat.completions.create`` walks the whole body by its type hints first, which costs
             # as much as all the rest of a call.
-            return self._client.post("/chat/completions", body=body, cast_to=self._completion)
+            return self.client.post("/chat/completions", body=body, cast_to=self._completion)
         except openai.OpenAIError as error:
             raise self._trouble(error) from None
         except (ValueError, TypeError):
             raise Refused("the server answered with something that is no completion") from None
 
-    def _reply(self, call: Call, got: ChatCompletion, seconds: float) -> Reply:
+    def read(self, call: Call, got: ChatCompletion, seconds: float) -> Reply:
+        """Return the reply that a completion is.
+
+        Raises:
+            Refused: If there is no text in it.
+        """
         choice = got.choices[0] if getattr(got, "choices", None) else None
         if choice is None or choice.message is None:
             raise Refused("the server answered with something that is no completion")
@@ -154,6 +174,10 @@ class OpenAIStudent:
             raise Refused(f"no text came (finish reason {choice.finish_reason!r})")
         return Reply(call.key, text, "ok", read, written, seconds)
 
+    def parsed(self, body: Mapping[str, JsonValue]) -> ChatCompletion:
+        """Return a completion that came as plain JSON; nothing in it is checked."""
+        return self._completion.construct(**body)  # type: ignore[arg-type]
+
     def _trouble(self, error: openai.OpenAIError) -> Exception:
         """Return what an error of the client means, without the server's own words."""
         import openai
@@ -161,6 +185,8 @@ class OpenAIStudent:
         if isinstance(error, openai.APITimeoutError):
             return Passing(f"no answer within {self._timeout:g} s")
         if isinstance(error, openai.APIConnectionError):
+            if untrusted(error):
+                return self._no_certificate()
             refused = "refused" in str(error.__cause__).lower()
             return Passing("the connection failed or broke off", unreachable=refused)
         if isinstance(error, openai.APIResponseValidationError):
@@ -168,6 +194,10 @@ class OpenAIStudent:
         if isinstance(error, openai.APIStatusError):
             return self._status(error)
         return Refused(f"the client failed: {type(error).__name__}")
+
+    def _no_certificate(self) -> StudentError:
+        where = self.client.base_url.host
+        return StudentError(f"the certificate of {where!r} is not trusted", CERTIFICATE_HINT)
 
     def _status(self, error: openai.APIStatusError) -> Exception:
         status, code = error.status_code, str(error.code or "")
@@ -179,7 +209,7 @@ class OpenAIStudent:
         if status == 404:
             return StudentError(
                 f"the server does not have the model {self._name!r}",
-                f"see which it has: curl {self._client.base_url}models",
+                f"see which it has: curl {self.client.base_url}models",
             )
         long = code == "context_length_exceeded" or "maximum context" in str(error).lower()
         long = long or "context size" in str(error).lower()
@@ -191,11 +221,11 @@ class OpenAIStudent:
         import openai
 
         try:
-            listed = self._client.models.list().data
+            listed = self.client.models.list().data
         except openai.APITimeoutError:
             return None
         except openai.APIConnectionError as error:
-            raise down from error
+            raise (self._no_certificate() if untrusted(error) else down) from error
         except (openai.OpenAIError, ValueError, TypeError, AttributeError):
             return None
         for model in listed:

@@ -11,12 +11,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from threading import Event
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 
 LONGEST_WAIT = 60.0
+
+
+class Stop(Protocol):
+    """Waits, and tells when waiting is over for good: a ``threading.Event``, or what acts like one."""
+
+    def wait(self, timeout: float) -> bool:
+        """Wait so many seconds; return True, at once, if it is time to stop."""
+        ...
 
 
 class Passing(Exception):
@@ -59,7 +66,7 @@ class Backoff:
         return min(self.first * 2.0**tried, LONGEST_WAIT) * (1 + random.random() / 4)
 
 
-def persist(ask: Callable[[], T], backoff: Backoff, stop: Event) -> T:
+def persist(ask: Callable[[], T], backoff: Backoff, stop: Stop) -> T:
     """Return what ``ask`` returns, trying again while its trouble may pass.
 
     Raises:
@@ -94,3 +101,16 @@ def retry_after(header: str | None) -> float | None:
 def worth_another_try(status: int) -> bool:
     """Return whether an HTTP status is 429 or a server's own trouble."""
     return status == 429 or 500 <= status < 600
+
+
+def untrusted(error: BaseException | None) -> bool:
+    """Return whether a certificate is what stands between us and the server."""
+    while error is not None:
+        named = type(error).__name__ == "SSLCertVerificationError"
+        if named or "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+CERTIFICATE_HINT = "set SSL_CERT_FILE to your own authority's file"

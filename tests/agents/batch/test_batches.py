@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
+import ssl
+import subprocess
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import openai
 import pytest
 
 from preceptor.agents.batch import lines
@@ -17,7 +23,7 @@ from preceptor.agents.batch.student import BatchStudent
 from preceptor.agents.batch.watch import Watch
 from preceptor.agents.servers.batches import Course
 from preceptor.agents.servers.openai import OpenAIServer, completion
-from preceptor.agents.servers.scripted import Response, Trouble
+from preceptor.agents.servers.scripted import Body, Response, Trouble
 from preceptor.agents.students import StudentOptions
 from preceptor.agents.students.openai import OpenAIStudent
 from preceptor.agents.students.retry import Backoff
@@ -145,7 +151,7 @@ def test_the_published_limits_hold() -> None:
 
 
 def test_single_lines_may_fail(server: OpenAIServer, make: Make) -> None:
-    long = {"error": {"code": "context_length_exceeded", "message": SECRET}}
+    long: Body = {"error": {"code": "context_length_exceeded", "message": SECRET}}
     server.script_batches(
         Course(
             lines={
@@ -292,15 +298,20 @@ def test_looks_become_rarer(server: OpenAIServer, make: Make, clock: Clock) -> N
     assert 60 * 30 < sum(clock.waits) < 60 * 41
 
 
-@pytest.mark.parametrize("kind", ["upload", "create", "look", "content"])
+OTHER, BROKEN = Response.of({"ok": True}), Response(b"not json")
+
+
 @pytest.mark.parametrize(
-    "page", [HTML, Response.of({"ok": True}), Response(b"not json")], ids=["html", "other", "broken"]
+    ("kind", "page"),
+    [
+        *((kind, page) for kind in ("upload", "create", "look") for page in (HTML, OTHER, BROKEN)),
+        ("content", HTML),
+        ("content", BROKEN),
+    ],
 )
 def test_a_web_page_is_no_batch_api(
     server: OpenAIServer, make: Make, kind: str, page: Response
 ) -> None:
-    if kind == "content" and page.content.startswith(b"{"):
-        pytest.skip("a line of JSON is a result file, of nobody's results")
     server.script_batches(before={kind: [Trouble(page)] * 9})
     with pytest.raises(StudentError, match=r"something that is no batch API.*labeller\.batch"):
         list(make().complete(calls()))
@@ -348,3 +359,39 @@ def test_the_scripted_server_refuses_what_openai_refuses(server: OpenAIServer, m
         "duplicate_custom_id", "mismatched_model", "mismatched_url", "invalid_json_line",
     ]  # fmt: skip
     assert made.output_file_id is None
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl makes the certificate")
+def test_a_certificate_that_nobody_trusts_is_named_at_once(tmp_path: Path) -> None:
+    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+         "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(cert)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    served = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    served.handle_error = lambda *_: None  # type: ignore[method-assign]
+    served.socket = context.wrap_socket(served.socket, server_side=True)
+    threading.Thread(target=served.serve_forever, args=(0.02,), daemon=True).start()
+    url = f"https://localhost:{served.server_address[1]}/v1"
+    clock = Clock()
+    try:
+        client = openai.OpenAI(api_key="none", base_url=url, max_retries=0, timeout=10)
+        service = Service(client, Backoff(3), Watch(lambda: False, clock.sleep))
+        for ask in (
+            lambda: service.upload("x", b"{}"),
+            lambda: service.create("file-1", "m", 0.0),
+            lambda: service.look("batch_1"),
+            lambda: service.content("file-2"),
+        ):
+            with pytest.raises(StudentError, match=r"'localhost' is not trusted .set SSL_CERT_FILE"):
+                ask()
+        with pytest.raises(StudentError, match=r"'localhost' is not trusted .set SSL_CERT_FILE"):
+            OpenAIStudent("m", url, StudentOptions())
+        assert clock.waits == []
+    finally:
+        served.shutdown()
+        served.server_close()

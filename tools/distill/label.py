@@ -22,6 +22,9 @@ from preceptor.tools.distill.weak import Ahead, Vote, Voter, WeakLabels, combine
 MOST = 5000
 """The most notes that one call labels."""
 
+USUAL = 1000
+"""How many it labels if nobody says."""
+
 
 class LabelExamplesArgs(Record):
     """The arguments of ``label_examples``.
@@ -33,7 +36,7 @@ class LabelExamplesArgs(Record):
     """
 
     voters: tuple[str, ...] = ()
-    notes: int = Field(default=1000, ge=8, le=MOST)
+    notes: int = Field(default=USUAL, ge=8, le=MOST)
     reason: str = Field(default="", max_length=400)
 
 

@@ -33,11 +33,12 @@ from preceptor.tools.sft.data import FEWEST_NOTES
 from preceptor.tools.sft.faces import Faces
 from preceptor.tools.sft.finetune import FEWEST, NEEDED, FineTune
 from preceptor.tools.sft.job import PROFILES, Limits
+from preceptor.tools.toolbox import Toolbox
 
 CHARS_PER_TOKEN = 4
 
 SAID_TOKENS = 150
-"""Input tokens of a turn beside brief, tools and results: frames, and the teacher's own earlier call."""
+"""Input tokens of a turn beside brief, tools and results: frames, the teacher's own earlier call."""
 
 TRAIN_RATE = 4_900.0
 """Tokens per second that one thread of a CPU trains a model of ``TRAIN_BYTES`` on, row by row."""
@@ -77,7 +78,7 @@ def shown(options: wiring.Options, task: Task, drawn: Splits) -> list[Example]:
     return [e for e in train if e.id not in held] or train
 
 
-def _specs(options: wiring.Options, task: Task, drawn: Splits) -> tuple[moves.Toolbox, list[ToolSpec]]:
+def _specs(options: wiring.Options, task: Task, drawn: Splits) -> tuple[Toolbox, list[ToolSpec]]:
     tuner = FineTune(Path(), Faces(nano=nano.path()))
     free = [e for e in task.examples if e.id in set(drawn.unlabelled)]
     labeller = LabelExamples(free, weak.voters(task)) if free else None

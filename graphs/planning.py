@@ -146,7 +146,10 @@ class _Sums:
         """Return (likely, most) trainings of a run."""
         if self._training is None or self.refused:
             return 0, 0
-        return 1, 1 if self._options.teacher == "rules" else self._options.limits.rounds
+        if self._options.teacher != "rules":
+            return 1, self._options.limits.rounds
+        # It trains once at most; beside other moves, those promise more and come first.
+        return int(self._options.moves == ("fine_tune",)), 1
 
     def unpriced(self) -> tuple[str, ...]:
         """Return the models whose price is not known."""

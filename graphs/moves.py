@@ -28,17 +28,25 @@ MOVES = ("edit_prompt", "index_examples", "fine_tune")
 
 
 def toolbox(
-    store: RunStore,
+    store: RunStore | None,
     options: Options,
     dense: Embedder | None,
     tuner: FineTune,
     labeller: LabelExamples | None = None,
 ) -> Toolbox:
-    """Return the tools of a run: the moves that are allowed, and the looks."""
+    """Return the tools of a run: the moves that are allowed, and the looks.
+
+    Args:
+        store: Where earlier recipes are; None before there is a run.
+        options: The run's.
+        dense: What makes dense vectors, if anything.
+        tuner: The move ``fine_tune``.
+        labeller: The look ``label_examples``, if there is anything to label.
+    """
 
     def lookup(digest: str) -> Recipe | None:
         try:
-            return store.artefacts.get_record(digest, Recipe)
+            return store.artefacts.get_record(digest, Recipe) if store is not None else None
         except StoreError:
             return None
 
@@ -47,16 +55,20 @@ def toolbox(
         "index_examples": IndexExamples(dense),
         "fine_tune": tuner,
     }
-    allowed = options.moves or tuple(n for n in moves if n != "fine_tune" or _trainable(options))
     looks: list[Tool[Any]] = [
         ErrorsByField(),
         Examples(locate=Locator()),
         DiffRecipes(lookup),
         CountNotes(),
     ]
-    if labeller is not None and "fine_tune" in allowed:
+    if labeller is not None and allows(options, "fine_tune"):
         looks.append(labeller)  # What it gives is of use to that move alone.
-    return Toolbox([*(moves[name] for name in MOVES if name in allowed), *looks])
+    return Toolbox([*(moves[name] for name in MOVES if allows(options, name)), *looks])
+
+
+def allows(options: Options, name: str) -> bool:
+    """Return whether a run offers a changing move."""
+    return name in options.moves if options.moves else name != "fine_tune" or _trainable(options)
 
 
 def _trainable(options: Options) -> bool:

@@ -1,8 +1,9 @@
 """What a run would cost, said before anything is spent.
 
-Owns the arithmetic: which notes a run asks the student about, how often the teacher speaks, and the
-price of both. Two figures for everything: *worst* is what the limits allow, *likely* what runs of this
-kind took. Fine-tuning is not counted; a price that is not known stays unknown.
+Owns the arithmetic: which notes a run asks the student about, how often the teacher speaks, how often
+it trains, and the price of all that. Two figures for everything: *worst* is what the limits allow,
+*likely* what runs of this kind took. What one turn, one training and one index take is told by
+``graphs.estimates``; a price that is not known stays unknown.
 
 The calls of a run, with t, d and x notes in train, dev and test, and c calls per note: the baseline
 asks c·d. The starting recipe is diagnosed on all of train: c·t. Each round estimates a candidate on the
@@ -13,18 +14,16 @@ is kept is diagnosed on the rest of train: c·t·(1 − 1/folds). The sealed tes
 
 from __future__ import annotations
 
-import time
-from itertools import islice
+from math import ceil
 
 from preceptor.core import render
-from preceptor.core.errors import StudentError
-from preceptor.core.ports import Student
-from preceptor.core.record import Record
-from preceptor.core.records import Call, ModelRef, Recipe
+from preceptor.core.records import ModelRef
 from preceptor.core.settings import Settings
 from preceptor.evals import splits
 from preceptor.evals.task import Task
-from preceptor.graphs import answering, teaching, wiring
+from preceptor.graphs import estimates, labelling, teaching, wiring
+from preceptor.graphs.costs import Cost, Labels, Plan
+from preceptor.tools.distill.label import USUAL as LABELLED
 
 LIKELY_LOOKS, LIKELY_KEPT = 0.5, 0.4
 """Per round: how often a candidate is looked at on dev, and how often it is kept or pending."""
@@ -32,8 +31,11 @@ LIKELY_LOOKS, LIKELY_KEPT = 0.5, 0.4
 LIKELY_TURNS = 2.0
 """Turns of a chat teacher in a round: a look or a correction, and the move."""
 
-LIKELY_TURN_TOKENS = (11_000, 700)
-"""Input (a full brief, the tools, what was said before) and output tokens of such a turn."""
+LIKELY_TURN_WRITES = 300
+"""Output tokens of such a turn: one call with its arguments."""
+
+INDEXED = 0.5
+"""The part of a run's calls that are asked with retrieved examples, where an index may be built."""
 
 CHARS_PER_TOKEN = 4
 ANSWER_TOKENS = 12
@@ -41,64 +43,6 @@ ANSWER_TOKENS = 12
 
 GROWTH = 2.0
 """How much longer than the first prompt the prompts of a taught student may get, at worst."""
-
-SAMPLE = 8
-
-
-class Cost(Record):
-    """An amount of everything; None is unknown.
-
-    Attributes:
-        student_calls: Requests to the student.
-        student_tokens: Input and output tokens of the student (estimated from characters).
-        teacher_turns: Requests to the teacher.
-        teacher_tokens: Input and output tokens of the teacher.
-        dollars: For student and teacher.
-        seconds: Of the student's computing; the teacher's time comes on top.
-    """
-
-    student_calls: int
-    student_tokens: int
-    teacher_turns: int
-    teacher_tokens: int
-    dollars: float | None
-    seconds: float | None
-
-
-class Plan(Record):
-    """What a run would cost.
-
-    Attributes:
-        task: The task.
-        student: The student.
-        teacher: The teacher.
-        mode: One call per field, or one for all.
-        notes: Notes per split.
-        calls_per_note: Student calls for one note.
-        rounds: The most rounds.
-        seconds_per_call: As measured; None if nothing was measured.
-        round_likely: One round.
-        round_worst: Likewise.
-        likely: The whole run.
-        worst: The whole run, within the limits of the budget.
-        stopped_by: The limits of the budget that the worst case would meet.
-        unpriced: Models whose price is not known.
-    """
-
-    task: str
-    student: str
-    teacher: str
-    mode: str
-    notes: dict[str, int]
-    calls_per_note: int
-    rounds: int
-    seconds_per_call: float | None
-    round_likely: Cost
-    round_worst: Cost
-    likely: Cost
-    worst: Cost
-    stopped_by: tuple[str, ...] = ()
-    unpriced: tuple[str, ...] = ()
 
 
 def plan(options: wiring.Options, settings: Settings, measure: bool = False) -> Plan:
@@ -115,17 +59,22 @@ def plan(options: wiring.Options, settings: Settings, measure: bool = False) -> 
     """
     task = wiring.load_task(options)
     drawn = splits.make(task, options.seed)
-    pace = _measured(options, task, drawn) if measure else None
+    pace = estimates.pace(options, task, drawn) if measure else None
     sums = _Sums(options, settings, task, drawn, pace)
     rounds = options.limits.rounds
     looks = min(rounds, options.gate.looks)
-    likely_rounds = min(rounds, options.limits.plateau + 2)
+    likely_rounds = sums.likely_rounds()
     likely_looks = min(looks, LIKELY_LOOKS * likely_rounds)
     kept = min(looks, LIKELY_KEPT * likely_rounds)
-    worst = sums.cost(sums.whole(rounds, looks, looks), sums.worst_turns * rounds, worst=True)
+    trainings = sums.trainings()
+    worst = sums.cost(
+        sums.whole(rounds, looks, looks), sums.worst_turns * rounds, trainings[1], worst=True
+    )
     bound = options.budget.limits()
     met = tuple(name for name, limit in bound.items() if _amount(worst, name, limit) > limit)
-    prices = settings.price_table()
+    likely = sums.cost(
+        sums.whole(likely_rounds, likely_looks, kept), LIKELY_TURNS * likely_rounds, trainings[0]
+    )
     return Plan(
         task=task.name,
         student=options.student,
@@ -135,15 +84,17 @@ def plan(options: wiring.Options, settings: Settings, measure: bool = False) -> 
         calls_per_note=sums.per_note,
         rounds=rounds,
         seconds_per_call=pace,
-        round_likely=sums.cost(sums.round(LIKELY_LOOKS, LIKELY_KEPT), LIKELY_TURNS),
-        round_worst=sums.cost(sums.round(1, 1), sums.worst_turns, worst=True),
-        likely=_within(
-            sums.cost(sums.whole(likely_rounds, likely_looks, kept), LIKELY_TURNS * likely_rounds),
-            bound,
+        round_likely=sums.cost(
+            sums.round(LIKELY_LOOKS, LIKELY_KEPT), LIKELY_TURNS, trainings[0] / max(1, likely_rounds)
         ),
+        round_worst=sums.cost(sums.round(1, 1), sums.worst_turns, min(1, trainings[1]), worst=True),
+        likely=_within(likely, bound),
         worst=_within(worst, bound),
         stopped_by=met,
-        unpriced=tuple(m for m in (options.student, options.teacher) if prices.find(m) is None),
+        unpriced=sums.unpriced(),
+        turn_tokens=sums.turn,
+        training=sums.refused,
+        labels=sums.labels(settings),
     )
 
 
@@ -172,6 +123,38 @@ class _Sums:
         self._answer = ANSWER_TOKENS * len(task.fields) / self.per_note
         limits = options.limits
         self.worst_turns = (limits.looks_per_round + 1) * limits.breaker
+        self._task, self._drawn = task, drawn
+        self._hits = estimates.hits_tokens(options, task, drawn)
+        self._training = estimates.a_training(options, task, drawn, recipe)
+        self.turn = 0
+        if options.teacher != "rules":
+            self.turn = estimates.turn_tokens(options, task, drawn, recipe)
+
+    @property
+    def refused(self) -> str:
+        """Why no training will be made; empty if nothing is in the way, or none is offered."""
+        return self._training.refused if self._training is not None else ""
+
+    def likely_rounds(self) -> int:
+        """Return the rounds of a run of this kind."""
+        limits, rules = self._options.limits, self._options.teacher == "rules"
+        if rules and self._options.moves == ("fine_tune",):
+            return 0 if self.refused else 1  # It proposes one training, once.
+        return min(limits.rounds, limits.plateau + 2)
+
+    def trainings(self) -> tuple[int, int]:
+        """Return (likely, most) trainings of a run."""
+        if self._training is None or self.refused:
+            return 0, 0
+        if self._options.teacher != "rules":
+            return 1, self._options.limits.rounds
+        # It trains once at most; beside other moves, those promise more and come first.
+        return int(self._options.moves == ("fine_tune",)), 1
+
+    def unpriced(self) -> tuple[str, ...]:
+        """Return the models whose price is not known."""
+        models = (self._options.student, self._options.teacher, self._options.labeller)
+        return tuple(m for m in models if m and self._prices.find(m) is None)
 
     def round(self, looks: float, kept: float) -> float:
         """Return the student calls of one round."""
@@ -183,25 +166,62 @@ class _Sums:
         """Return the student calls of a run."""
         train, dev, test = self._parts
         held = train / self._folds
+        if not rounds:  # The student stays as it is: it is diagnosed, and tested once.
+            return self.per_note * (dev + train - held + test)
         once = dev + train + 2 * test
         return self.per_note * (once + rounds * held + looks * dev + kept * (train - held))
 
-    def cost(self, calls: float, turns: float, worst: bool = False) -> Cost:
-        """Return what so many calls and turns cost."""
+    def cost(self, calls: float, turns: float, trainings: float, worst: bool = False) -> Cost:
+        """Return what so many calls, turns and trainings cost."""
         said = self._options.teacher != "rules"
         turns = turns if said else 0
-        inputs, outputs = teaching.TURN_TOKENS if worst else LIKELY_TURN_TOKENS
-        read = calls * self._prompt * (GROWTH if worst else 1.2)
+        inputs, outputs = teaching.TURN_TOKENS if worst else (self.turn, LIKELY_TURN_WRITES)
+        hits = self._hits * (1 if worst else INDEXED)
+        read = calls * (self._prompt * (GROWTH if worst else 1.2) + hits)
         written = calls * (self._recipe.decoding.max_tokens if worst else self._answer)
         student = self._prices.cost(self._options.student, read, written)
         teacher = self._prices.cost(self._options.teacher, turns * inputs, turns * outputs)
+        trained = self._trained(trainings, worst)
+        asked = None if self._pace is None else calls * self._pace
         return Cost(
             student_calls=round(calls),
             student_tokens=round(read + written),
             teacher_turns=round(turns),
             teacher_tokens=round(turns * (inputs + outputs)),
             dollars=None if student is None or teacher is None else student + teacher,
-            seconds=None if self._pace is None else calls * self._pace,
+            trainings=ceil(trainings),
+            training_tokens=round(trainings * (self._training.tokens if self._training else 0)),
+            training_seconds=trained,
+            seconds=None if asked is None or trained is None else asked + trained,
+        )
+
+    def _trained(self, trainings: float, worst: bool) -> float | None:
+        if not trainings or self._training is None:
+            return 0.0
+        each = self._training.longest if worst else self._training.seconds
+        return None if each is None else trainings * each
+
+    def labels(self, settings: Settings) -> Labels | None:
+        """Return what one look that has notes labelled would cost, None where there is none."""
+        spec = labelling.model_of(self._options)
+        free = len(self._drawn.unlabelled)
+        if not spec or not free or self._training is None:
+            return None
+        shown = len(estimates.shown(self._options, self._task, self._drawn))
+        notes = min(free, LABELLED) + shown
+        calls = notes * self.per_note
+        chosen = settings.labeller
+        batch = labelling.has_batches(spec, chosen) and (
+            chosen.batch == "always" or (chosen.batch == "auto" and calls >= chosen.batch_from)
+        )
+        read, written = calls * self._prompt, calls * self._answer
+        return Labels(
+            model=spec,
+            notes=notes,
+            calls=calls,
+            tokens=round(read + written),
+            dollars=self._prices.cost(spec, read, written, batch),
+            batch=batch,
         )
 
 
@@ -229,26 +249,3 @@ def _within(cost: Cost, bound: dict[str, float]) -> Cost:
             "seconds": cut("compute_seconds", cost.seconds),
         }
     )
-
-
-def _measured(options: wiring.Options, task: Task, drawn: splits.Splits) -> float:
-    """Return seconds per call over a few train notes, the first of them not counted (loading)."""
-    opened = answering.Students(task, options)
-    try:
-        student = opened.of(Recipe(model=ModelRef(spec=options.student)))
-        recipe = wiring.start_recipe(task, student.ref, options.constrained)
-        notes = list(islice(drawn.examples(task, "train"), SAMPLE + 1))
-        asked = [render.calls(recipe, task.fields, note) for note in notes]
-        _ask(student, asked[0])
-        rest = [call for calls in asked[1:] for call in calls] or asked[0]
-        begun = time.perf_counter()
-        _ask(student, rest)
-        return (time.perf_counter() - begun) / len(rest)
-    finally:
-        opened.close()
-
-
-def _ask(student: Student, calls: list[Call]) -> None:
-    replies = list(student.complete(calls))
-    if replies and all(reply.status == "failed" for reply in replies):
-        raise StudentError(f"no sample call was answered: {replies[0].error}", "preceptor doctor")

@@ -207,7 +207,7 @@ def _run(session: Session, state: RunState, turn: TeacherTurn) -> RunState:
     specs = {t.name: t for t in session.toolbox.specs()}
     if specs[turn.calls[0].name].changing:
         return _move(session, state, turn, seen)
-    results = [session.toolbox.run(call, seen).text for call in turn.calls]
+    results = [_look(session, call, seen) for call in turn.calls]
     transcript = session.get_list(state["transcript"])
     answers = [tool_message(c, text) for c, text in zip(turn.calls, results, strict=True)]
     return {
@@ -215,6 +215,14 @@ def _run(session: Session, state: RunState, turn: TeacherTurn) -> RunState:
         "looks": state["looks"] + len(results),
         "bad_turns": 0,
     }
+
+
+def _look(session: Session, call: ToolCall, seen: Evidence) -> str:
+    """Return what a look says; what it made is kept, since a later move may name it."""
+    result = session.toolbox.run(call, seen)
+    for made in result.artefacts.values():
+        session.store.artefacts.put(made)
+    return result.text
 
 
 def _move(session: Session, state: RunState, turn: TeacherTurn, seen: Evidence) -> RunState:

@@ -1,7 +1,8 @@
 """Weak labels in a run: who can label, which notes, and where a training finds them.
 
 Owns the voters (the rules of ``evals.baselines``, and the working student) and the way from a content
-hash to labels with their notes. Leaves labels to ``tools.distill``.
+hash to labels with their notes. Leaves labels to ``tools.distill``, and the voter ``teacher`` to
+``graphs.labelling``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from preceptor.core.records import Example
 from preceptor.evals import baselines
 from preceptor.evals.splits import Splits
 from preceptor.evals.task import Task
+from preceptor.graphs.labelling import TEACHER
 from preceptor.tools.distill.label import LabelExamples
 from preceptor.tools.distill.weak import Labelled, Vote, Voter, read
 from preceptor.tools.sft.data import Guard
@@ -48,21 +50,32 @@ def student(evaluator: Evaluator) -> Voter:
     return vote
 
 
-def voters(task: Task, evaluator: Evaluator | None = None) -> dict[str, Voter]:
-    """Return who can label: the rules, and the student if there is an evaluator to ask it."""
+def voters(
+    task: Task, evaluator: Evaluator | None = None, teacher: Voter | None = None
+) -> dict[str, Voter]:
+    """Return who can label: the rules, the student if it can be asked, the teacher if there is one."""
     found = {str(name): rules(task, name) for name in RULES}
-    return found if evaluator is None else {**found, STUDENT: student(evaluator)}
+    if evaluator is not None:
+        found[STUDENT] = student(evaluator)
+    return found if teacher is None else {**found, TEACHER: teacher}
 
 
 def labeller(
-    task: Task, drawn: Splits, guard: Guard, evaluator: Evaluator | None
+    task: Task,
+    drawn: Splits,
+    guard: Guard,
+    evaluator: Evaluator | None,
+    teacher: Voter | None = None,
 ) -> LabelExamples | None:
     """Return the look ``label_examples`` of a run, None where there are no unlabelled notes."""
     wanted = set(drawn.unlabelled)
     notes = [e for e in task.examples if e.id in wanted]
     alike = set(guard.forbidden(notes)) if guard.forbidden is not None else set()
     free = [e for e in notes if e.id not in alike]
-    return LabelExamples(free, voters(task, evaluator)) if free else None
+    if not free:
+        return None
+    paid = (TEACHER,) if teacher is not None else ()
+    return LabelExamples(free, voters(task, evaluator, teacher), paid)
 
 
 def reader(get: Callable[[str], bytes], task: Task, drawn: Splits) -> Callable[[str], Labelled]:

@@ -27,7 +27,7 @@ from preceptor.core.runs import RunStore
 from preceptor.core.settings import Settings
 from preceptor.evals import evaluate, splits
 from preceptor.evals.task import Task, resolve
-from preceptor.graphs import fits, moves, training, weak
+from preceptor.graphs import fits, labelling, moves, training, weak
 from preceptor.graphs.answering import Students, gate
 from preceptor.graphs.gates import GateConfig
 from preceptor.graphs.retrieval import Retrievers, embedder_of
@@ -51,6 +51,7 @@ class Options(Record):
         moves: The changing moves that the teacher may make; all if empty.
         embedder: What turns texts into dense vectors for retrieval; words alone if empty.
         approve: Whether a person must say yes before each changing move.
+        labeller: The model that labels notes; the teacher, if it can, if empty.
     """
 
     task: str
@@ -65,6 +66,7 @@ class Options(Record):
     moves: tuple[str, ...] = ()
     embedder: str = ""
     approve: bool = False
+    labeller: str = ""
     data_dir: str = ""
     parallel: int = Field(default=8, ge=1)
     timeout: float = Field(default=120.0, gt=0)
@@ -112,12 +114,14 @@ def create(
     opened = Students(task, options, _run_gate(root / name, settings, task, parts))
     try:
         _check_teacher(options, opened.gate)
+        labelling.check(options, settings.labeller, opened.gate)
         student = opened.of(Recipe(model=ModelRef(spec=options.student)))
         start = start_recipe(task, student.ref, options.constrained)
         teacher.make(options.teacher)
         moves.check(options)
         embedder_of(options.embedder)
-        Ledger(None, options.budget, settings.price_table()).cost(options.teacher, 0, 0)
+        for model in filter(None, (options.teacher, options.labeller)):
+            Ledger(None, options.budget, settings.price_table()).cost(model, 0, 0)
         _held_back(options, task, parts)
         fits.check(student, start, task)
         config: dict[str, JsonValue] = {
@@ -168,7 +172,8 @@ def reopen(
 
 def _run_gate(folder: Path, settings: Settings, task: Task, parts: splits.Splits) -> Egress:
     by_id = {e.id: e for e in task.examples}
-    return gate(settings, folder / "egress.jsonl", task, [by_id[i] for i in parts.train])
+    known = [by_id[i] for i in (*parts.train, *parts.unlabelled)]
+    return gate(settings, folder / "egress.jsonl", task, known)
 
 
 def _check_teacher(options: Options, door: Egress) -> None:
@@ -218,6 +223,7 @@ def _opened(
         retriever=retrievers.of,
         cancel=cancel,
     )
+    labeller = _labeller((store, *parts), options, settings, (ledger, retrievers), cancel, heard)
     session = Session(
         store=store,
         task=task,
@@ -225,7 +231,7 @@ def _opened(
         start=start,
         teacher=_teacher(options, settings, opened.gate),
         toolbox=moves.toolbox(
-            store, options, dense, tuner, weak.labeller(task, drawn, guard, evaluator)
+            store, options, dense, tuner, weak.labeller(task, drawn, guard, evaluator, labeller)
         ),
         evaluator=evaluator,
         ledger=ledger,
@@ -242,6 +248,36 @@ def _opened(
         yield session
     finally:
         retrievers.close()
+        if labeller is not None:
+            labeller.close()
+
+
+def _labeller(
+    run: tuple[RunStore, Task, splits.Splits, Students, Recipe],
+    options: Options,
+    settings: Settings,
+    books: tuple[Ledger, Retrievers],
+    cancel: Cancel,
+    heard: Listener,
+) -> labelling.Labeller | None:
+    """Return the model that labels notes, None if there is none."""
+    if not labelling.model_of(options):
+        return None
+    store, task, drawn, opened, _ = run
+    place = labelling.Place(
+        task=task,
+        allowed=frozenset((*drawn.train, *drawn.unlabelled)),
+        options=options,
+        chosen=settings.labeller,
+        gate=opened.gate,
+        cache=store.cache,
+        ledger=books[0],
+        retrievers=books[1],
+        folder=store.path / labelling.FOLDER,
+        cancel=cancel,
+        heard=lambda p: heard.progress("labels", p),
+    )
+    return labelling.Labeller(place)
 
 
 def _held_back(options: Options, task: Task, drawn: splits.Splits) -> Budget:
@@ -278,6 +314,7 @@ def options(settings: Settings, given: Mapping[str, object]) -> Options:
         "parallel": settings.concurrency,
         "timeout": settings.timeouts.student,
         "embedder": settings.embedder,
+        "labeller": settings.labeller.model,
     }
     budget = {**settings.budget.limits(), **Budget.model_validate(given.get("budget", {})).limits()}
     made = Options.model_validate({**defaults, **given, "budget": budget})

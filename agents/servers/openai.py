@@ -2,15 +2,17 @@
 
 ``GET /v1/models``, ``POST /v1/embeddings`` and ``POST /v1/chat/completions``, whole or streamed, with
 tool calls and structured output. Replies come from a script, a function, or the request's own schema.
+Files and batches are ``servers.batches``.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pydantic import JsonValue
 
+from preceptor.agents.servers.batches import PATHS, Counter, Course, refusal
 from preceptor.agents.servers.scripted import (
     Body,
     Request,
@@ -100,6 +102,9 @@ class OpenAIServer(ScriptedServer):
         schemas: Whether structured output is understood; if not, it is answered with 400.
         troubles: What goes wrong with which request for a completion.
         latency: Seconds that every completion takes.
+
+    Attributes:
+        counter: Its files and batches; set another one to script how those go wrong.
     """
 
     answering = ("/v1/chat/completions", "/v1/embeddings")
@@ -116,6 +121,7 @@ class OpenAIServer(ScriptedServer):
         self._script = iter(script)
         self._models = models
         self._schemas = schemas
+        self.counter = Counter(self.respond)
         super().__init__(troubles=troubles, latency=latency)
 
     @property
@@ -123,23 +129,40 @@ class OpenAIServer(ScriptedServer):
         """What a client calls ``base_url``."""
         return f"{self.url}/v1"
 
+    def script_batches(
+        self,
+        *courses: Course,
+        before: Mapping[str, Iterable[Trouble | None]] | None = None,
+        after: Mapping[str, Iterable[Trouble | None]] | None = None,
+    ) -> None:
+        """Start anew with files and batches that go as scripted: see ``Counter``."""
+        self.counter = Counter(self.respond, courses, before, after)
+
+    def handle(self, request: Request) -> Response | None:
+        """Record ``request`` and return what is sent, None to drop the connection."""
+        if not request.path.startswith(PATHS):
+            return super().handle(request)
+        with self._lock:
+            self.requests.append(request)
+        return self.counter.handle(request)
+
     def respond(self, request: Request) -> Response:
         """Return what the API answers."""
         if (request.method, request.path) == ("GET", "/v1/models"):
             return Response.of({"object": "list", "data": self._listed()})
         if request.method != "POST" or request.path not in self.answering:
-            return _error(404, "no such path", None)
+            return refusal(404, "no such path", None)
         name = str(request.body.get("model"))
         if self._models is not None and name not in self._models:
-            return _error(404, f"The model `{name}` does not exist", "model_not_found")
+            return refusal(404, f"The model `{name}` does not exist", "model_not_found")
         if request.path == "/v1/embeddings":
             return Response.of(_embedded(name, request.body.get("input")))
         if request.body.get("response_format") and not self._schemas:
-            return _error(400, "response_format is not supported", None)
+            return refusal(400, "response_format is not supported", None)
         longest = (self._models or {}).get(name)
         if longest and len(tokens(prompt_text(request.body))) > longest:
             text = f"This model's maximum context length is {longest} tokens."
-            return _error(400, text, "context_length_exceeded")
+            return refusal(400, text, "context_length_exceeded")
         with self._lock:
             item = next(self._script, from_schema)
         reply = item(request.body) if callable(item) else item
@@ -164,11 +187,6 @@ def _embedded(model: str, given: JsonValue) -> JsonValue:
         "data": data,
         "usage": {"prompt_tokens": 1, "total_tokens": 1},
     }
-
-
-def _error(status: int, message: str, code: str | None) -> Response:
-    error: Body = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
-    return Response.of({"error": error}, status)
 
 
 def _streamed(reply: Body) -> Response:

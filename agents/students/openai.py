@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from pydantic import JsonValue
 
 from preceptor.agents.students import StudentOptions
 from preceptor.agents.students.pool import Pool
@@ -70,6 +72,7 @@ class OpenAIStudent:
         options: Concurrency, timeout, retries.
 
     Attributes:
+        client: The client; its own retries are off.
         without_schema: Whether the server rejected structured output.
 
     Raises:
@@ -84,7 +87,7 @@ class OpenAIStudent:
         self._completion = ChatCompletion
         self._url = with_path(url)
         self._timeout = options.timeout
-        self._client = openai.OpenAI(
+        self.client = openai.OpenAI(
             api_key=key_for(url), base_url=self._url or None, timeout=options.timeout, max_retries=0
         )
         self.without_schema = False
@@ -104,7 +107,7 @@ class OpenAIStudent:
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self.client.close()
 
     def _ask(self, call: Call) -> Reply:
         began = time.monotonic()
@@ -117,11 +120,15 @@ class OpenAIStudent:
             got = self._chat(call, False)
             # The same request went through without it, so it was the schema that was refused.
             self.without_schema = True
-        return self._reply(call, got, time.monotonic() - began)
+        return self.read(call, got, time.monotonic() - began)
 
-    def _chat(self, call: Call, constrained: bool) -> ChatCompletion:
-        import openai
+    def body(self, call: Call, constrained: bool) -> dict[str, object]:
+        """Return what is sent to ask ``call``.
 
+        Args:
+            call: What is asked.
+            constrained: Whether to ask for structured output.
+        """
         # OpenAI's newer models refuse the old name, other servers may not know the new one.
         limit = "max_tokens" if self._url else "max_completion_tokens"
         body: dict[str, object] = {
@@ -134,16 +141,27 @@ class OpenAIStudent:
         if constrained:
             schema = {"name": "answer", "strict": True, "schema": object_schema(call.fields)}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        return body
+
+    def _chat(self, call: Call, constrained: bool) -> ChatCompletion:
+        import openai
+
+        body = self.body(call, constrained)
         try:
             # ``chat.completions.create`` walks the whole body by its type hints first, which costs
             # as much as all the rest of a call.
-            return self._client.post("/chat/completions", body=body, cast_to=self._completion)
+            return self.client.post("/chat/completions", body=body, cast_to=self._completion)
         except openai.OpenAIError as error:
             raise self._trouble(error) from None
         except (ValueError, TypeError):
             raise Refused("the server answered with something that is no completion") from None
 
-    def _reply(self, call: Call, got: ChatCompletion, seconds: float) -> Reply:
+    def read(self, call: Call, got: ChatCompletion, seconds: float) -> Reply:
+        """Return the reply that a completion is.
+
+        Raises:
+            Refused: If there is no text in it.
+        """
         choice = got.choices[0] if getattr(got, "choices", None) else None
         if choice is None or choice.message is None:
             raise Refused("the server answered with something that is no completion")
@@ -155,6 +173,10 @@ class OpenAIStudent:
         if not text:
             raise Refused(f"no text came (finish reason {choice.finish_reason!r})")
         return Reply(call.key, text, "ok", read, written, seconds)
+
+    def parsed(self, body: Mapping[str, JsonValue]) -> ChatCompletion:
+        """Return a completion that came as plain JSON; nothing in it is checked."""
+        return self._completion.construct(**body)  # type: ignore[arg-type]
 
     def _trouble(self, error: openai.OpenAIError) -> Exception:
         """Return what an error of the client means, without the server's own words."""
@@ -194,14 +216,14 @@ class OpenAIStudent:
         return StudentError(f"{self._where()}: {UNTRUSTED}", UNTRUSTED_HINT)
 
     def _where(self) -> str:
-        return masked(str(self._client.base_url))
+        return masked(str(self.client.base_url))
 
     def _longest(self, down: StudentError) -> int | None:
         """Return the context length, where the server's list of models tells one."""
         import openai
 
         try:
-            listed = self._client.models.list().data
+            listed = self.client.models.list().data
         except openai.APITimeoutError:
             return None
         except openai.APIConnectionError as error:

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from threading import Event
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -20,6 +19,14 @@ LONGEST_WAIT = 60.0
 
 UNTRUSTED = "its certificate is not trusted"
 UNTRUSTED_HINT = "set SSL_CERT_FILE to your own authority's file"
+
+
+class Stop(Protocol):
+    """Waits, and tells when waiting is over for good: a ``threading.Event``, or what acts like one."""
+
+    def wait(self, timeout: float) -> bool:
+        """Wait so many seconds; return True, at once, if it is time to stop."""
+        ...
 
 
 class Passing(Exception):
@@ -62,7 +69,7 @@ class Backoff:
         return min(self.first * 2.0**tried, LONGEST_WAIT) * (1 + random.random() / 4)
 
 
-def persist(ask: Callable[[], T], backoff: Backoff, stop: Event) -> T:
+def persist(ask: Callable[[], T], backoff: Backoff, stop: Stop) -> T:
     """Return what ``ask`` returns, trying again while its trouble may pass.
 
     Raises:

@@ -221,3 +221,18 @@ def test_what_is_no_amount_is_refused(amount: float) -> None:
 def test_a_misspelt_resource_is_refused() -> None:
     with pytest.raises(InputError, match=r"'dolars'.*one of dollars"):
         ledger().reserve("a", dolars=1)
+
+
+def test_work_that_goes_on_without_its_process_costs_once(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with ledger(Budget(dollars=10), path) as first:
+        first.reserve("batch", dollars=6.0)
+    with ledger(Budget(dollars=10), path) as second:
+        assert second.adopt("other") is None
+        claim = second.adopt("batch")
+        assert claim is not None
+        assert second.left() == {"dollars": 4}
+        assert second.assumed() == {}
+        claim.settle(dollars=1.5)
+        assert second.spent()["dollars"] == 1.5
+        assert second.adopt("batch") is None, "what is settled is settled"

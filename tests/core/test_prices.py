@@ -91,6 +91,17 @@ def test_what_is_no_price_is_refused_by_its_key(entry: JsonValue, key: str) -> N
         TABLE.override({"m": entry}, "preceptor.toml")
 
 
+def test_a_batch_costs_half_at_openai_and_what_the_user_says_elsewhere() -> None:
+    assert TABLE.cost("openai:gpt-4o", 1_000_000, 1_000_000, batch=True) == 6.25
+    here = "openai:m@http://h/v1"
+    plain: dict[str, JsonValue] = {here: {"input": 1, "output": 1}}
+    assert TABLE.override(plain).cost(here, 1_000_000, 0, batch=True) == 1
+    said: dict[str, JsonValue] = {here: {"input": 1, "output": 1, "batch": 0.4}}
+    assert TABLE.override(said).cost(here, 1_000_000, 0, batch=True) == 0.4
+    assert TABLE.cost("gpt-4o", None, 1, batch=True) is None
+    assert TABLE.cost("mystery", 1, 1, batch=True) is None
+
+
 def test_every_remote_price_says_when_and_where_from() -> None:
     for price in TABLE.prices:
         assert price.source

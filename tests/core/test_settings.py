@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from preceptor.core.errors import InputError
-from preceptor.core.settings import Settings, load, secret
+from preceptor.core.settings import Settings, explain, load, secret
 
 
 @pytest.fixture(autouse=True)
@@ -116,3 +116,19 @@ def test_secrets_stay_in_the_environment() -> None:
 def test_settings_come_back_from_json() -> None:
     settings = load(None, {}, {"budget.dollars": "5", "data_dir": "/x"})
     assert Settings.from_json(settings.to_json()) == settings
+
+
+def test_how_labels_are_asked_for_is_set_and_its_origin_shown() -> None:
+    file = write("[labeller]\nbatch_from = 20")
+    environ = {"PRECEPTOR_LABELLER__BATCH": "always"}
+    given = {"labeller.model": "openai:gpt-4o"}
+    chosen = load(file, environ, given).labeller
+    assert (chosen.model, chosen.batch, chosen.batch_from) == ("openai:gpt-4o", "always", 20)
+    found = {s.key: (s.value, s.origin) for s in explain(file, environ, given)}
+    assert found["labeller.batch"] == ("always", "variable")
+    assert found["labeller.batch_from"] == (20, "file")
+    assert found["labeller.batch_hours"] == (26.0, "default")
+    with pytest.raises(InputError, match=r"labeller\.batch"):
+        load(None, {"PRECEPTOR_LABELLER__BATCH": "often"}, {})
+    with pytest.raises(InputError, match=r"unknown key 'labeller\.bach'.*batch_from"):
+        load(None, {}, {"labeller.bach": "never"})

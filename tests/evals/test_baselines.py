@@ -79,3 +79,10 @@ def test_a_phrase_of_one_patient_is_not_mined() -> None:
         for i, (text, label) in enumerate(texts)
     ]
     assert baselines.mine(Task(name="t", fields=FIELDS), same)["nausea"] == []
+
+
+def test_where_all_notes_have_the_finding_nothing_is_mined() -> None:
+    notes = [note("Feels sick.", f"n{i}", {"nausea": "present"}) for i in range(6)]
+    task = Task(name="t", fields=FIELDS)
+    found = baselines.predict("keyword+mined", task, notes, (note("Feels sick."),))
+    assert found["a"]["nausea"] == "unknown"

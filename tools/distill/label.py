@@ -1,4 +1,4 @@
-"""The look ``label_examples``: rules, or a student, label the notes that nobody has.
+"""The look ``label_examples``: rules, a student, or a larger model label the notes that nobody has.
 
 It is a look and no move: it changes no student. What it gives is an artefact of weak labels by content
 hash, which the move ``fine_tune`` may then name, with what it takes of them. Voters see the gold of the
@@ -7,7 +7,7 @@ shown train notes only, and are measured there on patients that they were not ma
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from pydantic import Field
@@ -17,23 +17,26 @@ from preceptor.core.fields import FieldSpec, ListField
 from preceptor.core.ports import Evidence, ToolResult
 from preceptor.core.record import Record, digest
 from preceptor.core.records import Example, Gold
-from preceptor.tools.distill.weak import Voter, WeakLabels, combine
+from preceptor.tools.distill.weak import Ahead, Vote, Voter, WeakLabels, combine
 
 MOST = 5000
 """The most notes that one call labels."""
+
+USUAL = 1000
+"""How many it labels if nobody says."""
 
 
 class LabelExamplesArgs(Record):
     """The arguments of ``label_examples``.
 
     Attributes:
-        voters: Who labels; all that there are if empty. Agreement is counted between several.
+        voters: Who labels; all that cost nothing if empty. Agreement is counted between several.
         notes: How many of the unlabelled notes, at most.
         reason: Why, in one line, for the trace.
     """
 
     voters: tuple[str, ...] = ()
-    notes: int = Field(default=1000, ge=8, le=MOST)
+    notes: int = Field(default=USUAL, ge=8, le=MOST)
     reason: str = Field(default="", max_length=400)
 
 
@@ -44,20 +47,26 @@ class LabelExamples:
         notes: The unlabelled notes on train's side: none of a dev or test patient, none that nearly
             repeats one of their notes.
         voters: Who can label, by name.
+        paid: Those of them that cost money: they label only if they are named.
     """
 
     name = "label_examples"
     changing = False
     args = LabelExamplesArgs
 
-    def __init__(self, notes: Sequence[Example], voters: Mapping[str, Voter]) -> None:
+    def __init__(
+        self, notes: Sequence[Example], voters: Mapping[str, Voter], paid: Collection[str] = ()
+    ) -> None:
         self._notes = sorted(notes, key=lambda note: digest(note.id))
         self._voters = dict(voters)
+        self._free = tuple(name for name in voters if name not in paid)
+        priced = f" (only if named, since they cost money: {', '.join(paid)})" if paid else ""
         self.description = (
             f"Label up to {len(self._notes)} notes that have no gold answer. Voters: "
-            f"{', '.join(self._voters)}; name several to have their agreement. Returns the hash of "
-            "the labels, with each voter's precision and recall where gold is known; fine_tune learns "
-            "from them with data 'weak' or 'both' and weak {labels: HASH, …}. Changes no student."
+            f"{', '.join(self._voters)}{priced}; name several to have their agreement. Returns the "
+            "hash of the labels, with each voter's precision and recall where gold is known; fine_tune "
+            "learns from them with data 'weak' or 'both' and weak {labels: HASH, …}. Changes no "
+            "student."
         )
 
     def run(self, args: LabelExamplesArgs, evidence: Evidence) -> ToolResult:
@@ -65,24 +74,33 @@ class LabelExamples:
 
         Raises:
             InputError: If a voter is unknown, or there is nothing to label.
-            BudgetStop: If asking a student does not fit the budget.
+            BudgetStop: If asking a student or a larger model does not fit the budget.
         """
         unknown = [name for name in args.voters if name not in self._voters]
         if unknown:
             raise InputError(f"no voter {unknown[0]!r}", f"there are: {', '.join(self._voters)}")
         if not self._notes:
             raise InputError("there are no unlabelled notes on train's side", "label nothing")
-        names = args.voters or tuple(self._voters)
+        names = args.voters or self._free
         notes = self._notes[: args.notes]
-        made = self._vote(names, evidence, notes)
+        shown = [*notes, *evidence.examples]
+        for voter in (self._voters[name] for name in names):
+            if isinstance(voter, Ahead):
+                voter.ahead(evidence, _hidden(shown))
+        votes = self._votes(names, evidence, notes)
+        made = combine(notes, evidence.fields, votes)
         data = made.to_json().encode("utf-8", "surrogatepass")
         text = self._say(digest(data), made, evidence)
+        silent = {name: sum(not vote.values for vote in said) for name, said in votes.items()}
+        for name, count in silent.items():
+            text += f"\n{count} notes have no vote of {name}." if count else ""
         return ToolResult(text, artefacts={digest(data): data})
 
-    def _vote(self, names: Sequence[str], evidence: Evidence, notes: Sequence[Example]) -> WeakLabels:
-        hidden = [note.model_copy(update={"gold": None}) for note in notes]
-        votes = {name: self._voters[name](evidence, hidden) for name in names}
-        return combine(hidden, evidence.fields, votes)
+    def _votes(
+        self, names: Sequence[str], evidence: Evidence, notes: Sequence[Example]
+    ) -> dict[str, Sequence[Vote]]:
+        hidden = _hidden(notes)
+        return {name: self._voters[name](evidence, hidden) for name in names}
 
     def _say(self, named: str, made: WeakLabels, evidence: Evidence) -> str:
         whole = [label for note in made.notes for label in note.labels.values()]
@@ -108,7 +126,8 @@ class LabelExamples:
             if not own or not other:
                 continue
             notes = [evidence.examples[i] for i in own]
-            found = self._vote(names, _part(evidence, other), notes)
+            votes = self._votes(names, _part(evidence, other), notes)
+            found = combine(notes, evidence.fields, votes)
             for note, weak in zip(notes, found.notes, strict=True):
                 said = {name: label.value for name, label in weak.labels.items()}
                 for field in evidence.fields:
@@ -119,6 +138,10 @@ class LabelExamples:
                         before[2] + more[2],
                     )
         return counts
+
+
+def _hidden(notes: Sequence[Example]) -> list[Example]:
+    return [note.model_copy(update={"gold": None}) for note in notes]
 
 
 def _part(evidence: Evidence, places: Sequence[int]) -> Evidence:

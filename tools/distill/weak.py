@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 from pydantic import Field, JsonValue, ValidationError
 
@@ -39,6 +39,15 @@ class Vote(Record):
 
 Voter = Callable[[Evidence, Sequence[Example]], Sequence[Vote]]
 """(what may be looked at, notes) -> one vote per note, in their order; no gold of them is looked at."""
+
+
+@runtime_checkable
+class Ahead(Protocol):
+    """A voter that would rather hear of all the notes of a look at once, before its votes."""
+
+    def ahead(self, evidence: Evidence, notes: Sequence[Example]) -> None:
+        """Prepare the votes on these notes."""
+        ...
 
 
 class WeakLabel(Record):

@@ -12,7 +12,7 @@ from preceptor.cli.options import settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from preceptor.graphs.planning import Cost, Plan
+    from preceptor.graphs.costs import Cost, Plan
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -57,16 +57,38 @@ def text(found: Plan) -> str:
         )
     if found.stopped_by:
         tail.append(f"The worst case ends at the limit of {', '.join(found.stopped_by)}.")
-    tail.append("Fine-tuning is not counted. Tokens are estimated from characters.")
+    if found.turn_tokens:
+        tail.append(
+            f"A turn of the teacher reads about {found.turn_tokens:,} tokens: a brief of this task."
+        )
+    tail += _extra(found)
+    tail.append(
+        "Tokens are estimated from characters, a training's seconds from a rate on one CPU thread."
+    )
     return "\n".join([*head, *rows, "", *tail])
+
+
+def _extra(found: Plan) -> list[str]:
+    lines = []
+    if found.training:
+        lines.append(f"No training is counted: {found.training}.")
+    if found.labels is not None:
+        told = found.labels
+        price = "unknown" if told.dollars is None else f"{told.dollars:,.2f} dollars"
+        how = "in a batch" if told.batch else "one by one"
+        lines.append(
+            f"Labels by {told.model}, if it is asked for them, come on top: {told.notes:,} notes, "
+            f"{told.calls:,} calls {how}, {told.tokens:,} tokens, {price}."
+        )
+    return lines
 
 
 def _dollars(cost: Cost) -> str:
     return "unknown" if cost.dollars is None else f"{cost.dollars:,.2f}"
 
 
-def _seconds(cost: Cost) -> str:
-    return "unknown" if cost.seconds is None else f"{cost.seconds:,.0f}"
+def _amount(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:,.0f}"
 
 
 _ROWS: dict[str, Callable[[Cost], str]] = {
@@ -75,5 +97,7 @@ _ROWS: dict[str, Callable[[Cost], str]] = {
     "teacher turns": lambda c: f"{c.teacher_turns:,}",
     "teacher tokens": lambda c: f"{c.teacher_tokens:,}",
     "dollars": _dollars,
-    "student seconds": _seconds,
+    "trainings": lambda c: f"{c.trainings:,}",
+    "training seconds": lambda c: _amount(c.training_seconds),
+    "all seconds": lambda c: _amount(c.seconds),
 }

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     asked = options(args, chosen)
     name = args.name or f"{Path(args.task).stem.replace(':', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
     with wiring.create(asked, Path(chosen.runs_dir), name, chosen, Console()) as session:
-        _say_what_leaves(asked.teacher, asked.student, chosen.egress)
+        _say_what_leaves(asked, chosen.egress)
         return drive(session, as_json=args.json)
 
 
@@ -79,12 +79,18 @@ def options(args: argparse.Namespace, chosen: Settings) -> Options:
         raise InputError(f"option {where!r}: {first['msg']}", "see: preceptor refine --help") from error
 
 
-def _say_what_leaves(teacher: str, student: str, policy: str) -> None:
+def _say_what_leaves(asked: Options, policy: str) -> None:
     """Say it once on stderr when notes leave this machine."""
     from preceptor.agents import destination
+    from preceptor.graphs.labelling import model_of
 
     shape = {"redacted": "redacted (see docs/privacy.md)", "open": "as they are"}.get(policy, policy)
-    for who, spec, which in (("teacher", teacher, "train notes"), ("student", student, "all notes")):
+    senders = (
+        ("teacher", asked.teacher, "train notes"),
+        ("student", asked.student, "all notes"),
+        ("labeller", model_of(asked), "train notes and unlabelled notes, if it is asked for labels,"),
+    )
+    for who, spec, which in senders:
         if destination.is_remote(spec):
             print(f"Note: {which} are sent to the {who} {spec!r}, {shape}.", file=sys.stderr)
 

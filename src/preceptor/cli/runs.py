@@ -1,4 +1,4 @@
-"""``preceptor runs list|rm``: what runs there are, and removing one."""
+"""``preceptor runs list|rm|batches``: what runs there are, removing one, its batches at a server."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("action", nargs="?", choices=("list", "rm"), default="list")
-    parser.add_argument("run", nargs="*", help="with rm: the runs' names or folders")
+    parser.add_argument("action", nargs="?", choices=("list", "rm", "batches"), default="list")
+    parser.add_argument("run", nargs="*", help="with rm, batches: the runs' names or folders")
+    parser.add_argument("--cancel", action="store_true", help="with batches: stop what still goes on")
     parser.add_argument("--yes", action="store_true", help="with rm: do not ask")
     add_settings(parser)
     add_json(parser)
@@ -32,6 +33,8 @@ def run(args: argparse.Namespace) -> int:
         if not args.run:
             raise InputError("runs rm needs a run", "see: preceptor runs list")
         return _remove(args)
+    if args.action == "batches":
+        return _batches(args)
     if args.run:
         raise InputError("runs list takes no run", f"see: preceptor report {args.run[0]}")
     rows = [_row(found) for found in list_runs(Path(settings(args).runs_dir))]
@@ -41,6 +44,25 @@ def run(args: argparse.Namespace) -> int:
         print("no runs yet (make one: preceptor refine toxicity)")
     for row in rows if not args.json else []:
         print(f"{row['name']:<32} {row['created']:<20} {row['state']:<12} {row['headline']}")
+    return 0
+
+
+def _batches(args: argparse.Namespace) -> int:
+    """Show the batches of runs, or stop them at their server."""
+    from preceptor.graphs import batches
+
+    told = batches.cancel if args.cancel else batches.listed
+    slips = [slip for name in args.run or ["last"] for slip in told(find_run(args, name))]
+    if args.json:
+        print(json.dumps([slip.model_dump(mode="json") for slip in slips], indent=2))
+    elif not slips:
+        print("nothing to stop" if args.cancel else "no batches")
+    for slip in slips if not args.json else []:
+        taken = "results kept" if slip.closed else "results to come"
+        print(
+            f"{slip.batch or '(not created yet)':<40} {slip.host:<20} {slip.requests:>7,} requests  "
+            f"{slip.status or 'new':<12} {taken}"
+        )
     return 0
 
 

@@ -60,7 +60,7 @@ class Departure(Record):
     Attributes:
         time: When, in UTC, ISO 8601 with milliseconds.
         host: Where to.
-        what: Who sent it: ``teacher``, ``student``, ``embedder``.
+        what: Who sent it: ``teacher``, ``student``, ``labeller``, ``embedder``.
         policy: The policy that decided.
         chars: How many characters.
         digest: The content hash of what was sent, after redaction.

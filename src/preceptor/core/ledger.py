@@ -118,15 +118,17 @@ class Ledger:
         self._lock = threading.RLock()
         self._connection = connect(path, _MIGRATIONS)
 
-    def cost(self, model: str, input_tokens: float | None, output_tokens: float | None) -> float | None:
-        """Return dollars, or None where price or token counts are unknown.
+    def cost(
+        self, model: str, input_tokens: float | None, output_tokens: float | None, batch: bool = False
+    ) -> float | None:
+        """Return dollars, or None where price or token counts are unknown; ``batch``: of a batch.
 
         Raises:
             InputError: If dollars are limited and the model has no price.
         """
         if self.budget.dollars is not None and self.prices.find(model) is None:
             raise InputError(f"no price is known for {model!r}, and dollars are limited", PRICE_HINT)
-        return self.prices.cost(model, input_tokens, output_tokens)
+        return self.prices.cost(model, input_tokens, output_tokens, batch)
 
     def reserve(self, key: str, **amounts: float | None) -> Reservation:
         """Claim what a piece of work may cost at most, before it is done.
@@ -150,6 +152,22 @@ class Ledger:
                 if name != WALL:
                     self._write(key, name, (amount, None, "open"))
         return Reservation(self, key)
+
+    def adopt(self, key: str) -> Reservation | None:
+        """Take over what a dead process had claimed under ``key``; None if there is nothing.
+
+        For work that goes on without its process (a batch at a server): it costs once, whoever
+        settles it. Whoever adopts must know that no other process is at it.
+
+        Raises:
+            StoreError: If it cannot be written.
+        """
+        with self._writing():
+            given = self._connection.execute(
+                "UPDATE OR IGNORE entries SET life = ? WHERE key = ? AND state = 'open'",
+                (self._life, key),
+            )
+            return Reservation(self, key) if given.rowcount else None
 
     def _check_names(self, amounts: Mapping[str, float | None]) -> None:
         for name, amount in amounts.items():

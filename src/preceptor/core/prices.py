@@ -20,6 +20,9 @@ PRICE_HINT = (
 )
 """What to do about a model without a price; dollars are per million tokens."""
 
+BATCH_SHARE = 0.5
+"""What OpenAI takes for a token of a batch, as a share of the usual price (its Batch API guide)."""
+
 _DATE = re.compile(r"-20\d\d-\d\d-\d\d$")
 
 
@@ -30,6 +33,8 @@ class Price(Record):
         pattern: The model's name; ``*`` stands for anything.
         input: Dollars per million input tokens.
         output: Dollars per million output tokens.
+        batch: What a token costs in a batch, as a share of that; None: half at OpenAI itself, as much
+            everywhere else.
         date: When the price was looked up, ISO 8601.
         source: Where.
     """
@@ -37,6 +42,7 @@ class Price(Record):
     pattern: str
     input: float = Field(ge=0, allow_inf_nan=False)
     output: float = Field(ge=0, allow_inf_nan=False)
+    batch: float | None = Field(default=None, ge=0, le=1)
     date: str = ""
     source: str = ""
 
@@ -92,6 +98,12 @@ def _spellings(model: str) -> list[str]:
     return names + [_DATE.sub("", name) for name in names if _DATE.search(name)]
 
 
+def _batch_share(model: str, price: Price) -> float:
+    if price.batch is not None:
+        return price.batch
+    return BATCH_SHARE if model.startswith("openai:") and "@" not in model else 1.0
+
+
 class PriceTable(Record):
     """Prices in order of precedence."""
 
@@ -109,24 +121,34 @@ class PriceTable(Record):
                     return price
         return None
 
-    def cost(self, model: str, input_tokens: float | None, output_tokens: float | None) -> float | None:
-        """Return dollars; None if the price or a token count that matters is unknown."""
+    def cost(
+        self, model: str, input_tokens: float | None, output_tokens: float | None, batch: bool = False
+    ) -> float | None:
+        """Return dollars; None if the price or a token count that matters is unknown.
+
+        Args:
+            model: Its name.
+            input_tokens: Or None, if nobody knows.
+            output_tokens: Likewise.
+            batch: Whether they went through a batch endpoint.
+        """
         price = self.find(model)
         if price is None:
             return None
         dollars = 0.0
+        share = _batch_share(model, price) if batch else 1.0
         for rate, tokens in ((price.input, input_tokens), (price.output, output_tokens)):
             if rate and tokens is None:
                 return None
-            dollars += rate * (tokens or 0) / 1_000_000
+            dollars += share * rate * (tokens or 0) / 1_000_000
         return dollars
 
     def override(self, said: Mapping[str, JsonValue], where: str = "prices") -> PriceTable:
         """Return a table in which what the user says comes first.
 
         Args:
-            said: ``{"model or pattern": {"input": 1.0, "output": 2.0}}``, with ``date`` and
-                ``source`` if wanted; dollars per million tokens.
+            said: ``{"model or pattern": {"input": 1.0, "output": 2.0}}``, with ``batch``, ``date``
+                and ``source`` if wanted; dollars per million tokens.
             where: The file or setting, for the message.
 
         Raises:

@@ -55,6 +55,25 @@ class Timeouts(Record):
     teacher: float = Field(default=180.0, gt=0)
 
 
+class LabellerSettings(Record):
+    """Who is asked to label notes, and how requests reach it; ``teacher`` is a name and has no parts.
+
+    Attributes:
+        model: A chat model, as a student or teacher is named; the teacher if empty.
+        batch: Whether many requests go through the batch endpoint: ``auto``, where there is one and
+            they are enough; ``never``; ``always``, however few they are.
+        batch_from: So many requests are enough.
+        batch_hours: How long a batch is waited for.
+        batch_url: A server that has OpenAI's batch endpoint too.
+    """
+
+    model: str = ""
+    batch: Literal["auto", "never", "always"] = "auto"
+    batch_from: int = Field(default=500, ge=1)
+    batch_hours: float = Field(default=26.0, gt=0, allow_inf_nan=False)
+    batch_url: str = ""
+
+
 class Settings(Record):
     """Everything that can be set. Relative paths start at the working directory.
 
@@ -68,6 +87,7 @@ class Settings(Record):
         embedder: What turns texts into dense vectors for retrieval; words alone if empty.
         qdrant_url: A Qdrant server for retrieval; in memory if empty.
         timeouts: How long to wait.
+        labeller: Who labels notes, and whether in batches.
         budget: Limits of a run.
         prices: Dollars per million tokens by model: ``{"model": {"input": 1, "output": 2}}``.
     """
@@ -81,6 +101,7 @@ class Settings(Record):
     embedder: str = ""
     qdrant_url: str = ""
     timeouts: Timeouts = Timeouts()
+    labeller: LabellerSettings = LabellerSettings()
     budget: Budget = Budget()
     prices: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
 
@@ -268,5 +289,9 @@ def _wrong(cause: ValidationError, said: list[_Said]) -> InputError:
 
 
 def _known(above: tuple[str, ...]) -> str:
-    parts: dict[str, type[Record]] = {"budget": Budget, "timeouts": Timeouts}
+    parts: dict[str, type[Record]] = {
+        "budget": Budget,
+        "timeouts": Timeouts,
+        "labeller": LabellerSettings,
+    }
     return ", ".join(sorted(parts.get("".join(above[:1]), Settings).model_fields))

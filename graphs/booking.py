@@ -1,0 +1,150 @@
+"""A model that is asked for labels, with what it costs in the ledger.
+
+Owns one rule: a claim on the budget before anything is asked, what it cost after. A batch keeps its
+claim while it is under way, and a resumed process takes the claim over with the batch, so that work
+that was paid for once is booked once.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from preceptor.agents.batch.student import BatchStudent
+from preceptor.core.fields import LabelField, object_schema
+from preceptor.core.ledger import Ledger, Reservation
+from preceptor.core.ports import Cancel, Student
+from preceptor.core.records import Call, ModelRef, Reply
+
+CHARS_PER_TOKEN = 3
+"""Below the usual four, so that a claim rather covers too much."""
+
+FRAME_TOKENS = 24
+"""Tokens of a chat message's frame and of an answer's braces, roughly, at most."""
+
+
+def most_read(call: Call) -> int:
+    """Return the most tokens of a call's prompt, with the schema that is sent beside it."""
+    chars = sum(len(m.content) for m in call.messages)
+    return (chars + len(json.dumps(object_schema(call.fields)))) // CHARS_PER_TOKEN + FRAME_TOKENS
+
+
+def most_written(call: Call) -> int:
+    """Return the most tokens of a call's answer: of labels, what the longest ones take."""
+    longest = 0
+    for field in call.fields:
+        if not isinstance(field, LabelField) or not call.decoding.constrained:
+            return call.decoding.max_tokens
+        longest += len(field.name) + max(map(len, field.values)) + 8
+    return min(call.decoding.max_tokens, longest // 2 + FRAME_TOKENS)
+
+
+@dataclass
+class _Tally:
+    """Tokens so far; None once a server has not said."""
+
+    read: int | None = 0
+    written: int | None = 0
+    replies: int = 0
+
+    def add(self, read: int | None, written: int | None) -> None:
+        self.replies += 1
+        # A server that counts nothing may say so with zeros.
+        known = bool(read) and written is not None
+        self.read = self.read + (read or 0) if known and self.read is not None else None
+        self.written = self.written + (written or 0) if known and self.written is not None else None
+
+
+class BookedStudent:
+    """Puts the ledger before a model.
+
+    Args:
+        student: Who answers; a ``BatchStudent`` is booked at the price of batches.
+        ledger: The account.
+        spec: The model's name in the table of prices.
+
+    Attributes:
+        why: Why the last call that failed did.
+    """
+
+    def __init__(self, student: Student, ledger: Ledger, spec: str) -> None:
+        self._student = student
+        self._batch = student if isinstance(student, BatchStudent) else None
+        self._ledger = ledger
+        self._spec = spec
+        self._session = uuid.uuid4().hex[:8]
+        self._count = 0
+        self.why = ""
+
+    @property
+    def ref(self) -> ModelRef:
+        """The model."""
+        return self._student.ref
+
+    @property
+    def context(self) -> int | None:
+        """The longest prompt plus answer in tokens."""
+        return self._student.context
+
+    def complete(self, calls: Sequence[Call], cancel: Cancel | None = None) -> Iterator[Reply]:
+        """Answer the calls.
+
+        Raises:
+            BudgetStop: If they do not fit the budget; nothing is asked then.
+            StudentError: If the server cannot be used.
+        """
+        if not calls:
+            return
+        by_key = {call.key: call for call in calls}
+        claim = self._claim(calls)
+        tally = _Tally()
+        try:
+            for reply in self._student.complete(calls, cancel):
+                self._count_in(tally, reply, by_key[reply.key])
+                yield reply
+        finally:
+            self._settle(claim, tally)
+
+    def _claim(self, calls: Sequence[Call]) -> Reservation:
+        read, written = sum(map(most_read, calls)), sum(map(most_written, calls))
+        amounts: dict[str, float | None] = {"teacher_tokens": read + written}
+        dollars = self._dollars(read, written)
+        if dollars is not None:
+            amounts["dollars"] = dollars
+        if self._batch is None:
+            self._count += 1
+            return self._ledger.reserve(f"labels:{self._session}.{self._count}", **amounts)
+        name = f"labels:{self._batch.name(calls)}"
+        return self._ledger.adopt(name) or self._ledger.reserve(name, **amounts)
+
+    def _dollars(self, read: float | None, written: float | None) -> float | None:
+        return self._ledger.cost(self._spec, read, written, self._batch is not None)
+
+    def _count_in(self, tally: _Tally, reply: Reply, call: Call) -> None:
+        if reply.status != "failed":
+            tally.add(reply.prompt_tokens, reply.completion_tokens)
+            return
+        self.why = reply.error
+        if self._batch is not None:
+            tally.replies += 1  # OpenAI charges a batch for completed requests only.
+        else:
+            tally.add(most_read(call), most_written(call))  # Nobody says whether it was charged.
+
+    def _settle(self, claim: Reservation, tally: _Tally) -> None:
+        if self._batch is not None and self._batch.under_way:
+            return
+        if not tally.replies:
+            claim.release()
+        elif tally.read is None or tally.written is None:
+            claim.settle(teacher_tokens=None, dollars=None)
+        else:
+            claim.settle(
+                teacher_tokens=tally.read + tally.written,
+                dollars=self._dollars(tally.read, tally.written),
+            )
+
+    def close(self) -> None:
+        """Close it."""
+        self._student.close()

@@ -25,8 +25,9 @@ from preceptor.evals import curve, splits, subsets
 from preceptor.evals.task import Task
 from preceptor.graphs import answering, training, wiring
 from preceptor.tools.sft.data import FEWEST_NOTES, Guard
-from preceptor.tools.sft.finetune import Changes, FineTuneArgs, FineTuneOptions
+from preceptor.tools.sft.finetune import Changes, FineTuneArgs
 from preceptor.tools.sft.job import ProfileName
+from preceptor.tools.sft.options import FineTuneOptions
 
 ALL = 0
 """The size that stands for all of train."""

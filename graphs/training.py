@@ -19,8 +19,9 @@ from preceptor.evals.task import Task
 from preceptor.tools.sft import base
 from preceptor.tools.sft.data import Guard
 from preceptor.tools.sft.faces import Faces
-from preceptor.tools.sft.finetune import FineTune, FineTuneOptions, Settle
+from preceptor.tools.sft.finetune import FineTune
 from preceptor.tools.sft.job import Limits
+from preceptor.tools.sft.options import FineTuneOptions, Settle
 
 FOLDER = "training"
 """Below a run's folder: jobs and trained weights."""

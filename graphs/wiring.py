@@ -32,7 +32,7 @@ from preceptor.graphs.answering import Students, gate
 from preceptor.graphs.gates import GateConfig
 from preceptor.graphs.retrieval import Retrievers, embedder_of
 from preceptor.graphs.session import Limits, Listener, Session
-from preceptor.tools.sft.finetune import FineTuneOptions
+from preceptor.tools.sft.options import FineTuneOptions
 
 
 class Options(Record):

@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -44,6 +44,7 @@ from preceptor.tools.sft.job import (
     Result,
     read_result,
 )
+from preceptor.tools.sft.launch import Launch
 
 POLL = 0.2
 GRACE = 180.0
@@ -60,11 +61,13 @@ class Runner:
         root: That folder.
         lock: A folder whose lock keeps two trainings of this machine apart; None for no lock.
         python: The interpreter.
+        launch: How the training process is started.
     """
 
     root: Path
     lock: Path | None = None
     python: str = sys.executable
+    launch: Launch = field(default_factory=Launch)
 
     def folder(self, job: Job) -> Path:
         """Return where a job lies."""
@@ -215,7 +218,7 @@ class _Child:
         environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (search, before)))}
         threads = _threads(self._folder)
         environ |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
-        command = [self._runner.python, "-m", "preceptor.tools.sft.train", str(self._folder / JOB)]
+        command = self._runner.launch.command(self._runner.python, self._folder / JOB)
         try:
             with (self._folder / LOG).open("ab") as log:
                 # A session of its own: Ctrl-C at a terminal reaches us alone, and we cancel it.

@@ -117,6 +117,7 @@ def create(
         teacher.make(options.teacher)
         moves.check(options)
         embedder_of(options.embedder)
+        training.launch(settings)
         Ledger(None, options.budget, settings.price_table()).cost(options.teacher, 0, 0)
         _held_back(options, task, parts)
         fits.check(student, start, task)
@@ -208,6 +209,7 @@ def _opened(
         training.reserve_on(ledger),
         seed=drawn.seed,
         weak=weak.reader(store.artefacts.get, task, drawn),
+        launch=training.launch(settings),
     )
     tuner = training.tool(store.path, limits, lambda p: heard.progress("training", p), cancel)
     evaluator = evaluate.CachedEvaluator(

@@ -55,6 +55,18 @@ class Timeouts(Record):
     teacher: float = Field(default=180.0, gt=0)
 
 
+class Training(Record):
+    """How trainings are started.
+
+    Attributes:
+        launcher: ``python``: one process; ``accelerate``: one per GPU, by ``accelerate launch``.
+        processes: How many, with ``accelerate``; as many as there are GPUs if not set.
+    """
+
+    launcher: Literal["python", "accelerate"] = "python"
+    processes: int | None = Field(default=None, ge=1, le=64)
+
+
 class Settings(Record):
     """Everything that can be set. Relative paths start at the working directory.
 
@@ -68,6 +80,7 @@ class Settings(Record):
         embedder: What turns texts into dense vectors for retrieval; words alone if empty.
         qdrant_url: A Qdrant server for retrieval; in memory if empty.
         timeouts: How long to wait.
+        training: How trainings are started.
         budget: Limits of a run.
         prices: Dollars per million tokens by model: ``{"model": {"input": 1, "output": 2}}``.
     """
@@ -81,6 +94,7 @@ class Settings(Record):
     embedder: str = ""
     qdrant_url: str = ""
     timeouts: Timeouts = Timeouts()
+    training: Training = Training()
     budget: Budget = Budget()
     prices: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
 
@@ -255,5 +269,9 @@ def _wrong(cause: ValidationError, said: list[_Said]) -> InputError:
 
 
 def _known(above: tuple[str, ...]) -> str:
-    parts: dict[str, type[Record]] = {"budget": Budget, "timeouts": Timeouts}
+    parts: dict[str, type[Record]] = {
+        "budget": Budget,
+        "timeouts": Timeouts,
+        "training": Training,
+    }
     return ", ".join(sorted(parts.get("".join(above[:1]), Settings).model_fields))

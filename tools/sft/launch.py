@@ -46,7 +46,7 @@ class Launch:
         if self.launcher == "python":
             return [python, "-m", ENTRY, str(job)]
         # Its option --cpu would start one process only; ``ranks`` sees by itself that there is no GPU.
-        several = ["--multi_gpu"] if (self.processes or 1) > 1 else []
+        several = ["--multi_gpu", "--main_process_port", "0"] if (self.processes or 1) > 1 else []
         count = ["--num_processes", str(self.processes)] if self.processes else []
         how = [*several, *count, "--num_machines", "1", "--mixed_precision", "no"]
         return [python, "-m", "accelerate.commands.launch", *how, "-m", ENTRY, str(job)]

@@ -206,11 +206,16 @@ class _Child:
                 return False
             self._process = self._start()
         self.code = self._process.poll()
-        if self.code == BUSY_JOB:
+        if self.code == BUSY_JOB or (self.code and self._is_left()):
             # Somebody else began the same job a moment before: wait for it.
             self._process = None
             return True
         return self.code is None
+
+    def _is_left(self) -> bool:
+        """Tell whether a launcher has ended and the job is held by somebody all the same."""
+        launched = self._runner.launch.launcher != "python"
+        return launched and lock.holder(self._folder) is not None
 
     def _start(self) -> subprocess.Popen[bytes]:
         search = str(Path(preceptor.__file__).parents[1])
@@ -250,8 +255,7 @@ class _Child:
     def _end(self) -> None:
         """End the process, ours or the one that holds the job's lock."""
         if self._process is not None:
-            self._process.kill()
-            self.code = self._process.wait()
+            self.code = self._killed(self._process)
             return
         pid = _holder(self._folder)
         if pid is not None:
@@ -266,8 +270,18 @@ class _Child:
             finished = True
         finally:
             if not finished and self._process is not None and self._process.poll() is None:
-                self._process.kill()
-                self._process.wait()
+                self._killed(self._process)
+
+    def _killed(self, process: subprocess.Popen[bytes]) -> int:
+        """End a process; a launcher gets the time to end its own first."""
+        if self._runner.launch.launcher != "python":
+            process.terminate()
+            try:
+                return process.wait(SOON + SOON)
+            except subprocess.TimeoutExpired:
+                pass
+        process.kill()
+        return process.wait()
 
 
 def _threads(folder: Path) -> str:

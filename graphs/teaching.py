@@ -207,9 +207,11 @@ def _run(session: Session, state: RunState, turn: TeacherTurn) -> RunState:
     specs = {t.name: t for t in session.toolbox.specs()}
     if specs[turn.calls[0].name].changing:
         return _move(session, state, turn, seen)
-    results = [session.toolbox.run(call, seen).text for call in turn.calls]
+    results = [session.toolbox.run(call, seen) for call in turn.calls]
+    for kept in (data for result in results for data in result.artefacts.values()):
+        session.store.artefacts.put(kept)
     transcript = session.get_list(state["transcript"])
-    answers = [tool_message(c, text) for c, text in zip(turn.calls, results, strict=True)]
+    answers = [tool_message(c, r.text) for c, r in zip(turn.calls, results, strict=True)]
     return {
         "transcript": session.put_list([*transcript, *answers]),
         "looks": state["looks"] + len(results),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from pydantic import JsonValue
 
+from preceptor.agents import labelling
 from preceptor.agents.chat import as_turn
 from preceptor.agents.mining import Corpus
 from preceptor.agents.moves import Move, propose, prospect_moves
@@ -32,8 +33,14 @@ Choose = Callable[[Situation, Sequence[tuple[float, Move]], Study], Move | None]
 
 
 def identity(tool: str, args: dict[str, JsonValue]) -> str:
-    """Return what makes a move the same move: the tool and what it changes, not the reason given."""
+    """Return what makes a move the same move: the tool and what it changes, not the reason given.
+
+    Fresh weak labels make no other move: those of each round are made from other shown notes.
+    """
     kept = {k: v for k, v in args.items() if k not in ("reason", "expected_gain")}
+    weak = kept.get("weak")
+    if isinstance(weak, dict):
+        kept["weak"] = {k: v for k, v in weak.items() if k != "labels"}
     return canonical([tool, kept])
 
 
@@ -110,13 +117,19 @@ class RuleTeacher:
         found = propose(study, [t.name for t in tools])
         if any(t.name == "edit_prompt" for t in tools):
             found += salvage_moves(study, situation.attempts)
-        found += prospect_moves(situation, [t.name for t in tools])
+        known = labelling.told(transcript)
+        for move in prospect_moves(situation, [t.name for t in tools]):
+            add = known is not None and known.good and labelling.can_add(move)
+            found.append(labelling.with_labels(move, known) if known and add else move)
         able = [m for m in found if identity(m.tool, m.args) not in tried]
         judged = [(track_record(situation.attempts, m.family) * m.gain, m) for m in able]
         move = self._choose(situation, judged, study)
         if move is None:
             reason = f"nothing promising is left: {len(judged)} moves, none worth a round"
             return _say(situation, "finish", {"reason": reason}, reason)
+        offered = any(t.name == labelling.LABEL for t in tools)
+        if offered and labelling.can_add(move) and not _asked(transcript, labelling.LABEL):
+            return _label(situation)
         gain = track_record(situation.attempts, move.family) * move.gain
         text = f"{move.family}: {move.why}; I expect {100 * gain:+.1f} points on train."
         return _say(situation, move.tool, {**move.args, "expected_gain": round(move.gain, 6)}, text)
@@ -125,6 +138,16 @@ class RuleTeacher:
         if self._corpus is None or self._corpus[0] != examples:
             self._corpus = examples, Corpus(examples)
         return self._corpus[1]
+
+
+def _label(situation: Situation) -> TeacherTurn:
+    text = "labels: before a training, I ask what rules say of the notes that nobody has labelled."
+    return _say(situation, labelling.LABEL, {"voters": [*labelling.VOTERS], "reason": text}, text)
+
+
+def _asked(transcript: Sequence[dict[str, JsonValue]], tool: str) -> bool:
+    """Return whether a tool was called in this round already."""
+    return any(call.startswith(f'["{tool}"') for call in _called(transcript))
 
 
 def _called(transcript: Sequence[dict[str, JsonValue]]) -> set[str]:

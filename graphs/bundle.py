@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import JsonValue, ValidationError
@@ -85,12 +86,45 @@ def export(store: RunStore, made: Bundle, metrics: Mapping[str, JsonValue], rema
     Raises:
         StoreError: If the disk is full or read-only; the bundle that was there stays.
     """
-    target = store.path / "bundle"
-    fresh = store.path / f".bundle-{os.getpid()}"
-    old = store.path / f".bundle-{os.getpid()}-old"
+    recipe = made.recipe
+    kept = Kept(
+        source=store.path.name,
+        adapter=training.adapter_folder(store.path, recipe.adapter) if recipe.adapter else None,
+        index=store.artefacts.get(recipe.index.digest) if recipe.index else None,
+        remark=remark,
+    )
+    return write_to(store.path / "bundle", made, metrics, kept)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a bundle takes along.
+
+    Attributes:
+        source: The name of what it was made from.
+        adapter: The folder of the trained weights, if its recipe has any.
+        index: The snapshot of the index, if its recipe has one.
+        remark: A paragraph more for its README.
+    """
+
+    source: str
+    adapter: Path | None = None
+    index: bytes | None = None
+    remark: str = ""
+
+
+def write_to(target: Path, made: Bundle, metrics: Mapping[str, JsonValue], kept: Kept) -> Path:
+    """Write a bundle whole or not at all, in place of the one that is there; return its folder.
+
+    Raises:
+        StoreError: If the disk is full or read-only; the bundle that was there stays.
+    """
+    fresh = target.with_name(f".{target.name}-{os.getpid()}")
+    old = target.with_name(f".{target.name}-{os.getpid()}-old")
     shutil.rmtree(fresh, ignore_errors=True)
     try:
-        _fill(fresh, store, made, metrics, remark)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _fill(fresh, made, metrics, kept)
         if target.exists():
             target.rename(old)
         fresh.rename(target)
@@ -102,30 +136,43 @@ def export(store: RunStore, made: Bundle, metrics: Mapping[str, JsonValue], rema
     return target
 
 
-def _fill(
-    fresh: Path, store: RunStore, made: Bundle, metrics: Mapping[str, JsonValue], remark: str
-) -> None:
+def _fill(fresh: Path, made: Bundle, metrics: Mapping[str, JsonValue], kept: Kept) -> None:
     fresh.mkdir()
     _json(fresh / "bundle.json", made.model_dump(mode="json"))
     _json(fresh / "schema.json", object_schema(made.fields))
     _json(fresh / "metrics.json", dict(metrics))
     recipe = made.recipe
-    if recipe.index is not None:
+    if recipe.index is not None and kept.index is not None:
         (fresh / "index").mkdir()
-        kept = store.artefacts.get(recipe.index.digest)
-        (fresh / "index" / f"{recipe.index.digest}.jsonl").write_bytes(kept)
-    if recipe.adapter is not None:
-        shutil.copytree(training.adapter_folder(store.path, recipe.adapter), fresh / "adapter")
+        (fresh / "index" / f"{recipe.index.digest}.jsonl").write_bytes(kept.index)
+    if kept.adapter is not None:
+        shutil.copytree(kept.adapter, fresh / "adapter")
     text = _README.format(
         task=made.task,
-        run=store.path.name,
+        run=kept.source,
         fields=len(made.fields),
         student=recipe.model.spec,
         shots=len(recipe.shots),
         adapter=recipe.adapter.digest if recipe.adapter else "none here",
         index=f"{recipe.index.k} per field" if recipe.index else "none here",
     )
-    (fresh / "README.md").write_text(text + (f"\n{remark}\n" if remark else ""), "utf-8")
+    (fresh / "README.md").write_text(text + (f"\n{kept.remark}\n" if kept.remark else ""), "utf-8")
+
+
+def folder_name(task: str) -> str:
+    """Return what a task's folder is called: letters, digits and ``-_.`` of its name."""
+    kept = "".join(c if c.isalnum() or c in "-_." else "-" for c in task)
+    return kept.strip(".-") or "task"
+
+
+def check_replaceable(target: Path) -> None:
+    """Refuse to write a bundle over something else.
+
+    Raises:
+        InputError: If there is something that is no bundle.
+    """
+    if target.exists() and not (target / "bundle.json").is_file():
+        raise InputError(f"{str(target)!r} is there and is no bundle", "name another folder")
 
 
 def _json(path: Path, value: JsonValue) -> None:

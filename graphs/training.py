@@ -13,14 +13,17 @@ from pathlib import Path
 from preceptor.core.ledger import Ledger
 from preceptor.core.ports import Cancel, OnProgress
 from preceptor.core.records import AdapterRef, Example
+from preceptor.core.settings import Settings
 from preceptor.evals import duplicates
 from preceptor.evals.splits import Splits
 from preceptor.evals.task import Task
 from preceptor.tools.sft import base
 from preceptor.tools.sft.data import Guard
 from preceptor.tools.sft.faces import Faces
-from preceptor.tools.sft.finetune import FineTune, FineTuneOptions, Settle
+from preceptor.tools.sft.finetune import FineTune
 from preceptor.tools.sft.job import Limits
+from preceptor.tools.sft.launch import Launch
+from preceptor.tools.sft.options import FineTuneOptions, Settle
 
 FOLDER = "training"
 """Below a run's folder: jobs and trained weights."""
@@ -63,18 +66,34 @@ def adapter_folder(run: Path, adapter: AdapterRef) -> Path:
     return base.adapter_folder(run / FOLDER, adapter)
 
 
-def tool(run: Path, options: FineTuneOptions, heard: OnProgress, cancel: Cancel) -> FineTune:
-    """Return the move ``fine_tune`` of a run.
+def launch(settings: Settings) -> Launch:
+    """Return how trainings are started.
+
+    Raises:
+        InputError: If the settings do not go together.
+    """
+    return Launch(settings.training.launcher, settings.training.processes)
+
+
+def faces() -> Faces:
+    """Return what tells which weights are trained for a model."""
+    from preceptor import nano
+
+    return Faces(nano=nano.path())
+
+
+def here(run: Path, options: FineTuneOptions, heard: OnProgress, cancel: Cancel) -> FineTuneOptions:
+    """Return options with what holds for every training in a run's folder.
 
     Args:
         run: Its folder.
-        options: Guard, retriever, seed and reserve.
+        options: Guard, retriever, seed, reserve and launch.
         heard: Who hears about steps.
         cancel: Who may stop them.
     """
-    from preceptor import nano
+    return replace(options, on_progress=heard, cancel=cancel, limits=Limits(threads=1), lock=run.parent)
 
-    whole = replace(
-        options, on_progress=heard, cancel=cancel, limits=Limits(threads=1), lock=run.parent
-    )
-    return FineTune(run / FOLDER, Faces(nano=nano.path()), whole)
+
+def tool(run: Path, options: FineTuneOptions, heard: OnProgress, cancel: Cancel) -> FineTune:
+    """Return the move ``fine_tune`` of a run; arguments are those of ``here``."""
+    return FineTune(run / FOLDER, faces(), here(run, options, heard, cancel))

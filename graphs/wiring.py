@@ -32,7 +32,7 @@ from preceptor.graphs.answering import Students, gate
 from preceptor.graphs.gates import GateConfig
 from preceptor.graphs.retrieval import Retrievers, embedder_of
 from preceptor.graphs.session import Limits, Listener, Session
-from preceptor.tools.sft.finetune import FineTuneOptions
+from preceptor.tools.sft.options import FineTuneOptions
 
 
 class Options(Record):
@@ -120,6 +120,7 @@ def create(
         teacher.make(options.teacher)
         moves.check(options)
         embedder_of(options.embedder)
+        training.launch(settings)
         for model in filter(None, (options.teacher, options.labeller)):
             Ledger(None, options.budget, settings.price_table()).cost(model, 0, 0)
         _held_back(options, task, parts)
@@ -213,6 +214,7 @@ def _opened(
         training.reserve_on(ledger),
         seed=drawn.seed,
         weak=weak.reader(store.artefacts.get, task, drawn),
+        launch=training.launch(settings),
     )
     tuner = training.tool(store.path, limits, lambda p: heard.progress("training", p), cancel)
     evaluator = evaluate.CachedEvaluator(

@@ -12,7 +12,7 @@ from preceptor.core.errors import InputError
 from preceptor.core.settings import Settings
 from preceptor.evals import splits
 from preceptor.evals.curve import Curve
-from preceptor.graphs import curve
+from preceptor.graphs import curve, lab
 from tests.graphs import small
 
 Captured = pytest.CaptureFixture[str]
@@ -80,7 +80,7 @@ def test_copies_of_dev_and_test_are_left_out(tmp_path: Path) -> None:
     settings = Settings(runs_dir=tmp_path / "runs")
     request = curve.Request(task="tests.graphs.small:task", student="simulated", dev=10)
     drawn = splits.make(small.task())
-    with curve.lab(request, settings, lambda name, progress: None) as opened:
+    with lab.opened(request, tmp_path / "lab", settings, lambda name, progress: None) as opened:
         assert opened.left_out == len(drawn.train) - len(opened.train) == 2
         assert {e.id for e in opened.train} < set(drawn.train)
         assert {e.id for e in opened.dev} < set(drawn.dev)

@@ -7,6 +7,7 @@ with ``preceptor[local]`` there, and nothing else of this machine.
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -14,8 +15,9 @@ from pydantic import ValidationError
 from preceptor.core.errors import InputError
 from preceptor.core.files import compact, store_error, write_whole
 from preceptor.core.record import digest
-from preceptor.tools.sft import base, data
+from preceptor.tools.sft import base, data, submit
 from preceptor.tools.sft.job import ADAPTER, DATA, JOB, PATHS, RESULT, Job, Paths, Result, read_result
+from preceptor.tools.sft.launch import Launch
 from preceptor.tools.sft.runner import Runner
 
 _README = """\
@@ -25,25 +27,37 @@ Base model: `{spec}` (content hash `{digest}`){where}. {rows} rows, {method}, {e
 `data.jsonl` holds the text of notes: treat this folder like the notes.
 
     python3 -m venv env && env/bin/pip install 'preceptor[local]'
-    env/bin/python -m preceptor.tools.sft.train job.json{option}
+    PYTHON=env/bin/python sh run.sh
 
 The command can be killed at any time and given again: it goes on from its last checkpoint. It is done
 when `result.json` is there. Then bring this folder back and import it; the rows are checked, and that
 the weights are the ones that `result.json` names, for the model that the job names.
 
-Slurm: `sbatch --gres=gpu:1 run.sh`. Kubernetes, SkyPilot, dstack: the command is `sh run.sh`, with
-this folder as the working directory.
+Slurm: `sbatch job.sbatch`. Kubernetes: `job.yaml`, with this folder in a volume. SkyPilot: `sky.yaml`.
+Elsewhere the command is `sh run.sh`, with this folder as the working directory.
 """
 
 _SCRIPT = """\
 #!/bin/sh
-#SBATCH --job-name=preceptor-{fingerprint}
 set -e
-exec "${{PYTHON:-python3}}" -m preceptor.tools.sft.train job.json{option}
+exec {command}{option}
 """
 
 
-def export_job(folder: Path, job: Job, rows: bytes, paths: Paths, with_base: bool = False) -> Path:
+@dataclass(frozen=True)
+class Parcel:
+    """How a job is carried.
+
+    Attributes:
+        with_base: Whether the base model goes along; else it must be there, and is named by hand.
+        launch: How it is started there.
+    """
+
+    with_base: bool = False
+    launch: Launch = field(default_factory=Launch)
+
+
+def export_job(folder: Path, job: Job, rows: bytes, paths: Paths, how: Parcel | None = None) -> Path:
     """Write a folder in which a job can be trained on another machine.
 
     Args:
@@ -51,7 +65,7 @@ def export_job(folder: Path, job: Job, rows: bytes, paths: Paths, with_base: boo
         job: The job.
         rows: The content of ``data.jsonl``.
         paths: Where base model and start adapter lie here.
-        with_base: Whether the base model goes along; else it must be there, and is named by hand.
+        how: With or without the base model, and how it is started there.
 
     Returns:
         The folder.
@@ -64,12 +78,15 @@ def export_job(folder: Path, job: Job, rows: bytes, paths: Paths, with_base: boo
         raise InputError(f"{str(folder)!r} is not empty", "name a new folder")
     if digest(rows) != job.data:
         raise InputError("these are not the rows of this job", "prepare the job again")
-    option = "" if with_base else " --base BASE_MODEL_FOLDER"
+    how = how or Parcel()
+    python = '"${PYTHON:-python3}"'
+    option = "" if how.with_base else " --base BASE_MODEL_FOLDER"
     words = {
         "fingerprint": job.fingerprint,
         "spec": job.base.spec,
         "digest": job.base.digest,
-        "where": ", in `base/`" if with_base else "",
+        "where": ", in `base/`" if how.with_base else "",
+        "command": " ".join([python, *how.launch.command("", JOB)[1:]]),
         "rows": job.rows,
         "method": job.hyper.method,
         "epochs": job.hyper.epochs,
@@ -77,18 +94,20 @@ def export_job(folder: Path, job: Job, rows: bytes, paths: Paths, with_base: boo
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if with_base:
+        if how.with_base:
             _copy(Path(paths.base), folder / "base")
         if paths.start:
             _copy(Path(paths.start), folder / "start")
     except OSError as cause:
         raise store_error("write", folder, cause) from cause
-    there = Paths(base="base" if with_base else "", start="start" if paths.start else "")
+    there = Paths(base="base" if how.with_base else "", start="start" if paths.start else "")
     write_whole(folder / DATA, rows)
     write_whole(folder / JOB, job.to_json().encode())
     write_whole(folder / PATHS, compact(there.model_dump(mode="json")))
     write_whole(folder / "README.md", _README.format(**words).encode())
     write_whole(folder / "run.sh", _SCRIPT.format(**words).encode())
+    for name, text in submit.files(job.fingerprint, how.launch.processes or 1).items():
+        write_whole(folder / name, text.encode())
     return folder
 
 

@@ -20,15 +20,21 @@ EVERY = 0.5
 
 
 class Writer:
-    """Writes the events of one process."""
+    """Writes the events of one process.
 
-    def __init__(self, folder: Path) -> None:
-        self._log = JsonLines(folder / EVENTS)
+    Args:
+        folder: The job's.
+        mute: Write nothing: another process of the same job does.
+    """
+
+    def __init__(self, folder: Path, mute: bool = False) -> None:
+        self._log = None if mute else JsonLines(folder / EVENTS)
         self._last = 0.0
 
     def say(self, what: str, **values: JsonValue) -> None:
         """Write an event."""
-        self._log.append({"event": what, "time": round(time.time(), 3), **values})
+        if self._log is not None:
+            self._log.append({"event": what, "time": round(time.time(), 3), **values})
 
     def step(self, **values: JsonValue) -> None:
         """Write an event about a step, unless the last one was a moment ago.

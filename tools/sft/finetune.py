@@ -9,9 +9,7 @@ never trained twice.
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -19,28 +17,25 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from preceptor.core.errors import InputError
-from preceptor.core.ports import Cancel, Evidence, OnProgress, Retriever, ToolResult
+from preceptor.core.ports import Evidence, Retriever, ToolResult
 from preceptor.core.prospect import Prospect
 from preceptor.core.record import Record, digest
 from preceptor.core.records import Example, Recipe
 from preceptor.tools.distill import weak
-from preceptor.tools.distill.weak import Labelled, WeakUse
+from preceptor.tools.distill.weak import WeakUse
 from preceptor.tools.sft import base, data
-from preceptor.tools.sft.faces import IMPORTABLE, Face, Resolver, check_importable
+from preceptor.tools.sft.faces import Face, Resolver, check_importable
 from preceptor.tools.sft.job import (
     PROFILES,
     Base,
     Hyper,
     Job,
-    Limits,
     Method,
     Paths,
     ProfileName,
     Result,
 )
-from preceptor.tools.sft.runner import Runner
-
-NEEDED = ("torch", "transformers", "trl", "peft", "datasets")
+from preceptor.tools.sft.options import NEEDED, FineTuneOptions
 
 FEWEST = 40
 """With fewer notes a training is not worth proposing."""
@@ -48,10 +43,6 @@ FEWEST = 40
 REPAIRED, SCALE, AGAIN = 0.15, 200.0, 0.3
 """Guesses: what a training repairs of what is missing; with how many notes two thirds of that; and how
 much less a second training brings."""
-
-Settle = Callable[[float], None]
-Reserve = Callable[[str, float], Settle]
-"""(what it is for, the most seconds) -> what is told the seconds used. It may raise BudgetStop."""
 
 
 class Changes(Record):
@@ -100,35 +91,6 @@ class FineTuneArgs(Record):
         return Hyper.model_validate({**PROFILES[self.profile].model_dump(), **changed})
 
 
-@dataclass(frozen=True)
-class FineTuneOptions:
-    """What a run gives to its trainings.
-
-    Attributes:
-        guard: What must not be learned from.
-        retriever: Gives the retriever of a recipe, if it has an index.
-        reserve: Books compute seconds before they are spent.
-        on_progress: Hears about steps.
-        cancel: Whether a person wants to stop.
-        limits: What one training may take.
-        seed: Of everything random.
-        lock: A folder whose lock keeps two trainings of this machine apart.
-        importable: Architectures that can be served again by Ollama.
-        weak: Gives the weak labels of a content hash, with their notes.
-    """
-
-    guard: data.Guard = field(default_factory=data.Guard)
-    retriever: Callable[[Recipe], Retriever | None] | None = None
-    reserve: Reserve | None = None
-    on_progress: OnProgress | None = None
-    cancel: Cancel | None = None
-    limits: Limits = field(default_factory=Limits)
-    seed: int = 0
-    lock: Path | None = None
-    importable: frozenset[str] = field(default=IMPORTABLE)
-    weak: Callable[[str], Labelled] | None = None
-
-
 class FineTune:
     """Train the student's weights on the shown train notes.
 
@@ -156,7 +118,7 @@ class FineTune:
         self._options = options or FineTuneOptions()
         self._folder = folder
         self._faces = faces
-        self._runner = Runner(folder, self._options.lock)
+        self._runner = self._options.runner(folder)
 
     def run(self, args: FineTuneArgs, evidence: Evidence) -> ToolResult:
         """Return the recipe with the weights that come out of the training.
@@ -168,8 +130,7 @@ class FineTune:
             Interrupted: If a person stopped it; it goes on when it is asked for again.
         """
         job, rows, paths = self.prepare(args, evidence)
-        known = self._runner.result(job)
-        result = known or self._train(job, rows, paths)
+        result = self._options.train(self._folder, job, rows, paths)
         recipe = evidence.recipe.model_copy(update={"adapter": result.adapter})
         return ToolResult(self._say(result, rows), recipe=recipe)
 
@@ -290,25 +251,6 @@ class FineTune:
                 "start from a recipe without an adapter",
             )
         return folder
-
-    def _train(self, job: Job, rows: bytes, paths: Paths) -> Result:
-        missing = [name for name in NEEDED if find_spec(name) is None]
-        if missing:
-            raise InputError(
-                f"training needs more packages: {', '.join(missing)}", "pip install 'preceptor[local]'"
-            )
-        options = self._options
-        settle = (
-            options.reserve(f"fine_tune:{job.fingerprint}", job.limits.seconds)
-            if options.reserve
-            else None
-        )
-        began = time.monotonic()
-        try:
-            return self._runner.run(job, rows, paths, options.on_progress, options.cancel)
-        finally:
-            if settle is not None:
-                settle(time.monotonic() - began)
 
     def _say(self, result: Result, rows: bytes) -> str:
         notes = len({row.id for row in data.load(rows)})

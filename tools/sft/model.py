@@ -14,7 +14,7 @@ from typing import Any
 
 from preceptor.core.files import write_whole
 from preceptor.core.record import canonical
-from preceptor.tools.sft import base
+from preceptor.tools.sft import base, ranks
 from preceptor.tools.sft.job import Failed, Job
 
 _CONFIG = "adapter_config.json"
@@ -68,7 +68,7 @@ def load(job: Job, folder: Path, start: Path | None) -> Learner:
     )
     more: dict[str, Any] = {}
     if job.hyper.method == "qlora":
-        more = {"quantization_config": _four_bits(), "device_map": {"": 0}}
+        more = {"quantization_config": _four_bits(), "device_map": {"": ranks.local()}}
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     model = AutoModelForCausalLM.from_pretrained(
         whole or folder,

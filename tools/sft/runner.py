@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -44,6 +44,7 @@ from preceptor.tools.sft.job import (
     Result,
     read_result,
 )
+from preceptor.tools.sft.launch import Launch
 
 POLL = 0.2
 GRACE = 180.0
@@ -60,11 +61,13 @@ class Runner:
         root: That folder.
         lock: A folder whose lock keeps two trainings of this machine apart; None for no lock.
         python: The interpreter.
+        launch: How the training process is started.
     """
 
     root: Path
     lock: Path | None = None
     python: str = sys.executable
+    launch: Launch = field(default_factory=Launch)
 
     def folder(self, job: Job) -> Path:
         """Return where a job lies."""
@@ -203,11 +206,16 @@ class _Child:
                 return False
             self._process = self._start()
         self.code = self._process.poll()
-        if self.code == BUSY_JOB:
+        if self.code == BUSY_JOB or (self.code and self._is_left()):
             # Somebody else began the same job a moment before: wait for it.
             self._process = None
             return True
         return self.code is None
+
+    def _is_left(self) -> bool:
+        """Tell whether a launcher has ended and the job is held by somebody all the same."""
+        launched = self._runner.launch.launcher != "python"
+        return launched and lock.holder(self._folder) is not None
 
     def _start(self) -> subprocess.Popen[bytes]:
         search = str(Path(preceptor.__file__).parents[1])
@@ -215,7 +223,7 @@ class _Child:
         environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (search, before)))}
         threads = _threads(self._folder)
         environ |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
-        command = [self._runner.python, "-m", "preceptor.tools.sft.train", str(self._folder / JOB)]
+        command = self._runner.launch.command(self._runner.python, self._folder / JOB)
         try:
             with (self._folder / LOG).open("ab") as log:
                 # A session of its own: Ctrl-C at a terminal reaches us alone, and we cancel it.
@@ -247,8 +255,7 @@ class _Child:
     def _end(self) -> None:
         """End the process, ours or the one that holds the job's lock."""
         if self._process is not None:
-            self._process.kill()
-            self.code = self._process.wait()
+            self.code = self._killed(self._process)
             return
         pid = _holder(self._folder)
         if pid is not None:
@@ -263,8 +270,18 @@ class _Child:
             finished = True
         finally:
             if not finished and self._process is not None and self._process.poll() is None:
-                self._process.kill()
-                self._process.wait()
+                self._killed(self._process)
+
+    def _killed(self, process: subprocess.Popen[bytes]) -> int:
+        """End a process; a launcher gets the time to end its own first."""
+        if self._runner.launch.launcher != "python":
+            process.terminate()
+            try:
+                return process.wait(SOON + SOON)
+            except subprocess.TimeoutExpired:
+                pass
+        process.kill()
+        return process.wait()
 
 
 def _threads(folder: Path) -> str:

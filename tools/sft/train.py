@@ -15,7 +15,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from preceptor.core import lock
 from preceptor.core.errors import PreceptorError, StoreError, boundary
 from preceptor.core.files import compact, write_whole
 from preceptor.core.records import AdapterRef
-from preceptor.tools.sft import base, quoting
+from preceptor.tools.sft import base, quoting, ranks
 from preceptor.tools.sft.events import Writer
 from preceptor.tools.sft.job import (
     ADAPTER,
@@ -82,6 +82,12 @@ def attempt(place: Place, say: Writer, callbacks: Sequence[Any] = ()) -> Result:
             write_whole(place.folder / PORTION, portion.to_json().encode())
             if portion.share != before.share:  # Its steps are others.
                 shutil.rmtree(place.folder / CHECKPOINTS, ignore_errors=True)
+            if ranks.world() > 1:  # The others wait for this one in the middle of a step.
+                raise Failed(
+                    f"memory has run out in process {ranks.rank()} of {ranks.world()}",
+                    "start it again: less is computed at once",
+                    "out_of_memory",
+                )
         del training
         gc.collect()
     raise Failed(
@@ -103,6 +109,12 @@ def finish(training: Training, found: tuple[list[float], list[tuple[int, float]]
     """Write the weights, and the result as the last thing."""
     place, clock = training.place, training.clock
     history, aside, best = found
+    tokens = clock.tokens_before + training.tokens(training.trainer)
+    if not ranks.first():
+        ranks.wait()
+        written = read_result(place.folder, place.job)
+        assert written is not None
+        return written
     save(training.trainer.model, place.job, place.folder / ADAPTER, str(place.base))
     if place.job.merge and place.job.kind == "lora":
         save_whole(training.trainer.model, place.folder / MERGED, str(place.base))
@@ -121,7 +133,7 @@ def finish(training: Training, found: tuple[list[float], list[tuple[int, float]]
         stopped="time" if clock.why == "time" else "patience" if clock.why == "patience" else "done",
         rows=len(training.rows.train),
         validation_rows=len(training.rows.aside),
-        tokens=clock.tokens_before + training.trainer.row_tokens,
+        tokens=tokens,
         steps=len(history),
         best_step=best,
         seconds=round(clock.seconds, 3),
@@ -133,6 +145,7 @@ def finish(training: Training, found: tuple[list[float], list[tuple[int, float]]
         memory_mb=memory_mb(),
     )
     write_whole(place.folder / RESULT, compact(result.model_dump(mode="json")))
+    ranks.wait()
     shutil.rmtree(place.folder / CHECKPOINTS, ignore_errors=True)
     return result
 
@@ -169,19 +182,34 @@ def run(place: Place, callbacks: Sequence[Any] = ()) -> Result:
     known = read_result(place.folder, place.job)
     if known is not None:
         return known
-    (place.folder / FAILURE).unlink(missing_ok=True)
-    say = Writer(place.folder)
+    say = Writer(place.folder, mute=not ranks.first())
+    if ranks.first():
+        (place.folder / FAILURE).unlink(missing_ok=True)
     try:
         with boundary(Failed, "training"):
+            ranks.join()
+            ranks.wait()
             set_up(place)
             return attempt(place, say, callbacks)
     except PreceptorError as error:
         kind = error.kind if isinstance(error, Failed) else "data"
         message = quoting.without_notes(error.message, place.folder / DATA)
-        failure = Failure(kind=kind, message=message, hint=error.hint)
-        write_whole(place.folder / FAILURE, compact(failure.model_dump(mode="json")))
+        write_failure(place, Failure(kind=kind, message=message, hint=error.hint))
         say.say("failed", kind=kind)
         raise
+
+
+def write_failure(place: Place, failure: Failure) -> None:
+    """Write why a job failed; of several processes, the first to fail says why.
+
+    The others fail because of it, a moment later.
+    """
+    text = compact(failure.model_dump(mode="json"))
+    if ranks.world() == 1:
+        write_whole(place.folder / FAILURE, text)
+        return
+    with suppress(FileExistsError), (place.folder / FAILURE).open("xb") as file:
+        file.write(text)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -203,21 +231,34 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     with ExitStack() as held:
-        for folder, busy in ((place.folder, BUSY_JOB), (place.lock, BUSY_DEVICE)):
-            if folder is None:
-                continue
-            folder.mkdir(parents=True, exist_ok=True)
-            try:
-                held.enter_context(lock.lock(folder))
-            except StoreError as error:
-                print(f"error: {error}", file=sys.stderr)
-                return busy
+        busy = take_locks(place, held) if ranks.first() else 0
+        if busy:
+            return busy
         try:
             result = run(place)
         except PreceptorError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
-    print(json.dumps({"adapter": result.adapter.digest, "seconds": result.seconds}))
+        ranks.leave()
+    if ranks.first():
+        print(json.dumps({"adapter": result.adapter.digest, "seconds": result.seconds}))
+    return 0
+
+
+def take_locks(place: Place, held: ExitStack) -> int:
+    """Take the job's lock, then the machine's; return the exit code if one is held, 0 if none is."""
+    for folder, busy in ((place.folder, BUSY_JOB), (place.lock, BUSY_DEVICE)):
+        if folder is None:
+            continue
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            held.enter_context(lock.lock(folder))
+        except StoreError as error:
+            print(f"error: {error}", file=sys.stderr)
+            if busy == BUSY_DEVICE and ranks.world() > 1:  # A launcher keeps exit codes to itself.
+                failure = Failure(kind="setup", message="another training is running on this machine")
+                write_whole(place.folder / FAILURE, compact(failure.model_dump(mode="json")))
+            return busy
     return 0
 
 

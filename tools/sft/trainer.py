@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from preceptor.tools.sft import ranks, shards
 from preceptor.tools.sft.bundles import (
     IGNORED,
     PADDING,
@@ -121,6 +122,25 @@ def answer_loss(model: Any, batch: dict[str, Any]) -> Tensor:
     return functional.cross_entropy(logits, labels[asked], reduction="sum")
 
 
+def shared_loss(model: Any, batch: dict[str, Any]) -> Tensor:
+    """Return ``answer_loss``, through the wrapper that brings the gradients of processes together.
+
+    Its own ``forward`` has to be called: it prepares the exchange.
+    """
+    from torch.nn.parallel import DistributedDataParallel
+
+    if not isinstance(model, DistributedDataParallel):
+        return answer_loss(model, batch)
+    inner = model.module
+    usual = inner.forward
+    inner.forward = lambda **given: answer_loss(inner, given)
+    try:
+        loss: Tensor = model(**batch)
+    finally:
+        inner.forward = usual
+    return loss
+
+
 def can_bundle(model: Any, rows: Sequence[TokenRow], collator: Collator, overlap: int) -> bool:
     """Tell whether bundled rows have the losses of the same rows alone, by trying on one note."""
     import torch
@@ -185,6 +205,18 @@ class _Order:
         return iter(order(self._lengths, batch, args.seed, epoch))
 
 
+def loss_aside(trainer: Any) -> float:
+    """Return the mean loss of the rows aside, as the trainer's own loop has it in one process."""
+    trainer.model.eval()
+    rows, size = trainer.eval_dataset, trainer.args.eval_batch_size
+    dealt = shards.Dealt(range(len(rows)), size, 0, 1)
+    summed = 0.0
+    for batch in shards.loader(rows, trainer.data_collator, dealt):
+        loss, _, _ = trainer.prediction_step(trainer.model, batch, prediction_loss_only=True)
+        summed += len(batch["labels"]) * float(loss)
+    return summed / len(rows)
+
+
 def make_trainer(bf16: bool, **given: Any) -> Any:
     """Return a trainer of TRL that reads bundles.
 
@@ -204,6 +236,29 @@ def make_trainer(bf16: bool, **given: Any) -> Any:
             """Return the order of each epoch, whichever step the training begins at."""
             return _Order(self)
 
+        def get_train_dataloader(self) -> Any:
+            """Return the batches of this process; of several, the same steps as one would make."""
+            if ranks.world() == 1:
+                return super().get_train_dataloader()
+            size = self.args.train_batch_size
+            dealt = shards.Dealt(_Order(self), size, ranks.rank(), ranks.world())
+            return shards.loader(self.train_dataset, self.data_collator, dealt)
+
+        def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+            """Return the loss of the rows aside; of several processes each computes all of it.
+
+            The trainer's own division would fill up the last batch with other rows.
+            """
+            if ranks.world() == 1:
+                whole: dict[str, float] = super().evaluate(*args, **kwargs)
+                return whole
+            metrics = {"eval_loss": loss_aside(self)}
+            self.log(metrics)
+            self.control = self.callback_handler.on_evaluate(
+                self.args, self.state, self.control, metrics
+            )
+            return metrics
+
         def compute_loss(
             self,
             model: Any,
@@ -216,13 +271,14 @@ def make_trainer(bf16: bool, **given: Any) -> Any:
             count = batch.pop("row_tokens")
             if model.training:
                 self.row_tokens += int(count)
-            if own_scale(self.model) or self.accelerator.num_processes > 1:
+            if own_scale(self.model):
                 whole: Any = super()
                 return whole.compute_loss(model, batch, return_outputs, num_items_in_batch)
             with torch.autocast(self.args.device.type, dtype=torch.bfloat16, enabled=bf16):
-                total = answer_loss(model, batch)
+                total = shared_loss(model, batch)
             if num_items_in_batch is None:
-                num_items_in_batch = (batch["labels"][:, 1:] != IGNORED).sum()
-            return total / num_items_in_batch
+                return total / (batch["labels"][:, 1:] != IGNORED).sum()
+            # The tokens of all processes are counted, and the mean of their gradients is taken.
+            return total * ranks.world() / num_items_in_batch
 
     return Trainer(**given)

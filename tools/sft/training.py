@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from preceptor.core.record import Record, digest
-from preceptor.tools.sft import checkpoints, data
+from preceptor.tools.sft import checkpoints, data, ranks
 from preceptor.tools.sft.bundles import TokenRow, lay_out
 from preceptor.tools.sft.events import Writer
 from preceptor.tools.sft.job import CHECKPOINTS, DATA, Failed, rate_for
@@ -153,6 +153,11 @@ class Training:
             )
         return losses(state.log_history), validation(state.log_history), self._keep_best(state)
 
+    @staticmethod
+    def tokens(trainer: Any) -> int:
+        """Return how many tokens were read since this attempt began, by all processes."""
+        return ranks.total(trainer.row_tokens)
+
     def _over(self, state: Any) -> bool:
         patient = out_of_patience(validation(state.log_history), self.place.job.hyper.patience)
         return state.global_step >= state.max_steps or patient
@@ -179,7 +184,7 @@ class Training:
         overlap = overlap_of(learner.model) if self.portion.share else None
         if overlap is not None:
             shared = Collator(collator.pad, layer_kinds(learner.model))
-            if can_bundle(learner.model, self.rows.train, shared, overlap):
+            if ranks.agreed(can_bundle(learner.model, self.rows.train, shared, overlap)):
                 collator = shared
             else:
                 overlap = None
@@ -205,7 +210,7 @@ class Training:
             processing_class=learner.tokenizer,
         )
         trainer.remove_callback(PrinterCallback)
-        watch = Watch(job, self.place.folder, self.clock, self.say, lambda: trainer.row_tokens)
+        watch = Watch(job, self.place.folder, self.clock, self.say, lambda: self.tokens(trainer))
         trainer.add_callback(as_callback(watch))
         for callback in callbacks:
             trainer.add_callback(callback)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from preceptor.tools.sft import checkpoints
+from preceptor.tools.sft import checkpoints, ranks
 from preceptor.tools.sft.events import Writer
 from preceptor.tools.sft.job import CANCEL, Failed, Job
 
@@ -75,6 +75,10 @@ def out_of_patience(found: list[tuple[int, float]], patience: int) -> bool:
     return 0 < patience < len(values) and min(values[-patience:]) >= min(values[:-patience])
 
 
+_WISHES = ("", "save", "time", "cancelled")
+"""What may follow a step; of several processes, the first one's wish goes."""
+
+
 class Watch:
     """The callback's methods, without transformers' base class.
 
@@ -83,7 +87,7 @@ class Watch:
         folder: Its folder.
         clock: Is kept going.
         say: Where events go.
-        counted: Returns the tokens that this process has read.
+        counted: Returns the tokens that were read; all processes have to ask.
     """
 
     def __init__(
@@ -111,26 +115,33 @@ class Watch:
         if "loss" not in logs:
             return
         done, total, here = state.global_step, state.max_steps, self._clock.here
+        counted = self._counted()
         self._say.step(
             step=done,
             of=total,
             loss=round(logs["loss"], 5),
-            tokens_per_second=round(self._counted() / max(here, 1e-9)),
+            tokens_per_second=round(counted / max(here, 1e-9)),
             eta=round(here / max(done - self._first, 1) * (total - done), 1),
             memory_mb=memory_mb(),
         )
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Stop where somebody or the limit says so; save where it is time to."""
+        wish = _WISHES[ranks.agreed(_WISHES.index(self._wish(state)))]
+        if wish in ("cancelled", "time"):
+            self._clock.why = wish
+            control.should_training_stop = True
+        if wish:
+            control.should_save = True
+
+    def _wish(self, state: Any) -> str:
+        """Return what this process would do after a step: go on, save, or stop and why."""
         clock, limits = self._clock, self._job.limits
         if (self._folder / CANCEL).exists():
-            clock.why = "cancelled"
-        elif clock.seconds > limits.seconds and state.global_step < state.max_steps:
-            clock.why = "time"
-        if clock.why:
-            control.should_training_stop = control.should_save = True
-        elif time.monotonic() - clock.saved > limits.checkpoint_seconds:
-            control.should_save = True
+            return "cancelled"
+        if clock.seconds > limits.seconds and state.global_step < state.max_steps:
+            return "time"
+        return "save" if time.monotonic() - clock.saved > limits.checkpoint_seconds else ""
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Stop when nothing was gained for a while."""
@@ -142,10 +153,12 @@ class Watch:
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Declare the checkpoint whole."""
-        clock = self._clock
+        clock, counted = self._clock, self._counted()
         clock.saved = time.monotonic()
-        at = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        checkpoints.mark(at, clock.seconds, clock.tokens_before + self._counted())
+        ranks.wait()  # All have written their part of it.
+        if ranks.first():
+            at = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            checkpoints.mark(at, clock.seconds, clock.tokens_before + counted)
         self._say.say("checkpoint", step=state.global_step)
 
 

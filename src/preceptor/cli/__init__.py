@@ -29,6 +29,7 @@ VERBS: dict[str, str] = {
     "trace": "show what happened in a run, step by step",
     "eval": "measure a bundle, a run's student or an untouched model on a task",
     "curve": "measure what a student reaches with 50, 100, 200 … labelled notes",
+    "joint": "train one adapter on several tasks, and measure it on each",
     "extract": "answer the notes of a file with a bundle",
     "export": "make a refined student ready to be served, and put it on an Ollama server",
     "sft": "carry a training to another machine, and its result back",

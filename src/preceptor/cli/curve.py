@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from preceptor.cli.options import add_json, add_settings, settings
+from preceptor.cli.options import add_json, add_launcher, add_settings, settings
 
 if TYPE_CHECKING:
     from preceptor.graphs.curve import Request
@@ -31,6 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, help="where curve.json, .md and .svg go (default: its folder)"
     )
+    add_launcher(parser)
     add_settings(parser)
     add_json(parser)
 

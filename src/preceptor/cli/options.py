@@ -20,6 +20,18 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--runs-dir", type=Path, help="where runs are kept (default: runs)")
 
 
+def add_launcher(parser: argparse.ArgumentParser) -> None:
+    """Add how trainings are started; both are settings."""
+    parser.add_argument(
+        "--launcher",
+        choices=("python", "accelerate"),
+        help="how a training is started (default: python)",
+    )
+    parser.add_argument(
+        "--processes", metavar="N", help="of a training, with accelerate (default: one per GPU)"
+    )
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add ``--json``."""
     parser.add_argument("--json", action="store_true", help="print JSON for programs")
@@ -46,6 +58,9 @@ def overrides(args: argparse.Namespace) -> dict[str, str]:
         if not equals:
             raise InputError(f"--set {item!r} has no '='", "write --set key=value")
         found[key] = value
+    for name in ("launcher", "processes"):
+        if getattr(args, name, None) is not None:
+            found[f"training.{name}"] = str(getattr(args, name))
     if args.runs_dir is not None:
         found["runs_dir"] = str(args.runs_dir)
     return found

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from preceptor.cli.options import add_json, add_settings, settings
+from preceptor.cli.options import add_json, add_launcher, add_settings, settings
 
 if TYPE_CHECKING:
     from preceptor.core.settings import Settings
@@ -43,6 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     budget.add_argument("--student-calls", type=float)
     budget.add_argument("--compute-seconds", type=float)
     budget.add_argument("--wall-seconds", type=float)
+    add_launcher(parser)
     add_settings(parser)
     add_json(parser)
 

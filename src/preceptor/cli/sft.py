@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from preceptor.cli.options import add_settings, find_run
+from preceptor.cli.options import add_launcher, add_settings, find_run, settings
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -13,9 +13,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="what", required=True, metavar="export-job|import-job")
     out = verbs.add_parser("export-job", help="write a training as a folder that trains by itself")
     out.add_argument("run", help="a run's folder or name, or last")
-    out.add_argument("job", help="the training's hash (its beginning), or last")
+    out.add_argument(
+        "job", nargs="?", default="", help="the training's hash (its beginning), a round, or last"
+    )
+    out.add_argument("--round", type=int, metavar="N", help="the training of this round")
     out.add_argument("--out", type=Path, required=True, help="the folder to write")
     out.add_argument("--with-base", action="store_true", help="take the base model along")
+    add_launcher(out)
     add_settings(out)
     back = verbs.add_parser("import-job", help="take the result back into the run")
     back.add_argument("folder", type=Path, help="the folder that came back")
@@ -25,11 +29,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do it."""
-    from preceptor.graphs import carrying
+    from preceptor.core.errors import InputError
+    from preceptor.graphs import carrying, training
+    from preceptor.tools.sft.carry import Parcel
 
     path = find_run(args, args.run)
     if args.what == "export-job":
-        made = carrying.send(path, args.job, args.out, args.with_base)
+        if bool(args.job) == (args.round is not None):
+            raise InputError("which training?", "name a hash, a round's number or last, or --round N")
+        name = args.job or carrying.of_round(path, args.round)
+        how = Parcel(args.with_base, training.launch(settings(args)))
+        made = carrying.send(path, name, args.out, how)
         print(f"{made}: see its README.md. It holds text of notes.")
         return 0
     result = carrying.take_back(args.folder, path)

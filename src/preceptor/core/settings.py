@@ -74,6 +74,18 @@ class LabellerSettings(Record):
     batch_url: str = ""
 
 
+class Training(Record):
+    """How trainings are started.
+
+    Attributes:
+        launcher: ``python``: one process; ``accelerate``: one per GPU, by ``accelerate launch``.
+        processes: How many, with ``accelerate``; as many as there are GPUs if not set.
+    """
+
+    launcher: Literal["python", "accelerate"] = "python"
+    processes: int | None = Field(default=None, ge=1, le=64)
+
+
 class Settings(Record):
     """Everything that can be set. Relative paths start at the working directory.
 
@@ -88,6 +100,7 @@ class Settings(Record):
         qdrant_url: A Qdrant server for retrieval; in memory if empty.
         timeouts: How long to wait.
         labeller: Who labels notes, and whether in batches.
+        training: How trainings are started.
         budget: Limits of a run.
         prices: Dollars per million tokens by model: ``{"model": {"input": 1, "output": 2}}``.
     """
@@ -102,6 +115,7 @@ class Settings(Record):
     qdrant_url: str = ""
     timeouts: Timeouts = Timeouts()
     labeller: LabellerSettings = LabellerSettings()
+    training: Training = Training()
     budget: Budget = Budget()
     prices: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
 
@@ -293,5 +307,6 @@ def _known(above: tuple[str, ...]) -> str:
         "budget": Budget,
         "timeouts": Timeouts,
         "labeller": LabellerSettings,
+        "training": Training,
     }
     return ", ".join(sorted(parts.get("".join(above[:1]), Settings).model_fields))

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from preceptor.core.errors import InputError
 from preceptor.core.files import compact
 from preceptor.core.record import digest
 from preceptor.core.records import AdapterRef
 from preceptor.tools.sft import base
-from preceptor.tools.sft.carry import export_job, import_job
+from preceptor.tools.sft.carry import Parcel, export_job, import_job
 from preceptor.tools.sft.job import ADAPTER, DATA, RESULT, Job, Paths, Result
+from preceptor.tools.sft.launch import Launch
 from preceptor.tools.sft.place import Place
 from preceptor.tools.sft.runner import Runner
 from tests.tools.sft import small
@@ -24,7 +28,7 @@ pytest.importorskip("safetensors", reason="pip install preceptor[local]")
 def exported(folder: Path, with_base: bool = True) -> Job:
     job = small.write(folder / "made")
     rows = (folder / "made" / DATA).read_bytes()
-    export_job(folder / "out", job, rows, Paths(base=str(small.model())), with_base)
+    export_job(folder / "out", job, rows, Paths(base=str(small.model())), Parcel(with_base))
     return job
 
 
@@ -50,6 +54,7 @@ def test_out_and_back(tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert {p.name for p in out.iterdir()} == {
         "README.md", "base", "data.jsonl", "job.json", "paths.json", "run.sh",
+        "job.sbatch", "job.yaml", "sky.yaml",
     }  # fmt: skip
     assert job.fingerprint in (out / "README.md").read_text()
     assert str(tmp_path) not in "".join(p.read_text() for p in out.iterdir() if p.is_file())
@@ -98,3 +103,23 @@ def test_a_folder_that_is_not_empty(tmp_path: Path) -> None:
         export_job(tmp_path / "out", job, b"", Paths(base=""))
     with pytest.raises(InputError, match="not the rows of this job"):
         export_job(tmp_path / "new", job, b"", Paths(base=""))
+
+
+def test_the_scripts_are_well_formed_and_ask_for_the_gpus(tmp_path: Path) -> None:
+    pytest.importorskip("accelerate", reason="pip install preceptor[local]")
+    job = small.write(tmp_path / "made")
+    rows = (tmp_path / "made" / DATA).read_bytes()
+    how = Parcel(with_base=True, launch=Launch("accelerate", 4))
+    out = export_job(tmp_path / "out", job, rows, Paths(base=str(small.model())), how)
+    for name in ("run.sh", "job.sbatch"):
+        subprocess.run(["bash", "-n", str(out / name)], check=True)
+    assert "--gres=gpu:4" in (out / "job.sbatch").read_text()
+    pod = yaml.safe_load((out / "job.yaml").read_text())["spec"]["template"]["spec"]
+    assert pod["containers"][0]["resources"]["limits"] == {"nvidia.com/gpu": 4}
+    assert pod["containers"][0]["volumeMounts"][0]["name"] == pod["volumes"][0]["name"]
+    sky = yaml.safe_load((out / "sky.yaml").read_text())
+    assert (sky["run"], sky["resources"]) == ("sh run.sh", {"accelerators": "A100:4"})
+    said = {**os.environ, "PYTHON": "echo"}
+    done = subprocess.run(["sh", "run.sh"], cwd=out, env=said, capture_output=True, text=True)
+    assert "--num_processes 4" in done.stdout
+    assert done.stdout.strip().endswith("-m preceptor.tools.sft.train job.json")

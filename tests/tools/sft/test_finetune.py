@@ -15,8 +15,9 @@ from preceptor.core.records import AdapterRef, IndexRef, ModelRef, ToolCall
 from preceptor.tools.distill.weak import Labelled, Vote, combine
 from preceptor.tools.sft import base, data
 from preceptor.tools.sft.faces import Face, Faces
-from preceptor.tools.sft.finetune import FineTune, FineTuneArgs, FineTuneOptions
+from preceptor.tools.sft.finetune import FineTune, FineTuneArgs
 from preceptor.tools.sft.job import PROFILES, Job
+from preceptor.tools.sft.options import FineTuneOptions
 from preceptor.tools.toolbox import Toolbox
 from tests.contracts.evidence import corpus, evidence_of
 from tests.contracts.tool import ToolContract

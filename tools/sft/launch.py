@@ -1,0 +1,52 @@
+"""How the training process is started: by itself, or as several processes by ``accelerate launch``.
+
+Owns the command line. What several processes do differently is in ``ranks``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from preceptor.core.errors import InputError
+
+Launcher = Literal["python", "accelerate"]
+ENTRY = "preceptor.tools.sft.train"
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A way to start a training.
+
+    Attributes:
+        launcher: ``python`` starts one process, ``accelerate`` one per GPU.
+        processes: How many; None: as many as there are GPUs.
+
+    Raises:
+        InputError: If several processes are asked for without the launcher that starts them, or it is
+            not installed.
+    """
+
+    launcher: Launcher = "python"
+    processes: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be started."""
+        if self.launcher == "python" and (self.processes or 1) > 1:
+            raise InputError(
+                f"{self.processes} training processes need a launcher", "--launcher accelerate"
+            )
+        if self.launcher == "accelerate" and find_spec("accelerate") is None:
+            raise InputError("accelerate is not installed", "pip install 'preceptor[local]'")
+
+    def command(self, python: str, job: Path | str) -> list[str]:
+        """Return the command that trains the job in a file."""
+        if self.launcher == "python":
+            return [python, "-m", ENTRY, str(job)]
+        # Its option --cpu would start one process only; ``ranks`` sees by itself that there is no GPU.
+        several = ["--multi_gpu", "--main_process_port", "0"] if (self.processes or 1) > 1 else []
+        count = ["--num_processes", str(self.processes)] if self.processes else []
+        how = [*several, *count, "--num_machines", "1", "--mixed_precision", "no"]
+        return [python, "-m", "accelerate.commands.launch", *how, "-m", ENTRY, str(job)]

@@ -32,8 +32,8 @@ from preceptor.evals.tasks import fetch
 
 SIZES = {"train": 800, "dev": 250, "test": 400}
 FIELDS = (
-    ListField(name="drugs", of="names of drugs", max_items=8),
-    ListField(name="effects", of="adverse effects of drugs", max_items=8),
+    ListField(name="drugs", of="names of drugs", max_items=8, copied=True),
+    ListField(name="effects", of="adverse effects of drugs", max_items=8, copied=True),
 )
 MEANINGS = {
     "drugs": "the drugs that were given",

@@ -43,7 +43,7 @@ def grammar(fields: Sequence[FieldSpec], source: str, separators: JsonCompileOpt
     whole = [
         f"start: {' '.join(parts)} {_literal('}')}",
         *rules,
-        f'piece: {_literal(chr(34))} PIECE {_literal(chr(34))}',
+        f"piece: {_literal(chr(34))} PIECE {_literal(chr(34))}",
         f"PIECE: RUN & {EDGES}",
         f"RUN: %regex {json.dumps({'substring_chunks': _chunks(source)}, ensure_ascii=False)}",
     ]

@@ -26,6 +26,7 @@ LOPSIDED = 0.9
 """From this share on, one label says nearly everything about a field."""
 
 _SHOWN = 8
+_FILLED = ("none", "some")
 
 
 class FieldCheck(Record):
@@ -110,7 +111,7 @@ def _at(ordered: list[int], share: float) -> int:
 def _field(task: Task, place: int) -> FieldCheck:
     field = task.fields[place]
     values = [e.gold[field.name] for e in task.examples if e.gold and field.name in e.gold]
-    known = field.values if isinstance(field, LabelField) else ("none", "some")
+    known = field.values if isinstance(field, LabelField) else _FILLED
     seen = Counter(v if isinstance(v, str) else ("some" if v else "none") for v in values)
     labels = {label: seen[label] for label in known}
     return FieldCheck(
@@ -139,10 +140,31 @@ def _warnings(
     for field in fields:
         if not field.labelled:
             yield f"field {field.name!r}: no example has a value"
-        elif field.majority >= LOPSIDED:
+        elif field.majority >= LOPSIDED and not _mostly_some(field):
             yield f"field {field.name!r}: {field.majority:.0%} of the examples have one label"
+    yield from _elsewhere(task)
     for part in splits.PARTS:
         yield from _rare(task, made, part)
+
+
+def _mostly_some(field: FieldCheck) -> bool:
+    """Return whether this is a list that is seldom empty: what it holds can still differ."""
+    return tuple(field.labels) == _FILLED and field.labels["some"] > field.labels["none"]
+
+
+def _elsewhere(task: Task) -> Iterator[str]:
+    """Warn of gold items that a student which copies cannot say."""
+    for field in task.fields:
+        if field.kind != "list" or not field.copied:
+            continue
+        count = 0
+        for example in task.examples:
+            items = (example.gold or {}).get(field.name)
+            count += sum(
+                str(item) not in example.text for item in items or () if isinstance(items, list)
+            )
+        if count:
+            yield f"field {field.name!r}: {count} items are copied but do not stand in their text"
 
 
 def _rare(task: Task, made: splits.Splits, part: Split) -> Iterator[str]:

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import Field, JsonValue
+
 from preceptor.core.fields import FieldSpec
 from preceptor.core.record import Record
 from preceptor.core.records import Answer, Example, Interval, Scored
@@ -88,6 +90,9 @@ class Curve(Record):
         student: Who was trained.
         profile: How.
         constrained: Whether only texts that fit the schema could come out.
+        change: Hyper-parameters that differ from the profile's, as they were given.
+        labels: The fields that ask for a label.
+        lists: The fields that ask for a list.
         measured_on: The part that all rows are measured on.
         notes: Its notes.
         patients: Its patients.
@@ -101,6 +106,9 @@ class Curve(Record):
     student: str
     profile: str
     constrained: bool
+    change: dict[str, JsonValue] = Field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()
     measured_on: str = "dev"
     notes: int
     patients: int

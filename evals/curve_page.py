@@ -7,7 +7,8 @@ interval per size, the seeds as dots, and dashed lines for what was not trained.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from xml.sax.saxutils import escape
 
 from preceptor.core.records import Interval
@@ -25,13 +26,12 @@ def markdown(curve: Curve, made_by: str = "") -> str:
     forced = "answers are forced into the schema" if curve.constrained else "answers are free"
     out = [
         f"# Learning curve of `{curve.student}` on `{curve.task}`\n",
-        f"{said}{mark}Profile `{curve.profile}`; measured on {curve.notes} {curve.measured_on} notes "
-        f"of {curve.patients} patients (split seed {curve.split_seed}); {forced}.",
-        "A smaller subset of train is part of each larger one of the same seed; whole patients, so "
-        "that a size is met as nearly as they allow. The score is the mean share of right fields per "
-        "note, averaged over seeds; 95 % intervals are over the measured patients, not over seeds, "
-        "whose lowest and highest score stand beside it. F1 leaves out «nothing found» where it is "
-        "pooled (micro) and counts every label alike where it is not (macro).",
+        f"{said}{mark}Profile `{curve.profile}`{_changed(curve)}; measured on {curve.notes} "
+        f"{curve.measured_on} notes of {curve.patients} patients (split seed {curve.split_seed}); "
+        f"{forced}.",
+        "A smaller subset of train is part of each larger one of the same seed; whole patients (the "
+        "groups that the data keep together), so that a size is met as nearly as they allow. "
+        + _legend(curve),
     ]
     if curve.left_out:
         out.append(f"{curve.left_out} train notes nearly repeat a dev or test note and were left out.")
@@ -43,6 +43,27 @@ def markdown(curve: Curve, made_by: str = "") -> str:
         *map(_line, curve.rows),
     ]
     return "\n".join(out) + "\n"
+
+
+def _changed(curve: Curve) -> str:
+    return "".join(f", {name} {value}" for name, value in curve.change.items())
+
+
+def _legend(curve: Curve) -> str:
+    """Return what the columns mean for the kinds of field that the task has."""
+    labels = bool(curve.labels) or not curve.lists
+    score = ["whether the label is right"] if labels else []
+    score += ["F1 of the items (compared without case; 1 where both lists are empty)"] * bool(
+        curve.lists
+    )
+    micro = ["the labels other than «nothing found»"] * labels + ["the items"] * bool(curve.lists)
+    macro = ["all labels count alike"] * labels + ["a list's items are pooled"] * bool(curve.lists)
+    return (
+        f"The score of a field is {', of a list '.join(score)}; that of a note is their mean, averaged "
+        "over seeds. 95 % intervals are over the measured patients, not over seeds, whose lowest and "
+        f"highest score stand beside it. Micro F1 pools {' and '.join(micro)}; macro F1 is the mean "
+        f"over fields, within which {' and '.join(macro)}."
+    )
 
 
 def shown(value: Interval) -> str:
@@ -72,10 +93,7 @@ def svg(curve: Curve) -> str:
     trained = [row for row in curve.rows if row.kind == "trained"]
     lines = [row for row in curve.rows if row.kind != "trained"]
     low, high = _range(curve.rows)
-    most = max((row.notes for row in trained), default=1)
-
-    def x(notes: float) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * notes / most
+    x = _places([row.notes for row in trained])
 
     def y(score: float) -> float:
         return TOP + (HEIGHT - TOP - BOTTOM) * (high - score) / (high - low)
@@ -97,7 +115,9 @@ def svg(curve: Curve) -> str:
             f'text-anchor="middle">{row.notes}</text>'
         )
     middle = (LEFT + WIDTH - RIGHT) / 2
-    parts.append(f'<text x="{middle}" y="{HEIGHT - 10}" text-anchor="middle">train notes</text>')
+    parts.append(
+        f'<text x="{middle}" y="{HEIGHT - 10}" text-anchor="middle">train notes (log scale)</text>'
+    )
     for row, colour in zip(lines, ("#888", "#b5651d"), strict=False):
         at = y(row.score.value)
         parts.append(_stroke(LEFT, at, WIDTH - RIGHT, at, colour, ' stroke-dasharray="6 4"'))
@@ -113,6 +133,13 @@ def svg(curve: Curve) -> str:
                 f'<circle cx="{at:.1f}" cy="{y(seed):.1f}" r="2.5" fill="none" stroke="#1f5fa8"/>'
             )
     return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _places(sizes: Sequence[int]) -> Callable[[int], float]:
+    """Return where a size stands on the horizontal axis, which is logarithmic: sizes often double."""
+    least, most = min(sizes, default=1), max(sizes, default=1)
+    low, high = math.log(max(least, 1)) - 0.3, math.log(max(most, 1)) + 0.2
+    return lambda size: LEFT + (WIDTH - LEFT - RIGHT) * (math.log(max(size, 1)) - low) / (high - low)
 
 
 def _range(rows: Sequence[Row]) -> tuple[float, float]:

@@ -52,6 +52,7 @@ class FieldEntry(Record):
         ordered: Whether the labels form a scale (label).
         of: What the items are (list).
         max_items: The most items (list).
+        copied: Whether every item is a piece of the note, word for word (list).
         weight: The field's weight in a note's score.
         meaning: A definition, for the prompt.
         look_for: Phrases that count as a mention, for the prompt.
@@ -66,6 +67,7 @@ class FieldEntry(Record):
     ordered: bool | None = None
     of: str | None = None
     max_items: int | None = None
+    copied: bool | None = None
     weight: float = Field(default=1.0, gt=0)
     meaning: str = ""
     look_for: tuple[str, ...] = ()

@@ -1,8 +1,9 @@
 """What may come next in an answer: an automaton over the model's own tokens, from a JSON Schema.
 
 Owns the constraint (llguidance with the separators of training text, so that no whitespace is free)
-and the forced tokens, which need no model. Leaves choosing among the allowed ones to ``decode``.
-States are shared by all rows of all batches: those of a label answer are few and computed once.
+and the forced tokens, which need no model. Leaves choosing among the allowed ones to ``decode``, and
+lists of pieces of the note to ``copying``. States are shared by all rows of all batches: those of a
+label answer are few and computed once.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from preceptor.agents.students import copying
 from preceptor.core.errors import StudentError
 from preceptor.core.fields import FieldSpec, object_schema
 
@@ -99,8 +101,10 @@ class Grammar:
         self._tokens = llguidance.LLTokenizer(raw, n_vocab=vocabulary, eos_token=sorted(ends))
         self._roots: dict[str, State] = {}
 
-    def start(self, fields: tuple[FieldSpec, ...]) -> State:
-        """Return the point before an answer to ``fields``."""
+    def start(self, fields: tuple[FieldSpec, ...], source: str = "") -> State:
+        """Return the point before an answer to ``fields``; ``source`` is what items are copied from."""
+        if source and any(copying.wanted(field) for field in fields):
+            return State(self._checked(copying.grammar(fields, source, SEPARATORS)))
         schema = json.dumps(object_schema(fields), ensure_ascii=False)
         if schema not in self._roots:
             if len(self._roots) >= _SCHEMAS:
@@ -111,7 +115,11 @@ class Grammar:
     def _matcher(self, schema: str) -> LLMatcher:
         from llguidance import LLMatcher
 
-        grammar = LLMatcher.grammar_from_json_schema(schema, overrides=SEPARATORS)
+        return self._checked(LLMatcher.grammar_from_json_schema(schema, overrides=SEPARATORS))
+
+    def _checked(self, grammar: str) -> LLMatcher:
+        from llguidance import LLMatcher
+
         matcher = LLMatcher(self._tokens, grammar, log_level=0)
         if matcher.is_error():
             raise StudentError("a field's schema cannot be decoded under constraint")

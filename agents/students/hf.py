@@ -125,7 +125,7 @@ class HFStudent:
         limit = call.decoding.max_tokens
         if self.context is not None:
             limit = min(limit, self.context - len(ids))
-        state = self._grammar.start(call.fields) if call.decoding.constrained else Free()
+        state = self._grammar.start(call.fields, call.source) if call.decoding.constrained else Free()
         return decode.Row(call, number, ids[len(of.prefix) :], state, limit)
 
     def _set_threads(self) -> None:

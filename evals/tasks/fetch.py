@@ -26,11 +26,13 @@ class Download:
         base: The URL that each path is put behind.
         files: SHA-256 (hexadecimal) by path.
         licence: Shown when it is fetched.
+        folder: What their folder is called; the data set's name if empty.
     """
 
     base: str
     files: dict[str, str]
     licence: str
+    folder: str = ""
 
 
 DOWNLOADS: dict[str, Download] = {
@@ -43,7 +45,18 @@ DOWNLOADS: dict[str, Download] = {
             "binary/test.csv": "def357d86ec1541e2e3108df7dcb402ec92f7a5fb7d60ac35111bc8a04f386ed",
         },
         licence="CC BY 4.0 (Zolnoori et al. 2019)",
-    )
+    ),
+    "phee": Download(
+        base="https://raw.githubusercontent.com/ZhaoyueSun/phee-with-chatgpt/"
+        "a90c680b08464e731635eb2d2f2c49be6ad5e3e5/data/datasets/phee2/source/",
+        files={
+            "train.json": "381210851bfc8ac7e34eeba1e134bb4b9be595f29806eb687c42b7623f536ace",
+            "dev.json": "3fef1a8efe87bf144c6eca2ede1e5ade5c6d77444477924483d22f955385375f",
+            "test.json": "230bca8c6164d40c54b5e7b7eb9f7eb560da94b27229d940cbc516f157aba4e8",
+        },
+        licence="MIT (Sun et al. 2022)",
+        folder="phee_v2",
+    ),
 }
 
 
@@ -57,7 +70,7 @@ def fetch(
 
     Args:
         name: Which one.
-        folder: Where ``<name>/`` is put.
+        folder: Where the data set's own folder is put.
         download: The files, if not the known ones.
         say: Called with one line per file.
 
@@ -67,7 +80,7 @@ def fetch(
     known = download or DOWNLOADS.get(name)
     if known is None:
         raise TaskError(f"no data to fetch for {name!r}", f"known: {', '.join(DOWNLOADS)}")
-    target = folder / name
+    target = folder / (known.folder or name)
     missing = {path: want for path, want in known.files.items() if _hash(target / path) != want}
     if not missing:
         say(f"{target}: already there")
@@ -82,6 +95,23 @@ def fetch(
                 (target / path).parent.mkdir(parents=True, exist_ok=True)
                 (Path(place) / str(number)).replace(target / path)
     return target
+
+
+def place(name: str, data_dir: Path | None = None) -> Path:
+    """Return the folder of a data set's files.
+
+    Raises:
+        TaskError: If one of them is not there.
+    """
+    known = DOWNLOADS[name]
+    folder = (data_dir or DATA_DIR) / (known.folder or name)
+    missing = [path for path in known.files if not (folder / path).is_file()]
+    if missing:
+        raise TaskError(
+            f"task {name!r}: no {missing[0]} in {folder}",
+            f"run: preceptor tasks fetch {name} (or give the folder that holds {folder.name}/)",
+        )
+    return folder
 
 
 def _hash(path: Path) -> str:

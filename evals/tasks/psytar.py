@@ -43,12 +43,7 @@ def task(data_dir: Path | None = None) -> Task:
     Raises:
         TaskError: If the files are not there, or not as they should be.
     """
-    folder = (data_dir or fetch.DATA_DIR) / "psytar" / "binary"
-    if not all((folder / f"{name}.csv").is_file() for name in FILES):
-        raise TaskError(
-            f"task 'psytar': no data in {folder}",
-            "run: preceptor tasks fetch psytar (or give the folder that holds psytar/)",
-        )
+    folder = fetch.place("psytar", data_dir) / "binary"
     examples = [e for name in FILES for e in _examples(folder / f"{name}.csv", name)]
     first = duplicates.clusters([e.text for e in examples])
     grouped = [

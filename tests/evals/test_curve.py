@@ -113,6 +113,37 @@ def test_the_page_says_what_was_done() -> None:
     assert curve.Curve.from_json(made().to_json()) == made()
 
 
+def test_the_legend_is_of_the_fields_that_the_task_has() -> None:
+    both = made().model_copy(update={"labels": ("cough",), "lists": ("drugs",)})
+    page = curve_page.markdown(both)
+    assert "whether the label is right, of a list F1 of the items" in page
+    assert "«nothing found» and the items" in page
+    lists = curve_page.markdown(both.model_copy(update={"labels": ()}))
+    assert "The score of a field is F1 of the items" in lists
+    assert "Micro F1 pools the items" in lists
+    assert "label" not in lists
+    labels = curve_page.markdown(both.model_copy(update={"lists": ()}))
+    assert "items" not in labels
+    assert "items" not in curve_page.markdown(made()), "a curve that was kept from before"
+
+
+def test_the_page_says_what_differs_from_the_profile() -> None:
+    page = curve_page.markdown(made().model_copy(update={"change": {"method": "full", "rate": 0.002}}))
+    assert "Profile `quick`, method full, rate 0.002;" in page
+
+
+def test_sizes_that_double_stand_equally_far_apart() -> None:
+    rows = tuple(
+        curve.row("trained", f"{n} notes", [run("no", trained=n)]) for n in (50, 100, 200, 2898)
+    )
+    root = ElementTree.fromstring(curve_page.svg(made().model_copy(update={"rows": rows})))
+    circles = root.iter("{http://www.w3.org/2000/svg}circle")
+    at = [float(c.attrib["cx"]) for c in circles if c.attrib["r"] == "4"]
+    assert at[1] - at[0] == pytest.approx(at[2] - at[1], abs=0.2)
+    assert at[1] - at[0] > 60
+    assert curve_page.LEFT < at[0] < at[3] < curve_page.WIDTH - curve_page.RIGHT
+
+
 def test_the_plot_is_a_drawing_with_every_row() -> None:
     root = ElementTree.fromstring(curve_page.svg(made()))
     texts = [e.text or "" for e in root.iter("{http://www.w3.org/2000/svg}text")]

@@ -233,6 +233,20 @@ def test_check_names_what_is_odd_and_quotes_nothing() -> None:
     assert check.Check.from_json(found.to_json()) == found
 
 
+def test_check_of_lists_warns_of_empty_ones_and_of_items_that_cannot_be_copied() -> None:
+    def warned(gold: list[str]) -> str:
+        field = ListField(name="drugs", copied=True)
+        notes = [
+            Example(id=f"n{i}", group=f"p{i}", text=f"aspirin {i}", gold={"drugs": [*gold]})
+            for i in range(60)
+        ]
+        return check.text(check.check(Task(name="t", fields=(field,), examples=tuple(notes))))
+
+    assert "warning" not in warned(["aspirin"])
+    assert "field 'drugs': 60 items are copied but do not stand" in warned(["Aspirin"])
+    assert "field 'drugs': 100% of the examples have one label" in warned([])
+
+
 def test_check_finds_nothing_odd_in_toxicity() -> None:
     found = check.check(resolve("toxicity"))
     assert check.text(found).startswith("toxicity: SYNTHETIC, 294 examples of 147 groups")

@@ -24,6 +24,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--larger", default="", metavar="SPEC", help="an untouched model to compare with"
     )
     parser.add_argument("--epochs", type=int, help="passes over the notes, instead of the profile's")
+    parser.add_argument("--method", choices=("lora", "full"), help="adapters or all weights")
+    parser.add_argument("--rate", type=float, help="the highest learning rate")
     parser.add_argument("--dev", type=int, help="measure on so many dev notes at most")
     parser.add_argument("--split-seed", type=int, help="the draw of the splits")
     parser.add_argument("--mode", choices=("per_field", "joint"), help="fields per call")
@@ -75,7 +77,7 @@ def _request(args: argparse.Namespace, student: str) -> Request:
         "seeds": args.seeds,
         "student": args.student or student,
         "profile": args.profile,
-        "change": {"epochs": args.epochs},
+        "change": {"epochs": args.epochs, "method": args.method, "rate": args.rate},
         "larger": args.larger,
         "split_seed": args.split_seed,
         "mode": args.mode,
@@ -93,7 +95,7 @@ def _request(args: argparse.Namespace, student: str) -> Request:
 def _command(args: argparse.Namespace) -> str:
     """Return the command that makes the page again; folders and settings are left out."""
     words = ["preceptor", "curve", args.task, "--sizes", args.sizes, "--seeds", str(args.seeds)]
-    for name in ("student", "larger", "epochs", "dev", "split_seed", "mode"):
+    for name in ("student", "larger", "epochs", "method", "rate", "dev", "split_seed", "mode"):
         value = getattr(args, name)
         if value not in (None, ""):
             words += [f"--{name.replace('_', '-')}", str(value)]

@@ -96,12 +96,12 @@ def _packages() -> Iterator[Check]:
 
 
 def _data(chosen: Settings) -> Iterator[Check]:
-    from preceptor.evals.tasks.fetch import DATA_DIR
+    from preceptor.evals.tasks.fetch import DATA_DIR, DOWNLOADS
 
-    folder = (chosen.data_dir or DATA_DIR) / "psytar"
-    there = folder.is_dir()
-    mend = "" if there else "preceptor tasks fetch psytar"
-    yield Check("psytar data", "ok" if there else "note", "there" if there else "not here", mend)
+    for name, known in DOWNLOADS.items():
+        there = ((chosen.data_dir or DATA_DIR) / (known.folder or name)).is_dir()
+        mend = "" if there else f"preceptor tasks fetch {name}"
+        yield Check(f"{name} data", "ok" if there else "note", "there" if there else "not here", mend)
 
 
 def _ollama() -> Check:

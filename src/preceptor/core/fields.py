@@ -96,11 +96,14 @@ class ListField(_Base):
     Attributes:
         of: What the items are, for the line that asks («medication names»).
         max_items: The most items one answer may have.
+        copied: Whether every item is a piece of the note, word for word. Students in process that
+            are constrained give nothing else then; no reader refuses other items.
     """
 
     kind: Literal["list"] = "list"
     of: str = "items"
     max_items: int = Field(default=32, ge=1)
+    copied: bool = False
 
     def json_schema(self) -> dict[str, JsonValue]:
         """Return the JSON Schema of one answer."""

@@ -175,12 +175,14 @@ class Call:
         fields: What is asked.
         messages: The rendered prompt.
         decoding: How to sample.
+        source: The note as the messages have it: what copied items are pieces of.
     """
 
     example_id: str
     fields: tuple[FieldSpec, ...]
     messages: tuple[Message, ...]
     decoding: Decoding
+    source: str = ""
 
     @property
     def key(self) -> tuple[str, tuple[str, ...]]:

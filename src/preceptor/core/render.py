@@ -139,7 +139,8 @@ def calls(
     recipe: Recipe, fields: Sequence[FieldSpec], example: Example, hits: Hits | None = None
 ) -> list[Call]:
     """Return the calls that get one Answer about ``example``."""
+    source = quote(example.text)
     return [
-        Call(example.id, group, messages(recipe, group, example, hits), recipe.decoding)
+        Call(example.id, group, messages(recipe, group, example, hits), recipe.decoding, source)
         for group in asked_together(recipe, fields)
     ]

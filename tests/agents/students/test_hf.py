@@ -40,6 +40,7 @@ FIELDS: tuple[FieldSpec, ...] = (
     LabelField(name="dry mouth", values=("present", "not mentioned at all", "not sure")),
     LabelField(name="rash_on the left/right", values=("yes", "no")),
     ListField(name="drugs", of="drug names", max_items=2),
+    ListField(name="places", of="places", max_items=2, copied=True),
 )
 NOTES = tuple(
     Example(id=f"n{i}", group=f"p{i}", text=("pain and aspirin, no rash. " * 4)[: 12 + 29 * i])

@@ -2,7 +2,14 @@
 
 Owns the table of the usual compact models and the finding of their weights on this machine. What Ollama
 serves (``ollama:qwen2.5:1.5b``) and what is trained (a folder with ``config.json`` and safetensors) are
-two forms of one model; nothing is fetched here.
+two forms of one model; nothing is fetched here. Whether they are the same model is for the doctor to
+check: a table can only say what a name stands for.
+
+Where the tables come from. ``IMPORTABLE`` was read in ollama/ollama, ``convert/convert.go`` at commit
+01cf7445 (the switch in ``LoadModelMetadata``), language models only. That the Qwen2.5 tags without a
+suffix are the instruct models is in Qwen's own documentation (qwen.readthedocs.io, "Ollama"); that
+``gemma`` is version 1.1 by now is on its page in Ollama's library. The other names follow the same
+scheme and were not looked up.
 """
 
 from __future__ import annotations
@@ -35,7 +42,7 @@ class Face:
 Resolver = Callable[[ModelRef], Face]
 
 TABLE: dict[str, str] = {
-    "gemma:2b": "google/gemma-2b-it",
+    "gemma:2b": "google/gemma-1.1-2b-it",
     "gemma2:2b": "google/gemma-2-2b-it",
     "gemma3:1b": "google/gemma-3-1b-it",
     "llama3.2:1b": "meta-llama/Llama-3.2-1B-Instruct",
@@ -68,19 +75,22 @@ LATEST = {
 IMPORTABLE = frozenset(
     {
         "CohereForCausalLM",
+        "DeepseekV3ForCausalLM",
         "Gemma2ForCausalLM",
         "Gemma3ForCausalLM",
         "GemmaForCausalLM",
+        "Glm4MoeLiteForCausalLM",
         "GptOssForCausalLM",
         "Lfm2ForCausalLM",
         "LlamaForCausalLM",
+        "Ministral3ForCausalLM",
         "MixtralForCausalLM",
         "Olmo3ForCausalLM",
         "Phi3ForCausalLM",
         "Qwen2ForCausalLM",
     }
 )
-"""Language models that Ollama takes as safetensors (the switch in its convert/convert.go)."""
+"""Language models that Ollama takes as safetensors. Mistral's and Qwen3's are not among them."""
 
 
 @dataclass(frozen=True)
@@ -98,11 +108,13 @@ class Faces:
     hub: Path = field(default_factory=lambda: hub_cache(os.environ))
 
     def __call__(self, ref: ModelRef) -> Face:
-        """Return what is trained for ``ref``.
+        """Return what is trained for ``ref``: where it serves trained weights, what these belong to.
 
         Raises:
             InputError: If it cannot be trained here, saying why and what to do.
         """
+        if ref.base:
+            return self(ModelRef(spec=ref.base))
         kind, _, name = ref.spec.partition(":")
         if kind == "nano" and self.nano is not None:
             return _face(self.nano, ref)
@@ -110,7 +122,11 @@ class Faces:
             return _face(Path(name).expanduser(), ref)
         if kind == "ollama" and name:
             folder = self._of_ollama(name)
-            return Face(folder, base.model_digest(folder), served=True)
+            try:
+                return Face(folder, base.model_digest(folder), served=True)
+            except InputError as cause:
+                hint = f"{setting(name)} must name a folder with config.json and *.safetensors"
+                raise InputError(cause.message, hint) from cause
         raise InputError(
             f"{ref.spec!r} cannot be trained: its weights are not on this machine",
             "students that can: nano, hf:FOLDER, ollama:NAME with a folder of its weights",
@@ -125,15 +141,20 @@ class Faces:
         if published is None:
             raise InputError(
                 f"it is not known which weights stand behind 'ollama:{name}'",
-                f"name their folder in the settings: faces.{name!r}",
+                f"name their folder in the settings: {setting(name)} = 'FOLDER'",
             )
         found = cached(self.hub, published)
         if found is None:
             raise InputError(
                 f"'ollama:{name}' is trained as {published}, whose weights are not on this machine",
-                f"hf download {published} --local-dir FOLDER, then set faces.{name!r} to FOLDER",
+                f"hf download {published} --local-dir FOLDER, then set {setting(name)} = 'FOLDER'",
             )
         return found
+
+
+def setting(name: str) -> str:
+    """Return the setting that names the folder of a model of Ollama's, as TOML writes it."""
+    return f'faces."{name}"'
 
 
 def _face(folder: Path, ref: ModelRef) -> Face:

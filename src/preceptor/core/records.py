@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
 
 from preceptor.core.fields import FieldSpec
 from preceptor.core.prospect import Prospect
@@ -100,10 +100,21 @@ class ModelRef(Record):
         spec: ``nano``, ``hf:PATH``, ``ollama:NAME``, ``openai:NAME@URL``, ``scripted``,
             ``simulated``.
         digest: The model's own content hash, where the backend tells one.
+        base: What the model was called whose weights were trained further and are served as ``spec``,
+            the recipe's adapter merged into them; empty for a model as it was found. Left out of the
+            JSON where it is empty, so that recipes without it keep their hashes.
     """
 
     spec: str
     digest: str = ""
+    base: str = ""
+
+    @model_serializer(mode="wrap")
+    def _without_empty_base(self, whole: SerializerFunctionWrapHandler) -> dict[str, JsonValue]:
+        found: dict[str, JsonValue] = whole(self)
+        if not self.base:
+            del found["base"]
+        return found
 
 
 class Decoding(Record):
@@ -145,7 +156,7 @@ class Recipe(Record):
         mode: One call per field, or one call for all fields.
         shots: Fixed worked examples.
         index: Where further ones are retrieved, if anywhere.
-        adapter: Trained weights, if any.
+        adapter: Trained weights, if any; where the model has a ``base``, they are in what is served.
         decoding: How an answer is sampled.
     """
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from preceptor.core.ledger import Ledger
 from preceptor.core.ports import Cancel, OnProgress
 from preceptor.core.records import AdapterRef, Example
+from preceptor.core.settings import Settings
 from preceptor.evals import duplicates
 from preceptor.evals.splits import Splits
 from preceptor.evals.task import Task
@@ -24,6 +25,13 @@ from preceptor.tools.sft.job import Limits
 
 FOLDER = "training"
 """Below a run's folder: jobs and trained weights."""
+
+
+def faces(settings: Settings | None = None) -> Faces:
+    """Return what finds the weights behind a student: the configured ones go before the table's."""
+    from preceptor import nano
+
+    return Faces(nano=nano.path(), configured=dict(settings.faces) if settings is not None else {})
 
 
 def guard(task: Task, splits: Splits) -> Guard:
@@ -63,7 +71,13 @@ def adapter_folder(run: Path, adapter: AdapterRef) -> Path:
     return base.adapter_folder(run / FOLDER, adapter)
 
 
-def tool(run: Path, options: FineTuneOptions, heard: OnProgress, cancel: Cancel) -> FineTune:
+def tool(
+    run: Path,
+    options: FineTuneOptions,
+    heard: OnProgress,
+    cancel: Cancel,
+    settings: Settings | None = None,
+) -> FineTune:
     """Return the move ``fine_tune`` of a run.
 
     Args:
@@ -71,10 +85,9 @@ def tool(run: Path, options: FineTuneOptions, heard: OnProgress, cancel: Cancel)
         options: Guard, retriever, seed and reserve.
         heard: Who hears about steps.
         cancel: Who may stop them.
+        settings: Where weights are.
     """
-    from preceptor import nano
-
     whole = replace(
         options, on_progress=heard, cancel=cancel, limits=Limits(threads=1), lock=run.parent
     )
-    return FineTune(run / FOLDER, Faces(nano=nano.path()), whole)
+    return FineTune(run / FOLDER, faces(settings), whole)

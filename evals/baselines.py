@@ -193,6 +193,8 @@ def _scores(field: LabelField, notes: Iterable[tuple[set[str], Example]]) -> dic
         for gram in grams if found else ():
             groups[gram].add(example.group)
     sizes = there.total(), not_there.total()
+    if not all(sizes):
+        return {}  # Where every note mentions the field, no phrase marks that.
     return {g: _z(there[g], not_there[g], *sizes) for g, who in groups.items() if len(who) > 1}
 
 

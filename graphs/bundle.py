@@ -37,7 +37,8 @@ Made by Preceptor from run `{run}`. It extracts {fields} fields with the student
 - `bundle.json`: what is asked and by which recipe (prompt, mode, decoding); `recipe` is its hash.
 - `schema.json`: JSON Schema of one answer.
 - `index/`: the snapshot of the index of worked examples, if the recipe retrieves any ({index}).
-- `adapter/`: the weights that were trained, if any were ({adapter}).
+- `adapter/`: the weights that were trained, if any were ({adapter}). Where the student is served by
+  Ollama they are merged into what is served, and `tokenizer/` renders what it is asked.
 - `metrics.json`: the report of the run, with the sealed test, intervals, costs and split seals.
 
 Worked examples in the recipe ({shots} here) and in an index are text of training notes: with either,
@@ -95,6 +96,9 @@ def export(store: RunStore, made: Bundle, metrics: Mapping[str, JsonValue], rema
         (fresh / "index" / f"{recipe.index.digest}.jsonl").write_bytes(kept)
     if recipe.adapter is not None:
         shutil.copytree(training.adapter_folder(store.path, recipe.adapter), fresh / "adapter")
+    if recipe.model.base and recipe.adapter is not None:
+        served = training.served_folder(store.path, recipe.adapter)
+        shutil.copytree(served / "tokenizer", fresh / "tokenizer")
     text = _README.format(
         task=made.task,
         run=store.path.name,

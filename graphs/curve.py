@@ -101,6 +101,7 @@ class Lab:
         students: Opens a recipe's student.
         cache: Answers.
         heard: Who hears how far it is.
+        settings: Where weights are.
     """
 
     task: Task
@@ -113,6 +114,7 @@ class Lab:
     students: answering.Students
     cache: AnswerCache
     heard: Heard
+    settings: Settings
 
     def start(self, spec: str, constrained: bool = True) -> Recipe:
         """Return the recipe of an untouched model."""
@@ -129,7 +131,7 @@ class Lab:
         """
         self.students.close()  # The trained model shall have the memory.
         options = FineTuneOptions(self.guard, seed=seed)
-        tool = training.tool(self.folder, options, self._hear(name), lambda: False)
+        tool = training.tool(self.folder, options, self._hear(name), lambda: False, self.settings)
         evidence = Evidence(self.task.fields, recipe, notes, (), ())
         made = tool.run(args, evidence).recipe
         assert made is not None
@@ -171,7 +173,9 @@ def lab(request: Request, settings: Settings, heard: Heard) -> Iterator[Lab]:
     kept = tuple(e for e in train if e.id not in alike)
     try:
         with AnswerCache(folder / "cache.sqlite") as cache:
-            yield Lab(task, drawn, folder, kept, len(alike), dev, guard, students, cache, heard)
+            yield Lab(
+                task, drawn, folder, kept, len(alike), dev, guard, students, cache, heard, settings
+            )
     finally:
         students.close()
 
@@ -183,6 +187,7 @@ def measure(request: Request, settings: Settings, heard: Heard) -> tuple[curve.C
         InputError: If task, student or a size is wrong, or training fails.
         StudentError: If a model cannot be used.
     """
+    _check_student(request.student, settings)
     with lab(request, settings, heard) as opened:
         start = opened.start(request.student, request.constrained)
         zero = opened.ask(start, "zero-shot on dev")
@@ -209,6 +214,20 @@ def measure(request: Request, settings: Settings, heard: Heard) -> tuple[curve.C
             rows=tuple(rows),
         )
         return made, opened.folder
+
+
+def _check_student(spec: str, settings: Settings) -> None:
+    """Refuse a student that Ollama serves: a curve's many models answer in this process.
+
+    Raises:
+        InputError: Naming the student to take in its place.
+    """
+    if spec.partition(":")[0] == "ollama":
+        face = training.faces(settings)(ModelRef(spec=spec))
+        raise InputError(
+            f"a curve's trained students answer in this process, and {spec!r} is served",
+            f"take the weights behind it: --student hf:{face.folder}",
+        )
 
 
 def _point(opened: Lab, start: Recipe, args: FineTuneArgs, size: int, seed: int) -> curve.Run:

@@ -170,8 +170,7 @@ def weights(source: Source, fresh: Path) -> Serving:
         InputError: If the template cannot be said in Ollama's, or merging gives another model.
     """
     recipe = source.made.recipe
-    template, context, ends = _template(source.base)
-    told = modelfile(template.asked, render.system_text(recipe.prompt), context, ends)
+    said, template = told(source.base, recipe)
     note = Example(id="tried", group="tried", text=_TRIED)
     calls = render.calls(recipe, source.made.fields, note)[:3]
     prompts = [
@@ -182,14 +181,25 @@ def weights(source: Source, fresh: Path) -> Serving:
     difference = merge.whole(source.base, trained, fresh / "model", prompts)
     files = base.file_hashes(fresh / "model")
     return Serving(
-        name=_name(source.made.task, digest([base.weights_digest(files), told.text()])),
+        name=_name(source.made.task, digest([base.weights_digest(files), said.text()])),
         files=files,
-        modelfile=told,
+        modelfile=said,
         base=source.digest,
         architecture=base.architecture(source.base),
         merge_difference=difference,
         dated=template.dated,
     )
+
+
+def told(folder: Path, recipe: Recipe) -> tuple[Modelfile, tokens.Template]:
+    """Return what Ollama is told of a base model with a recipe's prompt, and its chat template.
+
+    Raises:
+        InputError: If the chat template cannot be said in Ollama's.
+        Failed: If the model has none.
+    """
+    template, context, ends = _template(folder)
+    return modelfile(template.asked, render.system_text(recipe.prompt), context, ends), template
 
 
 def to_create(model: Path, serving: Serving, name: str, quantize: str = "") -> Model:
@@ -201,13 +211,13 @@ def to_create(model: Path, serving: Serving, name: str, quantize: str = "") -> M
         name: What the server will call it.
         quantize: To what its weights are made smaller; empty: not at all.
     """
-    told = serving.modelfile
+    said = serving.modelfile
     return Model(
         name=name,
         files={file: model / file for file in sorted(serving.files)},
-        template=told.template,
-        system=told.system,
-        parameters={"temperature": 0, "num_ctx": told.num_ctx, "stop": [*told.stop]},
+        template=said.template,
+        system=said.system,
+        parameters={"temperature": 0, "num_ctx": said.num_ctx, "stop": [*said.stop]},
         quantize=quantize,
     )
 
@@ -277,7 +287,7 @@ def _card(source: Source, fresh: Path, serving: Serving) -> str:
         task=made.task,
         fields=len(made.fields),
         synthetic=" on synthetic notes" if made.synthetic else "",
-        spec=recipe.model.spec,
+        spec=recipe.model.base or recipe.model.spec,
         architecture=serving.architecture,
         base=serving.base,
         trained=trained,

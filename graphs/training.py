@@ -66,6 +66,11 @@ def reserve_on(ledger: Ledger) -> Callable[[str, float], Settle]:
     return reserve
 
 
+def served_folder(run: Path, adapter: AdapterRef) -> Path:
+    """Return where a run keeps what it knows of trained weights that are served."""
+    return run / FOLDER / "served" / adapter.digest
+
+
 def adapter_folder(run: Path, adapter: AdapterRef) -> Path:
     """Return where trained weights lie in a run's folder."""
     return base.adapter_folder(run / FOLDER, adapter)

@@ -27,7 +27,7 @@ from preceptor.core.runs import RunStore
 from preceptor.core.settings import Settings
 from preceptor.evals import evaluate, splits
 from preceptor.evals.task import Task, resolve
-from preceptor.graphs import fits, moves, training, weak
+from preceptor.graphs import fits, moves, returning, training, weak
 from preceptor.graphs.answering import Students, gate
 from preceptor.graphs.gates import GateConfig
 from preceptor.graphs.retrieval import Retrievers, embedder_of
@@ -115,7 +115,7 @@ def create(
         student = opened.of(Recipe(model=ModelRef(spec=options.student)))
         start = start_recipe(task, student.ref, options.constrained)
         teacher.make(options.teacher)
-        moves.check(options)
+        moves.check(options, settings)
         embedder_of(options.embedder)
         Ledger(None, options.budget, settings.price_table()).cost(options.teacher, 0, 0)
         _held_back(options, task, parts)
@@ -208,8 +208,17 @@ def _opened(
         training.reserve_on(ledger),
         seed=drawn.seed,
         weak=weak.reader(store.artefacts.get, task, drawn),
+        home=returning.ServerHome(
+            store.path / training.FOLDER,
+            task,
+            drawn,
+            settings,
+            opened.gate,
+            ledger,
+            retrievers.of,
+        ),
     )
-    tuner = training.tool(store.path, limits, lambda p: heard.progress("training", p), cancel)
+    tuner = training.tool(store.path, limits, lambda p: heard.progress("training", p), cancel, settings)
     evaluator = evaluate.CachedEvaluator(
         evaluate.EvaluatorSettings(task.fields),
         opened.of,
@@ -225,7 +234,7 @@ def _opened(
         start=start,
         teacher=_teacher(options, settings, opened.gate),
         toolbox=moves.toolbox(
-            store, options, dense, tuner, weak.labeller(task, drawn, guard, evaluator)
+            store, options, dense, tuner, weak.labeller(task, drawn, guard, evaluator), settings
         ),
         evaluator=evaluator,
         ledger=ledger,

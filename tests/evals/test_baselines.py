@@ -79,3 +79,8 @@ def test_a_phrase_of_one_patient_is_not_mined() -> None:
         for i, (text, label) in enumerate(texts)
     ]
     assert baselines.mine(Task(name="t", fields=FIELDS), same)["nausea"] == []
+
+
+def test_where_every_note_mentions_a_field_no_phrase_marks_that() -> None:
+    train = [note("Reports nausea.", name, {"nausea": "present"}) for name in "abc"]
+    assert baselines.mine(Task(name="t", fields=FIELDS), train)["nausea"] == []

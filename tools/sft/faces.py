@@ -17,10 +17,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
 from preceptor.core.errors import InputError
-from preceptor.core.records import ModelRef
+from preceptor.core.ports import Evidence
+from preceptor.core.records import ModelRef, Recipe
 from preceptor.tools.sft import base
 
 
@@ -40,6 +43,19 @@ class Face:
 
 
 Resolver = Callable[[ModelRef], Face]
+
+
+class Home(Protocol):
+    """Brings trained weights back to the server that the student answers from."""
+
+    def check(self, recipe: Recipe, face: Face, evidence: Evidence) -> None:
+        """Refuse, before a training, one whose weights could not be brought back."""
+        ...
+
+    def bring(self, recipe: Recipe, face: Face, evidence: Evidence) -> tuple[Recipe, str]:
+        """Return the recipe whose model is served with its adapter, and what to say of it."""
+        ...
+
 
 TABLE: dict[str, str] = {
     "gemma:2b": "google/gemma-1.1-2b-it",
@@ -123,7 +139,7 @@ class Faces:
         if kind == "ollama" and name:
             folder = self._of_ollama(name)
             try:
-                return Face(folder, base.model_digest(folder), served=True)
+                return Face(folder, _digest(folder), served=True)
             except InputError as cause:
                 hint = f"{setting(name)} must name a folder with config.json and *.safetensors"
                 raise InputError(cause.message, hint) from cause
@@ -158,7 +174,19 @@ def setting(name: str) -> str:
 
 
 def _face(folder: Path, ref: ModelRef) -> Face:
-    return Face(folder, ref.digest or base.model_digest(folder))
+    return Face(folder, ref.digest or _digest(folder))
+
+
+def _digest(folder: Path) -> str:
+    """Return a model's content hash; files that were not touched are read once per process."""
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    seen = tuple((f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file())
+    return _hashed(folder, seen)
+
+
+@lru_cache(maxsize=16)
+def _hashed(folder: Path, _seen: tuple[tuple[str, int, int], ...]) -> str:
+    return base.model_digest(folder)
 
 
 def hub_cache(environ: Mapping[str, str]) -> Path:

@@ -26,7 +26,7 @@ from preceptor.core.records import Example, Recipe
 from preceptor.tools.distill import weak
 from preceptor.tools.distill.weak import Labelled, WeakUse
 from preceptor.tools.sft import base, data
-from preceptor.tools.sft.faces import IMPORTABLE, Face, Resolver, check_importable
+from preceptor.tools.sft.faces import IMPORTABLE, Face, Home, Resolver, check_importable
 from preceptor.tools.sft.job import (
     PROFILES,
     Base,
@@ -115,6 +115,7 @@ class FineTuneOptions:
         lock: A folder whose lock keeps two trainings of this machine apart.
         importable: Architectures that can be served again by Ollama.
         weak: Gives the weak labels of a content hash, with their notes.
+        home: Brings the weights of a served student back to its server.
     """
 
     guard: data.Guard = field(default_factory=data.Guard)
@@ -127,6 +128,7 @@ class FineTuneOptions:
     lock: Path | None = None
     importable: frozenset[str] = field(default=IMPORTABLE)
     weak: Callable[[str], Labelled] | None = None
+    home: Home | None = None
 
 
 class FineTune:
@@ -163,15 +165,23 @@ class FineTune:
 
         Raises:
             InputError: If the student cannot be trained, or not on this; before anything starts. Or
-                if training failed.
+                if training failed, or the server does not serve what came out of it.
             BudgetStop: If the seconds that it may take do not fit the budget.
             Interrupted: If a person stopped it; it goes on when it is asked for again.
         """
         job, rows, paths = self.prepare(args, evidence)
+        face = self._faces(evidence.recipe.model)
+        home = self._home(face)
+        if home is not None:
+            home.check(evidence.recipe, face, evidence)
         known = self._runner.result(job)
         result = known or self._train(job, rows, paths)
         recipe = evidence.recipe.model_copy(update={"adapter": result.adapter})
-        return ToolResult(self._say(result, rows), recipe=recipe)
+        said = self._say(result, rows)
+        if home is not None:
+            recipe, more = home.bring(recipe, face, evidence)
+            said = f"{said} {more}"
+        return ToolResult(said, recipe=recipe)
 
     def seconds(self, args: FineTuneArgs, evidence: Evidence) -> float:
         """Return how long the training of a move took; 0 if it was not done.
@@ -234,7 +244,7 @@ class FineTune:
         data.check(found)
         rows = data.dump(found)
         job = Job(
-            base=Base(spec=recipe.model.spec, digest=face.digest),
+            base=Base(spec=recipe.model.base or recipe.model.spec, digest=face.digest),
             start=recipe.adapter,
             data=digest(rows),
             rows=len(found),
@@ -244,6 +254,14 @@ class FineTune:
         )
         said = Paths(base=str(face.folder.resolve()), start=str(start.resolve()) if start else "")
         return job, rows, said
+
+    def _home(self, face: Face) -> Home | None:
+        if face.served and self._options.home is None:
+            raise InputError(
+                "trained weights of a student that Ollama serves must go back to its server",
+                f"only a run of refine does that; here take hf:{face.folder}",
+            )
+        return self._options.home if face.served else None
 
     def _notes(
         self, args: FineTuneArgs, evidence: Evidence

@@ -31,6 +31,7 @@ from preceptor.graphs import (
     bundle,
     curve,
     exporting,
+    measuring,
     moves,
     refine,
     returning,
@@ -42,6 +43,8 @@ from preceptor.graphs.session import Limits, Session
 from preceptor.graphs.state import RunState
 from preceptor.tools.sft import base
 from preceptor.tools.sft.faces import IMPORTABLE
+from preceptor.tools.sft.job import Job, Result
+from preceptor.tools.sft.runner import Runner
 from tests.agents.students import tiny
 from tests.graphs import hosted, small
 
@@ -51,7 +54,7 @@ TUNE: dict[str, dict[str, JsonValue]] = {
     "fine_tune": {"change": {"epochs": 2, "rate": 0.01, "validation": 0, "patience": 0}}
 }
 OPTIONS = wiring.Options(
-    task=TASK, student=f"ollama:{BASE}", limits=Limits(rounds=2, plateau=2), parallel=1
+    task=TASK, student=f"ollama:{BASE}", limits=Limits(rounds=3, plateau=3), parallel=1
 )
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # a training process on a busy machine
@@ -159,13 +162,20 @@ def recipe(root: Path, digest: object) -> Recipe:
 
 def test_tuned_served_evaluated_and_tuned_further(tmp_path: Path, server: OllamaServer) -> None:
     hint: dict[str, JsonValue] = {"kind": "add_rule", "field": "", "text": "One letter."}
-    state = played(tmp_path, [[TUNE], [{"edit_prompt": {"patches": [hint]}}]])
-    [tuned, edited] = [recipe(tmp_path, e.data["candidate"]) for e in events(tmp_path, "move")]
+    again: dict[str, dict[str, JsonValue]] = {"fine_tune": {"change": {"epochs": 1, "validation": 0}}}
+    rounds = [[TUNE], [{"edit_prompt": {"patches": [hint]}}], [again]]
+    state = played(tmp_path, rounds)
+    [tuned, edited, further] = [recipe(tmp_path, e.data["candidate"]) for e in events(tmp_path, "move")]
     name = tuned.model.spec.removeprefix("ollama:")
     assert name.startswith("preceptor/letters:")
     assert (tuned.model.base, bool(tuned.model.digest)) == (f"ollama:{BASE}", True)
     assert tuned.adapter is not None
-    assert set(server.library.created) == {BASE, name}
+    assert further.model.base == tuned.model.base
+    assert further.adapter not in (None, tuned.adapter)
+    assert set(server.library.created) == {BASE, name, further.model.spec.removeprefix("ollama:")}
+    jobs = [Job.from_json(f.read_bytes()) for f in (tmp_path / "run").glob("training/jobs/*/job.json")]
+    assert {j.start for j in jobs} == {None, tuned.adapter}, "it went on from what it had learned"
+    assert {j.base.spec for j in jobs} == {f"ollama:{BASE}"}
     assert edited.model == tuned.model, "a changed prompt is asked of the same weights"
     [first, *_] = events(tmp_path, "verdict")
     assert first.data["outcome"] == "accepted"
@@ -185,16 +195,52 @@ def test_tuned_served_evaluated_and_tuned_further(tmp_path: Path, server: Ollama
 
     place = training.served_folder(tmp_path / "run", tuned.adapter)
     assert sorted(p.name for p in place.iterdir()) == ["parity.json", "returned.json", "tokenizer"]
+    rollback.roll_back(tmp_path / "run", 1)
     made = bundle.read(tmp_path / "run")
-    assert made.recipe.model.base == f"ollama:{BASE}"
+    assert made.recipe == tuned
     assert (tmp_path / "run" / "bundle" / "tokenizer" / "tokenizer.json").is_file()
     exporting.export(tmp_path / "run", tmp_path / "out", training.faces(settings()))
     assert exporting.read(tmp_path / "out").base == base.model_digest(hosted.model())
     undone = rollback.roll_back(tmp_path / "run", 0)
     assert recipe(tmp_path, undone.recipe).model.spec == f"ollama:{BASE}"
     assert not (tmp_path / "run" / "bundle" / "tokenizer").exists()
-    assert rollback.roll_back(tmp_path / "run", 1).recipe == first.data["incumbent"]
-    assert (tmp_path / "run" / "bundle" / "adapter").is_dir()
+    assert rollback.roll_back(tmp_path / "run", 1).recipe == tuned.fingerprint
+
+    before = len(server.requests)
+    request = measuring.Request(student=str(tmp_path / "run" / "bundle"), task=TASK, split="dev")
+    measuring.measure(request, settings(runs_dir=tmp_path / "other"), lambda _: None)
+    used = [r.body for r in server.requests[before:] if r.path in ("/api/chat", "/api/generate")]
+    assert {(b["model"], b.get("raw")) for b in used} == {(name, True)}
+    shutil.rmtree(tmp_path / "run" / "bundle" / "tokenizer")
+    with pytest.raises(InputError, match=r"the tokenizer of .* is not here"):
+        measuring.measure(request, settings(runs_dir=tmp_path / "third"), lambda _: None)
+
+
+def test_a_refused_model_leaves_the_incumbent(
+    tmp_path: Path, server: OllamaServer, hosting: Hosting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ref = hosted.adapter(tmp_path / "adapter")
+
+    def trained(runner: Runner, job: Job) -> Result:
+        """Give the weights that lie there already."""
+        place = base.adapter_folder(tmp_path / "run" / training.FOLDER, ref)
+        if not place.exists():
+            shutil.copytree(tmp_path / "adapter", place)
+        numbers = dict.fromkeys(("rows", "validation_rows", "tokens", "steps", "best_step"), 1)
+        more = {**numbers, "seconds": 1, "losses": (1, 1), "rate": 1, "parts": 1, "memory_mb": 1}
+        told = {"job": job.fingerprint, "base": "", "adapter": ref, "files": {}, "device": "cpu"}
+        return Result.model_validate({**more, **told, "stopped": "done"})
+
+    monkeypatch.setattr(Runner, "result", trained)
+    untouched = (hosted.model() / "model.safetensors").read_bytes()
+    hosting.spoil = lambda made: replace(made, files={**made.files, "model.safetensors": untouched})
+    state = played(tmp_path, [[TUNE, {"finish": {"reason": "seen"}}]])
+    assert state["incumbent"] == state["baseline"] == state["working"]
+    [told] = events(tmp_path, "corrected")
+    assert "is not the one that was trained (it was deleted)" in str(told.data["why"])
+    assert not events(tmp_path, "move")
+    assert list(server.library.created) == [BASE]
+    assert bundle.read(tmp_path / "run").recipe.model.spec == f"ollama:{BASE}"
 
 
 def _ids(part: str) -> set[str]:
@@ -276,7 +322,7 @@ def test_what_is_not_the_same_is_refused_and_deleted(
 ) -> None:
     def spoil(made: Created) -> Created:
         if field == "template":
-            made.__dict__["template"] = value
+            object.__setattr__(made, "template", value)
             return made
         untouched = (hosted.model() / "model.safetensors").read_bytes()
         return replace(made, files={**made.files, "model.safetensors": untouched})

@@ -29,6 +29,7 @@ from preceptor.evals.splits import SplitSpec
 from preceptor.evals.task import Task
 from preceptor.graphs import (
     bundle,
+    comparing,
     curve,
     exporting,
     measuring,
@@ -163,7 +164,7 @@ def recipe(root: Path, digest: object) -> Recipe:
 def test_tuned_served_evaluated_and_tuned_further(tmp_path: Path, server: OllamaServer) -> None:
     hint: dict[str, JsonValue] = {"kind": "add_rule", "field": "", "text": "One letter."}
     again: dict[str, dict[str, JsonValue]] = {"fine_tune": {"change": {"epochs": 1, "validation": 0}}}
-    rounds = [[TUNE], [{"edit_prompt": {"patches": [hint]}}], [again]]
+    rounds: list[list[object]] = [[TUNE], [{"edit_prompt": {"patches": [hint]}}], [again]]
     state = played(tmp_path, rounds)
     [tuned, edited, further] = [recipe(tmp_path, e.data["candidate"]) for e in events(tmp_path, "move")]
     name = tuned.model.spec.removeprefix("ollama:")
@@ -216,9 +217,9 @@ def test_tuned_served_evaluated_and_tuned_further(tmp_path: Path, server: Ollama
         measuring.measure(request, settings(runs_dir=tmp_path / "third"), lambda _: None)
 
 
-def test_a_refused_model_leaves_the_incumbent(
-    tmp_path: Path, server: OllamaServer, hosting: Hosting, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every training give the same random weights at once."""
     ref = hosted.adapter(tmp_path / "adapter")
 
     def trained(runner: Runner, job: Job) -> Result:
@@ -232,6 +233,34 @@ def test_a_refused_model_leaves_the_incumbent(
         return Result.model_validate({**more, **told, "stopped": "done"})
 
     monkeypatch.setattr(Runner, "result", trained)
+
+
+@pytest.mark.usefixtures("no_training")
+def test_a_killed_run_goes_on_with_the_model_that_is_there(
+    tmp_path: Path, server: OllamaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = comparing.judge
+
+    def killed(*_: object) -> comparing.Verdict:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(comparing, "judge", killed)
+    with pytest.raises(KeyboardInterrupt):
+        played(tmp_path, [[TUNE]])
+    assert _creations(server) == 2
+    assert not events(tmp_path, "move")
+    monkeypatch.setattr(comparing, "judge", judge)
+    played(tmp_path, [[TUNE]])
+    [move] = events(tmp_path, "move")
+    served = recipe(tmp_path, move.data["candidate"]).model.spec.removeprefix("ollama:")
+    assert set(server.library.created) == {BASE, served}
+    assert _creations(server) == 2
+
+
+@pytest.mark.usefixtures("no_training")
+def test_a_refused_model_leaves_the_incumbent(
+    tmp_path: Path, server: OllamaServer, hosting: Hosting
+) -> None:
     untouched = (hosted.model() / "model.safetensors").read_bytes()
     hosting.spoil = lambda made: replace(made, files={**made.files, "model.safetensors": untouched})
     state = played(tmp_path, [[TUNE, {"finish": {"reason": "seen"}}]])

@@ -145,6 +145,16 @@ def test_an_architecture_that_ollama_cannot_import(tmp_path: Path) -> None:
             assert prepared(tool, small.evidence(said=said))[0].base.spec == "ollama:other"
 
 
+def test_served_weights_need_a_way_back(tmp_path: Path) -> None:
+    tool = FineTune(tmp_path, Faces(configured={"mine": small.model()}))
+    spec = ModelRef(spec="ollama:preceptor/t:1", digest="x" * 20, base="ollama:mine")
+    said = small.recipe().model_copy(update={"model": spec})
+    assert prepared(tool, small.evidence(said=said))[0].base.spec == "ollama:mine"
+    with pytest.raises(InputError, match="must go back to its server"):
+        tool.run(FineTuneArgs(), small.evidence(said=said))
+    assert not (tmp_path / "jobs").exists()
+
+
 def test_guards_speak_before_anything_starts(tmp_path: Path) -> None:
     few = frozenset(e.id for e in small.NOTES[:5])
     tool = FineTune(tmp_path, Faces(), FineTuneOptions(guard=data.Guard(allowed=few)))

@@ -209,13 +209,7 @@ def _opened(
         seed=drawn.seed,
         weak=weak.reader(store.artefacts.get, task, drawn),
         home=returning.ServerHome(
-            store.path / training.FOLDER,
-            task,
-            drawn,
-            settings,
-            opened.gate,
-            ledger,
-            retrievers.of,
+            store.path / training.FOLDER, task, drawn, settings, opened.gate, ledger, retrievers.of
         ),
     )
     tuner = training.tool(store.path, limits, lambda p: heard.progress("training", p), cancel, settings)

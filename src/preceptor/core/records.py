@@ -9,11 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field, JsonValue
 
 from preceptor.core.fields import FieldSpec
 from preceptor.core.prospect import Prospect
 from preceptor.core.record import Record
+from preceptor.core.weights import AdapterRef as AdapterRef
+from preceptor.core.weights import ModelRef as ModelRef
 
 Gold = dict[str, JsonValue]
 """One value per field name: what an Example says, or what a student said."""
@@ -93,30 +95,6 @@ class Shot(Record):
     reason: str = ""
 
 
-class ModelRef(Record):
-    """Which model answers.
-
-    Attributes:
-        spec: ``nano``, ``hf:PATH``, ``ollama:NAME``, ``openai:NAME@URL``, ``scripted``,
-            ``simulated``.
-        digest: The model's own content hash, where the backend tells one.
-        base: What the model was called whose weights were trained further and are served as ``spec``,
-            the recipe's adapter merged into them; empty for a model as it was found. Left out of the
-            JSON where it is empty, so that recipes without it keep their hashes.
-    """
-
-    spec: str
-    digest: str = ""
-    base: str = ""
-
-    @model_serializer(mode="wrap")
-    def _without_empty_base(self, whole: SerializerFunctionWrapHandler) -> dict[str, JsonValue]:
-        found: dict[str, JsonValue] = whole(self)
-        if not self.base:
-            del found["base"]
-        return found
-
-
 class Decoding(Record):
     """How an answer is sampled. ``constrained``: only texts that fit the schema can come out."""
 
@@ -138,13 +116,6 @@ class IndexRef(Record):
     digest: str
     k: int = Field(default=4, ge=1)
     settings: dict[str, JsonValue] = Field(default_factory=dict)
-
-
-class AdapterRef(Record):
-    """Which trained weights stand on top of, or in place of, the base model."""
-
-    digest: str
-    kind: Literal["lora", "merged"] = "lora"
 
 
 class Recipe(Record):

@@ -149,8 +149,9 @@ class Faces:
         )
 
     def _of_ollama(self, name: str) -> Path:
+        name = name.removesuffix(":latest")
         full = name if ":" in name else LATEST.get(name, name)
-        for key in (name, full):
+        for key in (name, f"{name}:latest", full):
             if key in self.configured:
                 return Path(self.configured[key]).expanduser()
         published = TABLE.get(full)

@@ -199,12 +199,15 @@ class FineTune:
         is missing with very many notes, and less with few (half of it at about 140).
         """
         notes = sum(e.gold is not None for e in evidence.examples)
+        if notes < FEWEST or not evidence.scored or any(find_spec(n) is None for n in NEEDED):
+            return []
         try:
             face = self._faces(evidence.recipe.model)
             check_importable(face, self._options.importable)
+            home = self._home(face)
+            if home is not None:
+                home.check(evidence.recipe, face, evidence)
         except InputError:
-            return []
-        if notes < FEWEST or not evidence.scored or any(find_spec(n) is None for n in NEEDED):
             return []
         missing = 1 - sum(s.score for s in evidence.scored) / len(evidence.scored)
         gain = REPAIRED * missing * (1 - math.exp(-notes / SCALE))

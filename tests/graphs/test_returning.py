@@ -18,6 +18,7 @@ from preceptor.agents.publish import Publisher
 from preceptor.agents.scripted import ScriptedTeacher
 from preceptor.agents.servers.hosting import Created, Engine, Library
 from preceptor.agents.servers.ollama import OllamaServer
+from preceptor.core import egress
 from preceptor.core.egress import Egress
 from preceptor.core.errors import InputError
 from preceptor.core.ledger import Budget
@@ -419,6 +420,10 @@ def test_what_would_come_to_nothing_is_refused_before_training(
     for policy in ("redacted", "local-only"):
         with pytest.raises(InputError, match="weights learned from notes cannot be redacted"):
             _home(session, egress=policy).check(tuned, face, _shown(session, tuned))
+    made = exporting.Serving.model_construct(files={"model.safetensors": "0"})
+    _home(session, egress="open")._log(tuned, made)
+    [line] = egress.read(session.store.path / "egress.jsonl")
+    assert (line.what, line.host, line.allowed) == ("weights", "192.0.2.1", True)
 
 
 def test_the_move_is_offered_where_its_weights_can_come_back(

@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from preceptor.core.errors import StudentError
+from preceptor.core.record import DIGEST_CHARS
 
 Say = Callable[[str], None]
 """Hears what is being done, a line at a time."""
@@ -67,8 +68,29 @@ class Publisher:
         Raises:
             StudentError: If it does not answer.
         """
+        return list(self.digests())
+
+    def digests(self) -> dict[str, str]:
+        """Return the digest of each model that the server has, as a student of it tells it.
+
+        Raises:
+            StudentError: If it does not answer.
+        """
         with self._trouble("list its models"):
-            return [model.model or "" for model in self._client.list().models]
+            return {
+                model.model or "": (model.digest or "").removeprefix("sha256:")[:DIGEST_CHARS]
+                for model in self._client.list().models
+            }
+
+    def level(self, name: str) -> str:
+        """Return how a model's weights are stored (``F16``, ``Q4_K_M``); empty if it is not told.
+
+        Raises:
+            StudentError: If there is no such model, or the server is gone.
+        """
+        with self._trouble(f"show {name!r}"):
+            details = self._client.show(name).details
+        return (details.quantization_level or "") if details is not None else ""
 
     def create(self, model: Model, say: Say) -> None:
         """Create a model, in place of one of the same name.

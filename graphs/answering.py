@@ -18,7 +18,7 @@ from preceptor.agents.redaction.redactor import Redactor
 from preceptor.agents.students.guarded import GuardedStudent
 from preceptor.core import quiet
 from preceptor.core.egress import Egress, is_local
-from preceptor.core.errors import StudentError
+from preceptor.core.errors import InputError, StudentError
 from preceptor.core.ports import Student
 from preceptor.core.records import Example, Recipe
 from preceptor.core.settings import Settings
@@ -106,25 +106,41 @@ class Students:
 
     def _make(self, recipe: Recipe) -> Student:
         url = destination.of(recipe.model.spec)
+        # What a server answers with has its trained weights merged in.
+        adapter = None if recipe.model.base else recipe.adapter
         if not url or is_local(url):
-            return students.make(recipe.model, recipe.adapter, self._options(recipe))
+            return students.make(recipe.model, adapter, self._options(recipe))
         self.gate.refuse(url)
-        made = students.make(recipe.model, recipe.adapter, self._options(recipe))
+        made = students.make(recipe.model, adapter, self._options(recipe))
         return GuardedStudent(made, lambda: self.gate.door(url, "student"))
 
     def _options(self, recipe: Recipe) -> students.StudentOptions:
-        weights = self.adapter
-        if recipe.adapter is not None and self.run is not None:
+        weights, tokenizer = self.adapter, self.tokenizer
+        if recipe.model.base:
+            tokenizer = self._tokenizer_of(recipe)
+        elif recipe.adapter is not None and self.run is not None:
             weights = training.adapter_folder(self.run, recipe.adapter)
         return students.StudentOptions(
             adapter=weights,
-            tokenizer=self.tokenizer,
+            tokenizer=tokenizer,
             parallel=self.options.parallel,
             timeout=self.options.timeout,
             threads=int(os.environ.get("OMP_NUM_THREADS", "0") or 0),
             examples=self.task.examples,
             fields=self.task.fields,
         )
+
+    def _tokenizer_of(self, recipe: Recipe) -> Path:
+        """Return where the tokenizer of served trained weights lies: in the run, or in the bundle."""
+        folder = self.tokenizer
+        if self.run is not None and recipe.adapter is not None:
+            folder = training.served_folder(self.run, recipe.adapter) / "tokenizer"
+        if folder is None or not folder.is_dir():
+            raise InputError(
+                f"the tokenizer of {recipe.model.spec!r} is not here, where its prompts are rendered",
+                "use the bundle's folder as a whole",
+            )
+        return folder
 
     def close(self) -> None:
         """Close all of them."""

@@ -39,7 +39,8 @@ Made by Preceptor from run `{run}`. It extracts {fields} fields with the student
 - `bundle.json`: what is asked and by which recipe (prompt, mode, decoding); `recipe` is its hash.
 - `schema.json`: JSON Schema of one answer.
 - `index/`: the snapshot of the index of worked examples, if the recipe retrieves any ({index}).
-- `adapter/`: the weights that were trained, if any were ({adapter}).
+- `adapter/`: the weights that were trained, if any were ({adapter}). Where the student is served by
+  Ollama they are merged into what is served, and `tokenizer/` renders what it is asked.
 - `metrics.json`: the report of the run, with the sealed test, intervals, costs and split seals.
 
 Worked examples in the recipe ({shots} here) and in an index are text of training notes: with either,
@@ -87,9 +88,12 @@ def export(store: RunStore, made: Bundle, metrics: Mapping[str, JsonValue], rema
         StoreError: If the disk is full or read-only; the bundle that was there stays.
     """
     recipe = made.recipe
+    adapter = recipe.adapter
+    served = training.served_folder(store.path, adapter) if recipe.model.base and adapter else None
     kept = Kept(
         source=store.path.name,
-        adapter=training.adapter_folder(store.path, recipe.adapter) if recipe.adapter else None,
+        adapter=training.adapter_folder(store.path, adapter) if adapter else None,
+        tokenizer=served / "tokenizer" if served else None,
         index=store.artefacts.get(recipe.index.digest) if recipe.index else None,
         remark=remark,
     )
@@ -104,12 +108,14 @@ class Kept:
         source: The name of what it was made from.
         adapter: The folder of the trained weights, if its recipe has any.
         index: The snapshot of the index, if its recipe has one.
+        tokenizer: The folder of a served student's tokenizer, if it was trained here.
         remark: A paragraph more for its README.
     """
 
     source: str
     adapter: Path | None = None
     index: bytes | None = None
+    tokenizer: Path | None = None
     remark: str = ""
 
 
@@ -147,6 +153,8 @@ def _fill(fresh: Path, made: Bundle, metrics: Mapping[str, JsonValue], kept: Kep
         (fresh / "index" / f"{recipe.index.digest}.jsonl").write_bytes(kept.index)
     if kept.adapter is not None:
         shutil.copytree(kept.adapter, fresh / "adapter")
+    if kept.tokenizer is not None:
+        shutil.copytree(kept.tokenizer, fresh / "tokenizer")
     text = _README.format(
         task=made.task,
         run=kept.source,

@@ -13,10 +13,10 @@ from pathlib import Path
 from pydantic import Field
 
 from preceptor.core.errors import InputError
-from preceptor.core.records import Recipe
+from preceptor.core.records import ModelRef, Recipe
 from preceptor.core.settings import Settings
 from preceptor.evals import curve, subsets
-from preceptor.graphs import lab
+from preceptor.graphs import lab, training
 from preceptor.graphs.lab import Asked, Heard
 from preceptor.tools.sft.data import FEWEST_NOTES
 from preceptor.tools.sft.finetune import Changes, FineTuneArgs
@@ -80,6 +80,7 @@ def measure(request: Request, settings: Settings, heard: Heard) -> tuple[curve.C
         InputError: If task, student or a size is wrong, or training fails.
         StudentError: If a model cannot be used.
     """
+    _check_student(request.student, settings)
     folder = folder_of(request, settings)
     with lab.opened(request, folder, settings, heard) as opened:
         start = opened.start(request.student, request.constrained)
@@ -110,6 +111,20 @@ def measure(request: Request, settings: Settings, heard: Heard) -> tuple[curve.C
             rows=tuple(rows),
         )
         return made, opened.folder
+
+
+def _check_student(spec: str, settings: Settings) -> None:
+    """Refuse a student that Ollama serves: a curve's many models answer in this process.
+
+    Raises:
+        InputError: Naming the student to take in its place.
+    """
+    if spec.partition(":")[0] == "ollama":
+        face = training.faces(settings)(ModelRef(spec=spec))
+        raise InputError(
+            f"a curve's trained students answer in this process, and {spec!r} is served",
+            f"take the weights behind it: --student hf:{face.folder}",
+        )
 
 
 def _point(opened: lab.Lab, start: Recipe, args: FineTuneArgs, size: int, seed: int) -> curve.Run:

@@ -20,14 +20,16 @@ from pathlib import Path
 
 from pydantic import JsonValue, ValidationError
 
+from preceptor.agents.publish import Model
 from preceptor.core import render
 from preceptor.core.errors import InputError, boundary
 from preceptor.core.files import store_error, write_whole
 from preceptor.core.record import Record, digest
 from preceptor.core.records import Example, Recipe
-from preceptor.graphs import bundle
+from preceptor.graphs import bundle, training
+from preceptor.graphs.comparing import TOKENIZER_FILES
 from preceptor.tools.sft import base, merge, tokens
-from preceptor.tools.sft.faces import IMPORTABLE, Faces
+from preceptor.tools.sft.faces import IMPORTABLE, Face, Faces, check_importable
 from preceptor.tools.sft.modelfile import Modelfile, modelfile
 
 VERSION = 1
@@ -107,19 +109,14 @@ def export(folder: Path, out: Path, faces: Faces | None = None) -> Serving:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{str(out)!r} is not empty", "name a new folder")
     source = open_source(folder, faces)
-    named = base.architecture(source.base)
-    if named not in IMPORTABLE:
-        raise InputError(
-            f"Ollama cannot import weights of architecture {named!r}",
-            "it takes: " + ", ".join(sorted(IMPORTABLE)),
-        )
+    check_importable(Face(source.base, source.digest, served=True), IMPORTABLE)
     fresh = out.with_name(f".{out.name}-{os.getpid()}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         merge.check_room(out.parent, source.base, source.adapter)
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir()
-        serving = _write(source, fresh, named)
+        serving = _write(source, fresh)
         if out.exists():
             out.rmdir()
         fresh.rename(out)
@@ -142,7 +139,7 @@ def open_source(folder: Path, faces: Faces | None = None) -> Source:
         raise InputError(
             f"nothing was trained: {recipe.model.spec!r} is served as it is", "use the bundle itself"
         )
-    face = (faces or default_faces())(recipe.model)
+    face = (faces or training.faces())(recipe.model)
     found = base.model_digest(face.folder)
     if not face.served and recipe.model.digest not in ("", found):
         raise InputError(
@@ -150,13 +147,6 @@ def open_source(folder: Path, faces: Faces | None = None) -> Source:
             f"recipe: {recipe.model.digest}, here: {found}",
         )
     return Source(made, place, face.folder, found, _adapter(recipe, place, found))
-
-
-def default_faces() -> Faces:
-    """Return what finds base models on this machine."""
-    from preceptor import nano
-
-    return Faces(nano=nano.path())
 
 
 def _adapter(recipe: Recipe, place: Path, found: str) -> Path | None:
@@ -173,10 +163,14 @@ def _adapter(recipe: Recipe, place: Path, found: str) -> Path | None:
     return place / "adapter"
 
 
-def _write(source: Source, fresh: Path, architecture: str) -> Serving:
+def weights(source: Source, fresh: Path) -> Serving:
+    """Write ``model/`` into a folder; return what a serving folder with it is made of.
+
+    Raises:
+        InputError: If the template cannot be said in Ollama's, or merging gives another model.
+    """
     recipe = source.made.recipe
-    template, context, ends = _template(source.base)
-    told = modelfile(template.asked, render.system_text(recipe.prompt), context, ends)
+    said, template = told(source.base, recipe)
     note = Example(id="tried", group="tried", text=_TRIED)
     calls = render.calls(recipe, source.made.fields, note)[:3]
     prompts = [
@@ -186,17 +180,61 @@ def _write(source: Source, fresh: Path, architecture: str) -> Serving:
     trained = (recipe.adapter, source.adapter) if recipe.adapter and source.adapter else None
     difference = merge.whole(source.base, trained, fresh / "model", prompts)
     files = base.file_hashes(fresh / "model")
-    serving = Serving(
-        name=_name(source.made.task, digest([base.weights_digest(files), told.text()])),
+    return Serving(
+        name=_name(source.made.task, digest([base.weights_digest(files), said.text()])),
         files=files,
-        modelfile=told,
+        modelfile=said,
         base=source.digest,
-        architecture=architecture,
+        architecture=base.architecture(source.base),
         merge_difference=difference,
         dated=template.dated,
     )
+
+
+def told(folder: Path, recipe: Recipe) -> tuple[Modelfile, tokens.Template]:
+    """Return what Ollama is told of a base model with a recipe's prompt, and its chat template.
+
+    Raises:
+        InputError: If the chat template cannot be said in Ollama's.
+        Failed: If the model has none.
+    """
+    template, context, ends = _template(folder)
+    return modelfile(template.asked, render.system_text(recipe.prompt), context, ends), template
+
+
+def to_create(model: Path, serving: Serving, name: str, quantize: str = "") -> Model:
+    """Return what a server is asked to create.
+
+    Args:
+        model: The folder of the weights.
+        serving: What it is made of.
+        name: What the server will call it.
+        quantize: To what its weights are made smaller; empty: not at all.
+    """
+    said = serving.modelfile
+    return Model(
+        name=name,
+        files={file: model / file for file in sorted(serving.files)},
+        template=said.template,
+        system=said.system,
+        parameters={"temperature": 0, "num_ctx": said.num_ctx, "stop": [*said.stop]},
+        quantize=quantize,
+    )
+
+
+def copy_tokenizer(model: Path, out: Path) -> None:
+    """Copy what renders a model's prompts into a new folder."""
+    out.mkdir(parents=True)
+    for file in TOKENIZER_FILES:
+        if (model / file).is_file():
+            shutil.copyfile(model / file, out / file)
+
+
+def _write(source: Source, fresh: Path) -> Serving:
+    recipe = source.made.recipe
+    serving = weights(source, fresh)
     _beside(source, fresh)
-    (fresh / "Modelfile").write_text(told.text(), "utf-8")
+    (fresh / "Modelfile").write_text(serving.modelfile.text(), "utf-8")
     (fresh / "prompt.json").write_text(recipe.prompt.model_dump_json(indent=2) + "\n", "utf-8")
     (fresh / "README.md").write_text(_card(source, fresh, serving), "utf-8")
     # The last file: a folder without it is none.
@@ -234,7 +272,7 @@ def _beside(source: Source, fresh: Path) -> None:
     for name in ("bundle.json", "schema.json", "metrics.json"):
         if (source.place / name).is_file():
             shutil.copyfile(source.place / name, fresh / name)
-    for name in ("adapter", "index"):
+    for name in ("adapter", "index", "tokenizer"):
         if (source.place / name).is_dir():
             shutil.copytree(source.place / name, fresh / name)
     write_whole(
@@ -249,7 +287,7 @@ def _card(source: Source, fresh: Path, serving: Serving) -> str:
         task=made.task,
         fields=len(made.fields),
         synthetic=" on synthetic notes" if made.synthetic else "",
-        spec=recipe.model.spec,
+        spec=recipe.model.base or recipe.model.spec,
         architecture=serving.architecture,
         base=serving.base,
         trained=trained,

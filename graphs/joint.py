@@ -161,7 +161,7 @@ class _Made:
 
     def __init__(self, request: Request, labs: Sequence[Lab], folder: Path) -> None:
         self.request, self.labs, self.folder = request, labs, folder
-        self.faces = training.faces()
+        self.faces = labs[0].faces
         self.starts = [one.start(request.student, request.constrained) for one in labs]
         self.leaks = leaks.across([(one.task, one.drawn) for one in labs])
         self.shares = [self._share(i) for i in range(len(labs))]

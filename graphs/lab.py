@@ -24,7 +24,8 @@ from preceptor.evals import curve, splits, subsets
 from preceptor.evals.task import Task
 from preceptor.graphs import answering, training, wiring
 from preceptor.tools.sft.data import Guard
-from preceptor.tools.sft.finetune import FineTuneArgs
+from preceptor.tools.sft.faces import Faces
+from preceptor.tools.sft.finetune import FineTune, FineTuneArgs
 from preceptor.tools.sft.launch import Launch
 from preceptor.tools.sft.options import FineTuneOptions
 
@@ -65,6 +66,7 @@ class Lab:
         cache: Answers.
         heard: Who hears how far it is.
         launch: How a training is started.
+        faces: Which weights are trained for a model.
     """
 
     task: Task
@@ -78,6 +80,7 @@ class Lab:
     cache: AnswerCache
     heard: Heard
     launch: Launch = field(default_factory=Launch)
+    faces: Faces = field(default_factory=training.faces)
 
     def start(self, spec: str, constrained: bool = True) -> Recipe:
         """Return the recipe of an untouched model."""
@@ -94,7 +97,8 @@ class Lab:
         """
         self.students.close()  # The trained model shall have the memory.
         options = FineTuneOptions(self.guard, seed=seed, launch=self.launch)
-        tool = training.tool(self.folder, options, self._hear(name), lambda: False)
+        here = training.here(self.folder, options, self._hear(name), lambda: False)
+        tool = FineTune(self.folder / training.FOLDER, self.faces, here)
         evidence = Evidence(self.task.fields, recipe, notes, (), ())
         made = tool.run(args, evidence).recipe
         assert made is not None
@@ -138,13 +142,26 @@ def opened(asked: Asked, folder: Path, settings: Settings, heard: Heard) -> Iter
     dev = drawn.examples(task, "dev")
     if asked.dev is not None and asked.dev < len(dev):
         dev = subsets.nested(dev, [asked.dev])[asked.dev]
-    launch = training.launch(settings)
+    training.launch(settings)
     folder.mkdir(parents=True, exist_ok=True)
     gate = answering.gate(settings, folder / "egress.jsonl", task)
     students = answering.Students(task, options(asked, settings), gate, run=folder)
     kept = tuple(e for e in train if e.id not in alike)
     try:
         with AnswerCache(folder / "cache.sqlite") as cache:
-            yield Lab(task, drawn, folder, kept, len(alike), dev, guard, students, cache, heard, launch)
+            yield Lab(
+                task=task,
+                drawn=drawn,
+                folder=folder,
+                train=kept,
+                left_out=len(alike),
+                dev=dev,
+                guard=guard,
+                students=students,
+                cache=cache,
+                heard=heard,
+                launch=training.launch(settings),
+                faces=training.faces(settings),
+            )
     finally:
         students.close()

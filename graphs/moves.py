@@ -5,19 +5,23 @@ Owns the choice of tools, and the refusal of moves that there are not. What they
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from preceptor.agents.brief import Locator
 from preceptor.core.errors import InputError, StoreError
 from preceptor.core.ports import Tool
-from preceptor.core.records import Recipe
+from preceptor.core.records import ModelRef, Recipe
 from preceptor.core.runs import RunStore
+from preceptor.core.settings import Settings
+from preceptor.graphs import returning, training
 from preceptor.tools.distill.label import LabelExamples
 from preceptor.tools.look import CountNotes, DiffRecipes, ErrorsByField, Examples
 from preceptor.tools.prompt import EditPrompt
 from preceptor.tools.rag.embed import Embedder
 from preceptor.tools.rag.index import IndexExamples
-from preceptor.tools.sft.finetune import FineTune
+from preceptor.tools.sft.faces import check_importable
+from preceptor.tools.sft.finetune import NEEDED, FineTune
 from preceptor.tools.toolbox import Toolbox
 
 if TYPE_CHECKING:
@@ -33,6 +37,7 @@ def toolbox(
     dense: Embedder | None,
     tuner: FineTune,
     labeller: LabelExamples | None = None,
+    settings: Settings | None = None,
 ) -> Toolbox:
     """Return the tools of a run: the moves that are allowed, and the looks.
 
@@ -42,7 +47,9 @@ def toolbox(
         dense: What makes dense vectors, if anything.
         tuner: The move ``fine_tune``.
         labeller: The look ``label_examples``, if there is anything to label.
+        settings: Where weights are.
     """
+    allowed = [name for name in MOVES if allows(options, name, settings)]
 
     def lookup(digest: str) -> Recipe | None:
         try:
@@ -61,22 +68,46 @@ def toolbox(
         DiffRecipes(lookup),
         CountNotes(),
     ]
-    if labeller is not None and allows(options, "fine_tune"):
+    if labeller is not None and "fine_tune" in allowed:
         looks.append(labeller)  # What it gives is of use to that move alone.
-    return Toolbox([*(moves[name] for name in MOVES if allows(options, name)), *looks])
+    return Toolbox([*(moves[name] for name in allowed), *looks])
 
 
-def allows(options: Options, name: str) -> bool:
+def allows(options: Options, name: str, settings: Settings | None = None) -> bool:
     """Return whether a run offers a changing move."""
-    return name in options.moves if options.moves else name != "fine_tune" or _trainable(options)
+    if options.moves:
+        return name in options.moves
+    return name != "fine_tune" or untrainable(options.student, settings) is None
 
 
-def _trainable(options: Options) -> bool:
-    """Whether trained weights of the student can be used here: a model in process."""
-    return options.student.partition(":")[0] in ("nano", "hf")
+def untrainable(student: str, settings: Settings | None = None) -> InputError | None:
+    """Return why trained weights of a student cannot be used here, None if they can.
+
+    They can for a model in process, and for one that Ollama serves if the weights behind it are here,
+    Ollama takes them, and they may be sent to it.
+    """
+    kind = student.partition(":")[0]
+    if kind in ("nano", "hf"):
+        return None
+    if kind != "ollama":
+        return InputError(
+            f"student {student!r} cannot be fine-tuned here",
+            "take nano, hf:FOLDER or ollama:NAME, whose weights are on this machine",
+        )
+    chosen = settings or Settings()
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        needed = ", ".join(missing)
+        return InputError(f"training needs more packages: {needed}", "pip install 'preceptor[local]'")
+    try:
+        returning.may_leave(student, chosen)
+        check_importable(training.faces(chosen)(ModelRef(spec=student)))
+    except InputError as error:
+        return error
+    return None
 
 
-def check(options: Options) -> None:
+def check(options: Options, settings: Settings | None = None) -> None:
     """Refuse moves that there are not, or that the student cannot make.
 
     Raises:
@@ -85,8 +116,6 @@ def check(options: Options) -> None:
     unknown = [name for name in options.moves if name not in MOVES]
     if unknown:
         raise InputError(f"there is no move {unknown[0]!r}", f"the moves are: {', '.join(MOVES)}")
-    if "fine_tune" in options.moves and not _trainable(options):
-        raise InputError(
-            f"student {options.student!r} cannot be fine-tuned here",
-            "take nano or hf:FOLDER, whose weights are on this machine",
-        )
+    why = untrainable(options.student, settings) if "fine_tune" in options.moves else None
+    if why is not None:
+        raise why

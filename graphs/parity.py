@@ -132,8 +132,21 @@ def compare(
     """
     if len(calls) < FEWEST:
         raise InputError(
-            f"{len(calls)} dev prompts are too few to compare two models", f"{FEWEST} at least"
+            f"{len(calls)} prompts are too few to compare two models", f"{FEWEST} at least"
         )
+    return counted(calls, notes, fields, pair, route=route, quantised=quantised)
+
+
+def counted(
+    calls: Sequence[Call],
+    notes: Sequence[Example],
+    fields: Sequence[FieldSpec],
+    pair: tuple[Student, Student],
+    *,
+    route: str,
+    quantised: bool = False,
+) -> Parity:
+    """Ask two students the same, and count, however few the prompts are; arguments as ``compare``."""
     cold = [replace(c, decoding=c.decoding.model_copy(update={"temperature": 0.0})) for c in calls]
     mine, served = ({r.key: r for r in student.complete(cold)} for student in pair)
     found = [_difference(call, mine.get(call.key), served.get(call.key)) for call in cold]

@@ -2,30 +2,27 @@
 
 Owns the order: nothing is served under a name before the gate has compared it, and what fails is taken
 away again. The reference is the student in process, base and adapter unmerged, whose answers were
-measured. The served model is asked twice: over ``generate`` with our own text, which is how it will be
-asked, and over ``chat``, which tests the TEMPLATE that other programs will use.
+measured; both are asked as ``comparing`` says.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from preceptor.agents import students
-from preceptor.agents.publish import Model, Publisher
+from preceptor.agents.publish import Publisher
 from preceptor.core import render
 from preceptor.core.egress import Egress, is_local
 from preceptor.core.errors import InputError
 from preceptor.core.files import write_whole
-from preceptor.core.ports import Cancel, Student
-from preceptor.core.record import Record
-from preceptor.core.records import Call, Example, ModelRef, Reply
+from preceptor.core.records import Call, Example, ModelRef
 from preceptor.core.runs import RunStore
 from preceptor.core.settings import Settings
 from preceptor.evals import splits
-from preceptor.graphs import bundle, exporting, parity, retrieval, wiring
+from preceptor.graphs import bundle, comparing, exporting, parity, retrieval, training, wiring
+from preceptor.graphs.comparing import Asked, Served, Verdict
 from preceptor.tools.sft.faces import Faces
 
 Say = Callable[[str], None]
@@ -33,10 +30,6 @@ NOTES = 40
 """How many dev notes are compared, at most: each with all its prompts."""
 
 PARITY, SERVED = "parity.json", "served"
-_TOKENIZER = (
-    "config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "tokenizer.model",
-    "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,25 +51,6 @@ class Target:
     task: str = ""
     seed: int | None = None
     replace: bool = False
-
-
-class Verdict(Record):
-    """What came of it.
-
-    Attributes:
-        name: What the model is called.
-        url: Where it is.
-        checks: What the gate found, for each way of asking.
-    """
-
-    name: str
-    url: str
-    checks: tuple[parity.Parity, ...]
-
-    @property
-    def objections(self) -> list[str]:
-        """Why it must not be served; empty if it may."""
-        return [f"{check.route}: {word}" for check in self.checks for word in check.objections]
 
 
 def serve(
@@ -109,11 +83,12 @@ def serve(
     try:
         _may_begin(publisher, name, target, settings)
         calls = _calls(made, folder, notes, settings)
-        publisher.create(_model(folder, serving, name, target.quantize), say)
+        publisher.create(exporting.to_create(folder / "model", serving, name, target.quantize), say)
         kept = False
         try:
-            asked, at = (calls, notes), (name, target, publisher.url)
-            verdict = _judge((folder, made), asked, at, settings, faces)
+            served = Served(name, publisher.url, folder / "model", bool(target.quantize))
+            asked = Asked(calls, notes, made.fields)
+            verdict = _judge((folder, made), asked, served, settings, faces)
             kept = not verdict.objections
         finally:
             if not kept:
@@ -197,84 +172,17 @@ def _calls(
     return calls
 
 
-def _model(folder: Path, serving: exporting.Serving, name: str, quantize: str) -> Model:
-    told = serving.modelfile
-    return Model(
-        name=name,
-        files={file: folder / "model" / file for file in sorted(serving.files)},
-        template=told.template,
-        system=told.system,
-        parameters={"temperature": 0, "num_ctx": told.num_ctx, "stop": [*told.stop]},
-        quantize=quantize,
-    )
-
-
 def _judge(
     source: tuple[Path, bundle.Bundle],
-    asked: tuple[list[Call], tuple[Example, ...]],
-    at: tuple[str, Target, str],
+    asked: Asked,
+    served: Served,
     settings: Settings,
     faces: Faces | None,
 ) -> Verdict:
     folder, made = source
-    calls, notes = asked
-    name, target, url = at
-    reference = _Remembered(_reference(folder, faces))
-    checks = []
-    try:
-        for route in ("raw", "chat"):
-            served = students.make(
-                ModelRef(spec=f"ollama:{name}"),
-                options=students.StudentOptions(
-                    base_url=url,
-                    parallel=settings.concurrency,
-                    timeout=settings.timeouts.student,
-                    tokenizer=folder / "model" if route == "raw" else None,
-                ),
-            )
-            try:
-                checks.append(
-                    parity.compare(
-                        calls,
-                        notes,
-                        made.fields,
-                        (reference, served),
-                        route=route,
-                        quantised=bool(target.quantize),
-                    )
-                )
-            finally:
-                served.close()
-    finally:
-        reference.close()
-    return Verdict(name=name, url=url, checks=tuple(checks))
-
-
-def _reference(folder: Path, faces: Faces | None) -> Student:
-    """Return the student in process: the base model with the adapter on it."""
-    source = exporting.open_source(folder, faces)
-    recipe = source.made.recipe
-    options = students.StudentOptions(adapter=source.adapter, threads=1)
-    return students.make(ModelRef(spec=f"hf:{source.base}"), recipe.adapter, options)
-
-
-class _Remembered:
-    """A student that is asked the same twice, and answers once."""
-
-    def __init__(self, student: Student) -> None:
-        self._student = student
-        self._replies: dict[parity.Key, Reply] = {}
-        self.ref, self.context = student.ref, student.context
-
-    def complete(self, calls: Sequence[Call], cancel: Cancel | None = None) -> Iterator[Reply]:
-        """Answer the calls."""
-        fresh = [c for c in calls if c.key not in self._replies]
-        self._replies.update({r.key: r for r in self._student.complete(fresh, cancel)})
-        yield from (self._replies[c.key] for c in calls if c.key in self._replies)
-
-    def close(self) -> None:
-        """Let go."""
-        self._student.close()
+    found = exporting.open_source(folder, faces or training.faces(settings))
+    reference = comparing.reference(found.base, made.recipe.adapter, found.adapter)
+    return comparing.judge(reference, served, asked, settings)
 
 
 def _served_bundle(folder: Path, made: bundle.Bundle, name: str, target: Target) -> None:
@@ -283,10 +191,7 @@ def _served_bundle(folder: Path, made: bundle.Bundle, name: str, target: Target)
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
     tokenizer = fresh / "tokenizer"
-    tokenizer.mkdir()
-    for file in _TOKENIZER:
-        if (folder / "model" / file).is_file():
-            shutil.copyfile(folder / "model" / file, tokenizer / file)
+    exporting.copy_tokenizer(folder / "model", tokenizer)
     if (folder / "index").is_dir():
         shutil.copytree(folder / "index", fresh / "index")
     for file in ("schema.json", "metrics.json"):

@@ -29,6 +29,13 @@ FOLDER = "training"
 """Below a run's folder: jobs and trained weights."""
 
 
+def faces(settings: Settings | None = None) -> Faces:
+    """Return what finds the weights behind a student: the configured ones go before the table's."""
+    from preceptor import nano
+
+    return Faces(nano=nano.path(), configured=dict(settings.faces) if settings is not None else {})
+
+
 def guard(task: Task, splits: Splits) -> Guard:
     """Return what must not be learned from: notes not on train's side, near-copies of dev and test."""
     own = (*splits.train, *splits.unlabelled)
@@ -61,6 +68,11 @@ def reserve_on(ledger: Ledger) -> Callable[[str, float], Settle]:
     return reserve
 
 
+def served_folder(run: Path, adapter: AdapterRef) -> Path:
+    """Return where a run keeps what it knows of trained weights that are served."""
+    return run / FOLDER / "served" / adapter.digest
+
+
 def adapter_folder(run: Path, adapter: AdapterRef) -> Path:
     """Return where trained weights lie in a run's folder."""
     return base.adapter_folder(run / FOLDER, adapter)
@@ -75,13 +87,6 @@ def launch(settings: Settings) -> Launch:
     return Launch(settings.training.launcher, settings.training.processes)
 
 
-def faces() -> Faces:
-    """Return what tells which weights are trained for a model."""
-    from preceptor import nano
-
-    return Faces(nano=nano.path())
-
-
 def here(run: Path, options: FineTuneOptions, heard: OnProgress, cancel: Cancel) -> FineTuneOptions:
     """Return options with what holds for every training in a run's folder.
 
@@ -94,6 +99,12 @@ def here(run: Path, options: FineTuneOptions, heard: OnProgress, cancel: Cancel)
     return replace(options, on_progress=heard, cancel=cancel, limits=Limits(threads=1), lock=run.parent)
 
 
-def tool(run: Path, options: FineTuneOptions, heard: OnProgress, cancel: Cancel) -> FineTune:
-    """Return the move ``fine_tune`` of a run; arguments are those of ``here``."""
-    return FineTune(run / FOLDER, faces(), here(run, options, heard, cancel))
+def tool(
+    run: Path,
+    options: FineTuneOptions,
+    heard: OnProgress,
+    cancel: Cancel,
+    settings: Settings | None = None,
+) -> FineTune:
+    """Return the move ``fine_tune`` of a run: as ``here``; the settings say where weights are."""
+    return FineTune(run / FOLDER, faces(settings), here(run, options, heard, cancel))

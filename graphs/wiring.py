@@ -27,7 +27,7 @@ from preceptor.core.runs import RunStore
 from preceptor.core.settings import Settings
 from preceptor.evals import evaluate, splits
 from preceptor.evals.task import Task, resolve
-from preceptor.graphs import fits, labelling, moves, training, weak
+from preceptor.graphs import fits, labelling, moves, returning, training, weak
 from preceptor.graphs.answering import Students, gate
 from preceptor.graphs.gates import GateConfig
 from preceptor.graphs.retrieval import Retrievers, embedder_of
@@ -118,7 +118,7 @@ def create(
         student = opened.of(Recipe(model=ModelRef(spec=options.student)))
         start = start_recipe(task, student.ref, options.constrained)
         teacher.make(options.teacher)
-        moves.check(options)
+        moves.check(options, settings)
         embedder_of(options.embedder)
         training.launch(settings)
         for model in filter(None, (options.teacher, options.labeller)):
@@ -215,8 +215,11 @@ def _opened(
         seed=drawn.seed,
         weak=weak.reader(store.artefacts.get, task, drawn),
         launch=training.launch(settings),
+        home=returning.ServerHome(
+            store.path / training.FOLDER, task, drawn, settings, opened.gate, ledger, retrievers.of
+        ),
     )
-    tuner = training.tool(store.path, limits, lambda p: heard.progress("training", p), cancel)
+    tuner = training.tool(store.path, limits, lambda p: heard.progress("training", p), cancel, settings)
     evaluator = evaluate.CachedEvaluator(
         evaluate.EvaluatorSettings(task.fields),
         opened.of,
@@ -233,7 +236,12 @@ def _opened(
         start=start,
         teacher=_teacher(options, settings, opened.gate),
         toolbox=moves.toolbox(
-            store, options, dense, tuner, weak.labeller(task, drawn, guard, evaluator, labeller)
+            store,
+            options,
+            dense,
+            tuner,
+            weak.labeller(task, drawn, guard, evaluator, labeller),
+            settings,
         ),
         evaluator=evaluator,
         ledger=ledger,

@@ -59,6 +59,9 @@ class OllamaServer(ScriptedServer):
         troubles: What goes wrong with which chat request.
         latency: Seconds that every chat request takes.
         library: What was uploaded and created, and how such models answer.
+
+    Attributes:
+        levels: What it says of how a model's weights are stored, by name.
     """
 
     answering = ("/api/chat", "/api/embed", "/api/generate")
@@ -80,6 +83,7 @@ class OllamaServer(ScriptedServer):
         }
         self._omit = frozenset(omit)
         self.version = "0.34.0"
+        self.levels: dict[str, str] = {}
         super().__init__(troubles=troubles, latency=latency)
 
     def respond(self, request: Request) -> Response:
@@ -99,11 +103,21 @@ class OllamaServer(ScriptedServer):
         if tagged(name) not in here or request.method == "DELETE":
             return Response.of({"error": f"model '{name}' not found"}, 404)
         if request.path == "/api/show":
-            return Response.of(_shown(here[tagged(name)]))
+            return Response.of(self._shown(tagged(name), here[tagged(name)]))
         if request.path == "/api/embed":
             found = vectors(request.body.get("input"), EMBEDDING)
             return Response.of({"model": name, "embeddings": [[*v] for v in found]})
         return self._chat(request.body, self._models[tagged(name)])
+
+    def _shown(self, name: str, context: int) -> JsonValue:
+        info: Body = {"general.architecture": "scripted", "scripted.context_length": context}
+        details: Body = {"format": "gguf"}
+        made = self.library.created.get(name)
+        level = self.levels.get(name) or (made.quantize.upper() or "F16" if made else "")
+        if level:
+            details["quantization_level"] = level
+        shown: Body = {"model_info": info, "capabilities": ["completion", "tools"], "details": details}
+        return {**shown, "template": made.template} if made else shown
 
     def _chat(self, body: Body, longest: int) -> Response:
         options = body.get("options")
@@ -148,8 +162,3 @@ def _whole(value: JsonValue) -> int | None:
 def _listed(name: str) -> JsonValue:
     digest = hashlib.sha256(name.encode()).hexdigest()
     return {"name": name, "model": name, "digest": digest, "size": 1, "details": {"format": "gguf"}}
-
-
-def _shown(context: int) -> JsonValue:
-    info: Body = {"general.architecture": "scripted", "scripted.context_length": context}
-    return {"model_info": info, "capabilities": ["completion", "tools"], "details": {"format": "gguf"}}

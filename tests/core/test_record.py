@@ -95,3 +95,11 @@ def test_a_record_can_neither_be_changed_nor_hold_unknown_entries() -> None:
         ref.spec = "other"
     with pytest.raises(ValidationError):
         ModelRef.model_validate({"spec": "nano", "sepc": "typo"})
+
+
+def test_a_model_without_a_base_keeps_the_name_it_had() -> None:
+    assert ModelRef(spec="nano").to_json() == '{"digest":"","spec":"nano"}'
+    assert Recipe(model=ModelRef(spec="nano")).fingerprint == "ee9aaf3bffbb27f125a0"
+    served = ModelRef(spec="ollama:preceptor/t:1", digest="d", base="ollama:b")
+    assert ModelRef.from_json(served.to_json()) == served
+    assert served.fingerprint != served.model_copy(update={"base": ""}).fingerprint

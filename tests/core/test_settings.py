@@ -60,6 +60,22 @@ def test_prices_can_be_set_for_names_with_dots() -> None:
         load(None, {}, {'prices."gpt-4.1".input': "1"})
 
 
+def test_faces_are_named_by_what_ollama_calls_the_model() -> None:
+    file = write('[faces]\n"qwen2.5:1.5b" = "/file"\n"mine:latest" = "/mine"\n')
+    options = {'faces."qwen2.5:1.5b"': "/option"}
+    environ = {"PRECEPTOR_FACES__OTHER": "/variable"}
+    found = load(file, environ, options).faces
+    assert found == {
+        "qwen2.5:1.5b": Path("/option"), "mine:latest": Path("/mine"), "other": Path("/variable"),
+    }  # fmt: skip
+    shown = {one.key: (one.value, one.origin, one.where) for one in explain(file, environ, options)}
+    assert shown['faces."qwen2.5:1.5b"'] == ("/option", "option", '--set faces."qwen2.5:1.5b"')
+    assert shown['faces."mine:latest"'] == ("/mine", "file", "my.toml")
+    assert shown["faces.other"] == ("/variable", "variable", "PRECEPTOR_FACES__OTHER")
+    with pytest.raises(InputError, match=r"my.toml: faces.x: "):
+        load(write("[faces]\nx = 3"), {}, {})
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

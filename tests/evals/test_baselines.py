@@ -86,3 +86,8 @@ def test_where_all_notes_have_the_finding_nothing_is_mined() -> None:
     task = Task(name="t", fields=FIELDS)
     found = baselines.predict("keyword+mined", task, notes, (note("Feels sick."),))
     assert found["a"]["nausea"] == "unknown"
+
+
+def test_where_every_note_mentions_a_field_no_phrase_marks_that() -> None:
+    train = [note("Reports nausea.", name, {"nausea": "present"}) for name in "abc"]
+    assert baselines.mine(Task(name="t", fields=FIELDS), train)["nausea"] == []

@@ -106,6 +106,16 @@ class _AsItIs:
         ]
 
 
+def _fields(shape: Any) -> tuple[FieldSpec, ...]:
+    """Return the label field that a request's schema asks for, none without a schema."""
+    if shape is None:
+        return ()
+    [(name, said)] = shape["properties"].items()
+    [field] = fields = (LabelField(name=name, values=tuple(said["enum"])),)
+    assert canonical(object_schema((field,))) == canonical(shape)
+    return fields
+
+
 def host(created: Created) -> Engine:
     """Load the files as Ollama would: the weights, and whether the tokenizer adds a start token."""
     folder = Path(mkdtemp(prefix="preceptor-served-"))
@@ -115,11 +125,14 @@ def host(created: Created) -> Engine:
     # Where nothing is said, the runner for this architecture adds one.
     starts = json.loads(created.files["tokenizer_config.json"]).get("add_bos_token", True)
     student._chat = _AsItIs(student, starts)
-    shapes: dict[str, tuple[FieldSpec, ...]] = {canonical(object_schema((f,))): (f,) for f in FIELDS}
 
     def answer(prompt: str, body: Body) -> Said:
-        fields = shapes[canonical(body["format"])]
-        call = Call("asked", fields, (Message("user", prompt),), Decoding(max_tokens=24))
+        options: Any = body.get("options") or {}
+        shape = body.get("format")
+        decoding = Decoding(
+            max_tokens=min(24, options.get("num_predict") or 24), constrained=shape is not None
+        )
+        call = Call("asked", _fields(shape), (Message("user", prompt),), decoding)
         [reply] = student.complete([call])
         return Said(reply.raw, reply.prompt_tokens, reply.completion_tokens)
 

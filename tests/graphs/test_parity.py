@@ -73,5 +73,5 @@ def test_quantised_weights_may_answer_otherwise_but_not_worse() -> None:
 
 
 def test_few_prompts_decide_nothing() -> None:
-    with pytest.raises(InputError, match="39 dev prompts are too few"):
+    with pytest.raises(InputError, match="39 prompts are too few"):
         parity.compare(CALLS[:39], NOTES[:13], TASK.fields, (Fixed(), Fixed()), route="raw")

@@ -19,8 +19,9 @@ from preceptor.core.errors import InputError, StoreError
 from preceptor.core.records import AdapterRef
 from preceptor.core.settings import Settings
 from preceptor.graphs import bundle, exporting, serving
+from preceptor.graphs.comparing import Verdict
 from preceptor.tools.sft import base, merge
-from preceptor.tools.sft.faces import IMPORTABLE
+from preceptor.tools.sft.faces import IMPORTABLE, Faces
 from tests.graphs import hosted
 
 
@@ -48,7 +49,7 @@ def server() -> Iterator[OllamaServer]:
         yield made
 
 
-def serve(folder: Path, server: OllamaServer, quantize: str = "") -> serving.Verdict:
+def serve(folder: Path, server: OllamaServer, quantize: str = "") -> Verdict:
     said: list[str] = []
     target = serving.Target(host=server.url, quantize=quantize)
     return serving.serve(folder, folder, target, Settings(), said.append)
@@ -214,9 +215,8 @@ def test_a_student_that_is_served_as_it_is_needs_no_export(source: Path, tmp_pat
     for adapter, words in ((None, "nothing was trained"), (AdapterRef(digest="0" * 20), "hf download")):
         recipe = made.recipe.model_copy(update={"model": model, "adapter": adapter})
         (place / "bundle.json").write_text(made.model_copy(update={"recipe": recipe}).to_json())
-        faces = exporting.default_faces()
         with pytest.raises(InputError, match=words):
-            exporting.export(place, tmp_path / "out", type(faces)(hub=tmp_path))
+            exporting.export(place, tmp_path / "out", Faces(hub=tmp_path))
 
 
 def test_the_embedded_student_can_be_exported_as_it_stands(source: Path, tmp_path: Path) -> None:

@@ -2,7 +2,14 @@
 
 Owns the table of the usual compact models and the finding of their weights on this machine. What Ollama
 serves (``ollama:qwen2.5:1.5b``) and what is trained (a folder with ``config.json`` and safetensors) are
-two forms of one model; nothing is fetched here.
+two forms of one model; nothing is fetched here. Whether they are the same model is for the doctor to
+check: a table can only say what a name stands for.
+
+Where the tables come from. ``IMPORTABLE`` was read in ollama/ollama, ``convert/convert.go`` at commit
+01cf7445 (the switch in ``LoadModelMetadata``), language models only. That the Qwen2.5 tags without a
+suffix are the instruct models is in Qwen's own documentation (qwen.readthedocs.io, "Ollama"); that
+``gemma`` is version 1.1 by now is on its page in Ollama's library. The other names follow the same
+scheme and were not looked up.
 """
 
 from __future__ import annotations
@@ -10,10 +17,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
 from preceptor.core.errors import InputError
-from preceptor.core.records import ModelRef
+from preceptor.core.ports import Evidence
+from preceptor.core.records import ModelRef, Recipe
 from preceptor.tools.sft import base
 
 
@@ -34,8 +44,21 @@ class Face:
 
 Resolver = Callable[[ModelRef], Face]
 
+
+class Home(Protocol):
+    """Brings trained weights back to the server that the student answers from."""
+
+    def check(self, recipe: Recipe, face: Face, evidence: Evidence) -> None:
+        """Refuse, before a training, one whose weights could not be brought back."""
+        ...
+
+    def bring(self, recipe: Recipe, face: Face, evidence: Evidence) -> tuple[Recipe, str]:
+        """Return the recipe whose model is served with its adapter, and what to say of it."""
+        ...
+
+
 TABLE: dict[str, str] = {
-    "gemma:2b": "google/gemma-2b-it",
+    "gemma:2b": "google/gemma-1.1-2b-it",
     "gemma2:2b": "google/gemma-2-2b-it",
     "gemma3:1b": "google/gemma-3-1b-it",
     "llama3.2:1b": "meta-llama/Llama-3.2-1B-Instruct",
@@ -68,19 +91,22 @@ LATEST = {
 IMPORTABLE = frozenset(
     {
         "CohereForCausalLM",
+        "DeepseekV3ForCausalLM",
         "Gemma2ForCausalLM",
         "Gemma3ForCausalLM",
         "GemmaForCausalLM",
+        "Glm4MoeLiteForCausalLM",
         "GptOssForCausalLM",
         "Lfm2ForCausalLM",
         "LlamaForCausalLM",
+        "Ministral3ForCausalLM",
         "MixtralForCausalLM",
         "Olmo3ForCausalLM",
         "Phi3ForCausalLM",
         "Qwen2ForCausalLM",
     }
 )
-"""Language models that Ollama takes as safetensors (the switch in its convert/convert.go)."""
+"""Language models that Ollama takes as safetensors. Mistral's and Qwen3's are not among them."""
 
 
 @dataclass(frozen=True)
@@ -98,11 +124,13 @@ class Faces:
     hub: Path = field(default_factory=lambda: hub_cache(os.environ))
 
     def __call__(self, ref: ModelRef) -> Face:
-        """Return what is trained for ``ref``.
+        """Return what is trained for ``ref``: where it serves trained weights, what these belong to.
 
         Raises:
             InputError: If it cannot be trained here, saying why and what to do.
         """
+        if ref.base:
+            return self(ModelRef(spec=ref.base))
         kind, _, name = ref.spec.partition(":")
         if kind == "nano" and self.nano is not None:
             return _face(self.nano, ref)
@@ -110,34 +138,56 @@ class Faces:
             return _face(Path(name).expanduser(), ref)
         if kind == "ollama" and name:
             folder = self._of_ollama(name)
-            return Face(folder, base.model_digest(folder), served=True)
+            try:
+                return Face(folder, _digest(folder), served=True)
+            except InputError as cause:
+                hint = f"{setting(name)} must name a folder with config.json and *.safetensors"
+                raise InputError(cause.message, hint) from cause
         raise InputError(
             f"{ref.spec!r} cannot be trained: its weights are not on this machine",
             "students that can: nano, hf:FOLDER, ollama:NAME with a folder of its weights",
         )
 
     def _of_ollama(self, name: str) -> Path:
+        name = name.removesuffix(":latest")
         full = name if ":" in name else LATEST.get(name, name)
-        for key in (name, full):
+        for key in (name, f"{name}:latest", full):
             if key in self.configured:
                 return Path(self.configured[key]).expanduser()
         published = TABLE.get(full)
         if published is None:
             raise InputError(
                 f"it is not known which weights stand behind 'ollama:{name}'",
-                f"name their folder in the settings: faces.{name!r}",
+                f"name their folder in the settings: {setting(name)} = 'FOLDER'",
             )
         found = cached(self.hub, published)
         if found is None:
             raise InputError(
                 f"'ollama:{name}' is trained as {published}, whose weights are not on this machine",
-                f"hf download {published} --local-dir FOLDER, then set faces.{name!r} to FOLDER",
+                f"hf download {published} --local-dir FOLDER, then set {setting(name)} = 'FOLDER'",
             )
         return found
 
 
+def setting(name: str) -> str:
+    """Return the setting that names the folder of a model of Ollama's, as TOML writes it."""
+    return f'faces."{name}"'
+
+
 def _face(folder: Path, ref: ModelRef) -> Face:
-    return Face(folder, ref.digest or base.model_digest(folder))
+    return Face(folder, ref.digest or _digest(folder))
+
+
+def _digest(folder: Path) -> str:
+    """Return a model's content hash; files that were not touched are read once per process."""
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    seen = tuple((f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file())
+    return _hashed(folder, seen)
+
+
+@lru_cache(maxsize=16)
+def _hashed(folder: Path, _seen: tuple[tuple[str, int, int], ...]) -> str:
+    return base.model_digest(folder)
 
 
 def hub_cache(environ: Mapping[str, str]) -> Path:

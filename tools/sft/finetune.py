@@ -24,7 +24,7 @@ from preceptor.core.records import Example, Recipe
 from preceptor.tools.distill import weak
 from preceptor.tools.distill.weak import WeakUse
 from preceptor.tools.sft import base, data
-from preceptor.tools.sft.faces import Face, Resolver, check_importable
+from preceptor.tools.sft.faces import Face, Home, Resolver, check_importable
 from preceptor.tools.sft.job import (
     PROFILES,
     Base,
@@ -125,14 +125,22 @@ class FineTune:
 
         Raises:
             InputError: If the student cannot be trained, or not on this; before anything starts. Or
-                if training failed.
+                if training failed, or the server does not serve what came out of it.
             BudgetStop: If the seconds that it may take do not fit the budget.
             Interrupted: If a person stopped it; it goes on when it is asked for again.
         """
         job, rows, paths = self.prepare(args, evidence)
+        face = self._faces(evidence.recipe.model)
+        home = self._home(face)
+        if home is not None:
+            home.check(evidence.recipe, face, evidence)
         result = self._options.train(self._folder, job, rows, paths)
         recipe = evidence.recipe.model_copy(update={"adapter": result.adapter})
-        return ToolResult(self._say(result, rows), recipe=recipe)
+        said = self._say(result, rows)
+        if home is not None:
+            recipe, more = home.bring(recipe, face, evidence)
+            said = f"{said} {more}"
+        return ToolResult(said, recipe=recipe)
 
     def seconds(self, args: FineTuneArgs, evidence: Evidence) -> float:
         """Return how long the training of a move took; 0 if it was not done.
@@ -150,12 +158,15 @@ class FineTune:
         is missing with very many notes, and less with few (half of it at about 140).
         """
         notes = sum(e.gold is not None for e in evidence.examples)
+        if notes < FEWEST or not evidence.scored or any(find_spec(n) is None for n in NEEDED):
+            return []
         try:
             face = self._faces(evidence.recipe.model)
             check_importable(face, self._options.importable)
+            home = self._home(face)
+            if home is not None:
+                home.check(evidence.recipe, face, evidence)
         except InputError:
-            return []
-        if notes < FEWEST or not evidence.scored or any(find_spec(n) is None for n in NEEDED):
             return []
         missing = 1 - sum(s.score for s in evidence.scored) / len(evidence.scored)
         gain = REPAIRED * missing * (1 - math.exp(-notes / SCALE))
@@ -195,7 +206,7 @@ class FineTune:
         data.check(found)
         rows = data.dump(found)
         job = Job(
-            base=Base(spec=recipe.model.spec, digest=face.digest),
+            base=Base(spec=recipe.model.base or recipe.model.spec, digest=face.digest),
             start=recipe.adapter,
             data=digest(rows),
             rows=len(found),
@@ -205,6 +216,14 @@ class FineTune:
         )
         said = Paths(base=str(face.folder.resolve()), start=str(start.resolve()) if start else "")
         return job, rows, said
+
+    def _home(self, face: Face) -> Home | None:
+        if face.served and self._options.home is None:
+            raise InputError(
+                "trained weights of a student that Ollama serves must go back to its server",
+                f"only a run of refine does that; here take hf:{face.folder}",
+            )
+        return self._options.home if face.served else None
 
     def _notes(
         self, args: FineTuneArgs, evidence: Evidence

@@ -17,7 +17,7 @@ from preceptor.core.ports import Cancel, OnProgress, Retriever
 from preceptor.core.records import Recipe
 from preceptor.tools.distill.weak import Labelled
 from preceptor.tools.sft import data
-from preceptor.tools.sft.faces import IMPORTABLE
+from preceptor.tools.sft.faces import IMPORTABLE, Home
 from preceptor.tools.sft.job import Job, Limits, Paths, Result
 from preceptor.tools.sft.launch import Launch
 from preceptor.tools.sft.runner import Runner
@@ -45,6 +45,7 @@ class FineTuneOptions:
         importable: Architectures that can be served again by Ollama.
         weak: Gives the weak labels of a content hash, with their notes.
         launch: How the training process is started.
+        home: Brings the weights of a served student back to its server.
     """
 
     guard: data.Guard = field(default_factory=data.Guard)
@@ -58,6 +59,7 @@ class FineTuneOptions:
     importable: frozenset[str] = field(default=IMPORTABLE)
     weak: Callable[[str], Labelled] | None = None
     launch: Launch = field(default_factory=Launch)
+    home: Home | None = None
 
     def runner(self, root: Path) -> Runner:
         """Return what runs trainings below a folder."""

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from preceptor.cli import checks
+from preceptor.cli import checks, faces
 from preceptor.cli.checks import Check, State
 from preceptor.cli.options import add_json, add_settings, settings
 from preceptor.core.settings import Settings, masked
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     student = _student(spec) if spec else None
     if student:
         found.append(student)
-        found += _more(spec, student)
+        found += _more(spec, student, chosen)
     if args.json:
         print(json.dumps([asdict(check) for check in found], indent=2))
     for check in found if not args.json else []:
@@ -74,9 +74,11 @@ def _services(chosen: Settings) -> Iterator[Check]:
     yield from checks.qdrant(chosen)
 
 
-def _more(spec: str, student: Check) -> list[Check]:
+def _more(spec: str, student: Check, chosen: Settings) -> list[Check]:
     """Return what else there is to say of a student that answers."""
-    return [] if student.state == "missing" else [checks.template(spec)]
+    if student.state == "missing":
+        return []
+    return [checks.template(spec), *faces.checks(spec, chosen)]
 
 
 def _packages() -> Iterator[Check]:

@@ -30,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do it."""
     from preceptor.core.errors import InputError
-    from preceptor.graphs import exporting, serving
+    from preceptor.graphs import exporting, serving, training
 
     source = _source(args)
     if exporting.is_serving(source):
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("where should the serving folder be written?", "--out FOLDER")
     else:
         folder = args.out
-        exporting.export(source, folder)
+        exporting.export(source, folder, training.faces(settings(args)))
     made = exporting.read(folder)
     found: dict[str, object] = {"folder": str(folder), "name": made.name}
     if not args.json:

@@ -14,6 +14,8 @@ from pydantic import Field, JsonValue
 from preceptor.core.fields import FieldSpec
 from preceptor.core.prospect import Prospect
 from preceptor.core.record import Record
+from preceptor.core.weights import AdapterRef as AdapterRef
+from preceptor.core.weights import ModelRef as ModelRef
 
 Gold = dict[str, JsonValue]
 """One value per field name: what an Example says, or what a student said."""
@@ -93,19 +95,6 @@ class Shot(Record):
     reason: str = ""
 
 
-class ModelRef(Record):
-    """Which model answers.
-
-    Attributes:
-        spec: ``nano``, ``hf:PATH``, ``ollama:NAME``, ``openai:NAME@URL``, ``scripted``,
-            ``simulated``.
-        digest: The model's own content hash, where the backend tells one.
-    """
-
-    spec: str
-    digest: str = ""
-
-
 class Decoding(Record):
     """How an answer is sampled. ``constrained``: only texts that fit the schema can come out."""
 
@@ -129,13 +118,6 @@ class IndexRef(Record):
     settings: dict[str, JsonValue] = Field(default_factory=dict)
 
 
-class AdapterRef(Record):
-    """Which trained weights stand on top of, or in place of, the base model."""
-
-    digest: str
-    kind: Literal["lora", "merged"] = "lora"
-
-
 class Recipe(Record):
     """Everything about a student. A recipe in use is a student.
 
@@ -145,7 +127,7 @@ class Recipe(Record):
         mode: One call per field, or one call for all fields.
         shots: Fixed worked examples.
         index: Where further ones are retrieved, if anywhere.
-        adapter: Trained weights, if any.
+        adapter: Trained weights, if any; where the model has a ``base``, they are in what is served.
         decoding: How an answer is sampled.
     """
 

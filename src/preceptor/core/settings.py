@@ -37,6 +37,9 @@ SECRETS = (
 )
 """Secrets that the program, or a library under it, reads from the environment."""
 
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+"""Keys that TOML takes without quotes."""
+
 _USER = re.compile(r"://[^/?#\s]*@")
 _QUERY = re.compile(r"([?&][^=&#\s]*(?:key|token|secret|password)[^=&#\s]*=)[^&#\s]*", re.IGNORECASE)
 
@@ -103,6 +106,7 @@ class Settings(Record):
         training: How trainings are started.
         budget: Limits of a run.
         prices: Dollars per million tokens by model: ``{"model": {"input": 1, "output": 2}}``.
+        faces: Folders of weights by what Ollama calls the model: ``{"qwen2.5:1.5b": "/folder"}``.
     """
 
     runs_dir: Path = Path("runs")
@@ -118,6 +122,7 @@ class Settings(Record):
     training: Training = Training()
     budget: Budget = Budget()
     prices: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
+    faces: dict[str, Path] = Field(default_factory=dict)
 
     def price_table(self) -> PriceTable:
         """Return the built-in prices under the user's own.
@@ -178,7 +183,7 @@ def explain(
     found: list[Setting] = []
     for keys, value in _leaves(_merged(said).model_dump(mode="json")):
         by = [one for one in said if one.keys[: len(keys)] == keys[: len(one.keys)]]
-        key = ".".join(f'"{k}"' if "." in k else k for k in keys)
+        key = ".".join(k if _BARE.fullmatch(k) else f'"{k}"' for k in keys)
         shown = masked(value) if isinstance(value, str) else value
         if by:
             found.append(Setting(key, shown, by[-1].origin, by[-1].where))

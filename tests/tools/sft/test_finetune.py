@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from preceptor.core.errors import BudgetStop, InputError
 from preceptor.core.ports import Evidence, Tool
 from preceptor.core.record import digest
-from preceptor.core.records import AdapterRef, IndexRef, ModelRef, ToolCall
+from preceptor.core.records import AdapterRef, IndexRef, ModelRef, Recipe, ToolCall
 from preceptor.tools.distill.weak import Labelled, Vote, combine
 from preceptor.tools.sft import base, data
 from preceptor.tools.sft.faces import Face, Faces
@@ -144,6 +144,39 @@ def test_an_architecture_that_ollama_cannot_import(tmp_path: Path) -> None:
                 prepared(tool, small.evidence(said=said))
         else:
             assert prepared(tool, small.evidence(said=said))[0].base.spec == "ollama:other"
+
+
+def test_served_weights_need_a_way_back(tmp_path: Path) -> None:
+    tool = FineTune(tmp_path, Faces(configured={"mine": small.model()}))
+    spec = ModelRef(spec="ollama:preceptor/t:1", digest="x" * 20, base="ollama:mine")
+    said = small.recipe().model_copy(update={"model": spec})
+    assert prepared(tool, small.evidence(said=said))[0].base.spec == "ollama:mine"
+    with pytest.raises(InputError, match="must go back to its server"):
+        tool.run(FineTuneArgs(), small.evidence(said=said))
+    assert not (tmp_path / "jobs").exists()
+
+
+class Shut:
+    """A server that takes no weights."""
+
+    def check(self, recipe: Recipe, face: Face, evidence: Evidence) -> None:
+        raise InputError("too few prompts")
+
+    def bring(self, recipe: Recipe, face: Face, evidence: Evidence) -> tuple[Recipe, str]:
+        raise AssertionError
+
+
+def test_what_could_not_be_served_is_not_proposed(tmp_path: Path) -> None:
+    served = small.recipe().model_copy(update={"model": ModelRef(spec="ollama:mine")})
+    faces = Faces(configured={"mine:latest": small.model()})
+    notes = corpus(45)
+    assert FineTune(tmp_path, faces).prospects(small.evidence(notes))
+    for home in (None, Shut()):
+        tool = FineTune(tmp_path, faces, FineTuneOptions(home=home))
+        assert tool.prospects(small.evidence(notes, served)) == []
+    with pytest.raises(InputError, match="too few prompts"):
+        tool.run(FineTuneArgs(), small.evidence(notes, served))
+    assert not (tmp_path / "jobs").exists()
 
 
 def test_guards_speak_before_anything_starts(tmp_path: Path) -> None:

@@ -1,0 +1,85 @@
+"""What ``preceptor doctor`` says of a student's two faces: what Ollama serves, and what is trained.
+
+Owns the words. Finding the weights is ``tools.sft.faces``, comparing is ``graphs.sameness``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from preceptor.cli.checks import Check
+from preceptor.core.settings import Settings
+
+if TYPE_CHECKING:
+    from preceptor.graphs.sameness import Sameness
+
+ENOUGH = 0.75
+"""With fewer equal continuations whole weights are worth a question."""
+
+
+def checks(spec: str, chosen: Settings) -> Iterator[Check]:
+    """Look whether a student of Ollama's is the same model as the weights that would be trained."""
+    kind, _, name = spec.partition(":")
+    if kind != "ollama":
+        return
+    from preceptor.core.errors import InputError, PreceptorError
+    from preceptor.core.records import ModelRef
+    from preceptor.graphs import sameness, training
+    from preceptor.tools.sft.faces import check_importable
+
+    try:
+        face = training.faces(chosen)(ModelRef(spec=spec))
+    except InputError as error:
+        yield Check("weights", "note", error.message, error.hint)
+        return
+    try:
+        check_importable(face)
+        yield Check("weights", "ok", str(face.folder))
+    except InputError as error:
+        yield Check("weights", "note", error.message, error.hint)
+    if find_spec("torch") is None or find_spec("transformers") is None:
+        yield Check(
+            "two faces", "note", "not compared: torch is missing", "pip install 'preceptor[local]'"
+        )
+        return
+    try:
+        yield from _said(sameness.compare(name, face.folder, chosen), name)
+    except PreceptorError as error:
+        yield Check("two faces", "missing", f"cannot be compared: {error.message}", error.hint)
+
+
+def _said(found: Sameness, name: str) -> Iterator[Check]:
+    """Put what was found into words; only other token counts are an error."""
+    from preceptor.tools.sft.faces import setting
+
+    off = {line.partition(":")[0]: line.partition(": ")[2] for line in found.off}
+    for what, route, equal, mend in (
+        ("vocabulary", "raw", found.raw_equal, f"set {setting(name)} to the weights it was made of"),
+        (
+            "chat template",
+            "chat",
+            found.chat_equal,
+            f"compare: ollama show {name} --modelfile, with the weights' chat_template",
+        ),
+    ):
+        counted = f"{equal} of {found.prompts} prompts have as many tokens as with the weights here"
+        if equal == found.prompts:
+            yield Check(what, "ok", counted)
+        elif route == "raw" and found.second_start:
+            yield Check(what, "ok", "as many tokens as with the weights here, and a second start token")
+        else:
+            yield Check(what, "missing", f"{counted} ({off.get(route, '')})", mend)
+    told = f"{found.continued_equal} of {found.prompts} greedy continuations are equal"
+    if found.second_start:
+        told += ", asked with two start tokens"
+    if found.quantised:
+        yield Check(
+            "continuations", "ok", f"{told}; it is served as {found.level}, so that some may differ"
+        )
+    elif found.continued_equal < ENOUGH * found.prompts:
+        mend = f"is {setting(name)} the same version of the model, and not its base?"
+        yield Check("continuations", "note", told, mend)
+    else:
+        yield Check("continuations", "ok", told)

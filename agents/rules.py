@@ -118,9 +118,9 @@ class RuleTeacher:
         if any(t.name == "edit_prompt" for t in tools):
             found += salvage_moves(study, situation.attempts)
         known = labelling.told(transcript)
-        for move in prospect_moves(situation, [t.name for t in tools]):
-            add = known is not None and known.good and labelling.can_add(move)
-            found.append(labelling.with_labels(move, known) if known and add else move)
+        for promised in prospect_moves(situation, [t.name for t in tools]):
+            add = known is not None and known.good and labelling.can_add(promised)
+            found.append(labelling.with_labels(promised, known) if known and add else promised)
         able = [m for m in found if identity(m.tool, m.args) not in tried]
         judged = [(track_record(situation.attempts, m.family) * m.gain, m) for m in able]
         move = self._choose(situation, judged, study)

@@ -50,8 +50,9 @@ from preceptor.evals.task import resolve
 from preceptor.graphs.retrieval import Retrievers
 from preceptor.tools.prompt import EditPrompt
 from preceptor.tools.rag.index import IndexExamples
+from preceptor.tools.sft.args import FineTuneArgs
 from preceptor.tools.sft.faces import Face
-from preceptor.tools.sft.finetune import FineTune, FineTuneArgs
+from preceptor.tools.sft.finetune import FineTune
 from preceptor.tools.toolbox import Toolbox
 
 FOLDS = 3

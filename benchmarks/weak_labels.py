@@ -22,10 +22,11 @@ from preceptor.core.settings import load
 from preceptor.evals import baselines, curve, stats, subsets
 from preceptor.evals.curve_page import points, shown
 from preceptor.evals.scorers import LabelCounts, field_metrics
-from preceptor.graphs.curve import Lab, Request, lab
+from preceptor.graphs import lab
+from preceptor.graphs.lab import Asked, Lab
 from preceptor.graphs.weak import rules
 from preceptor.tools.distill import weak
-from preceptor.tools.sft.finetune import Changes, FineTuneArgs
+from preceptor.tools.sft.args import Changes, FineTuneArgs
 
 RULE: baselines.Name = "context+mined"
 ANY = "0" * 20
@@ -69,14 +70,15 @@ def main() -> None:
     """Measure and print the page."""
     asked = arguments()
     settings = load(None, os.environ, {"runs_dir": asked.runs_dir})
-    request = Request(task=asked.task, student=asked.student, dev=asked.dev)
+    request = Asked(task=asked.task, student=asked.student, dev=asked.dev)
     Path(asked.runs_dir).mkdir(parents=True, exist_ok=True)
 
     def heard(name: str, progress: Progress) -> None:
         if progress.done == progress.total:
             print(f"{name}: {progress.total} {progress.what}", file=sys.stderr, flush=True)
 
-    with lab(request, settings, heard) as opened:
+    folder = Path(asked.runs_dir) / f"weak-{asked.task}"
+    with lab.opened(request, folder, settings, heard) as opened:
         experiment(opened, asked)
 
 

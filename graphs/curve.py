@@ -18,8 +18,8 @@ from preceptor.core.settings import Settings
 from preceptor.evals import curve, subsets
 from preceptor.graphs import lab, training
 from preceptor.graphs.lab import Asked, Heard
+from preceptor.tools.sft.args import Changes, FineTuneArgs
 from preceptor.tools.sft.data import FEWEST_NOTES
-from preceptor.tools.sft.finetune import Changes, FineTuneArgs
 from preceptor.tools.sft.job import ProfileName
 
 ALL = 0

@@ -11,7 +11,7 @@ import json
 import time
 from dataclasses import dataclass
 from importlib.util import find_spec
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 
 from preceptor import nano
@@ -22,6 +22,7 @@ from preceptor.core.errors import InputError, StudentError
 from preceptor.core.fields import FieldSpec
 from preceptor.core.ports import Evidence, Student, ToolSpec
 from preceptor.core.records import Answer, Call, Example, ModelRef, Recipe, Situation, ToolCall
+from preceptor.core.settings import Settings
 from preceptor.evals import findings, scorers, stats
 from preceptor.evals.splits import Splits
 from preceptor.evals.task import Task
@@ -29,10 +30,12 @@ from preceptor.graphs import answering, moves, teaching, training, weak, wiring
 from preceptor.graphs.session import folds
 from preceptor.tools.distill.label import LabelExamples
 from preceptor.tools.sft import base
-from preceptor.tools.sft.data import FEWEST_NOTES
+from preceptor.tools.sft.args import FineTuneArgs
+from preceptor.tools.sft.data import FEWEST_NOTES, load
 from preceptor.tools.sft.faces import Faces
-from preceptor.tools.sft.finetune import FEWEST, NEEDED, FineTune
-from preceptor.tools.sft.job import PROFILES, Limits
+from preceptor.tools.sft.finetune import FEWEST, FineTune
+from preceptor.tools.sft.job import Limits
+from preceptor.tools.sft.options import NEEDED, FineTuneOptions
 from preceptor.tools.toolbox import Toolbox
 
 CHARS_PER_TOKEN = 4
@@ -120,31 +123,54 @@ def turn_tokens(options: wiring.Options, task: Task, drawn: Splits, recipe: Reci
     return chars // CHARS_PER_TOKEN + SAID_TOKENS
 
 
-def a_training(options: wiring.Options, task: Task, drawn: Splits, recipe: Recipe) -> Training | None:
+def a_training(
+    options: wiring.Options,
+    task: Task,
+    drawn: Splits,
+    recipe: Recipe,
+    settings: Settings | None = None,
+) -> Training | None:
     """Return the usual training of this student, None where the move is not offered."""
-    if not moves.allows(options, "fine_tune"):
+    if not moves.allows(options, "fine_tune", settings):
         return None
-    notes = [e for e in shown(options, task, drawn) if e.gold is not None]
-    hyper = PROFILES["standard"]
-    tokens = computed = rows = 0
-    for note in notes:
-        calls = render.calls(recipe, task.fields, note)
-        sizes = [sum(len(m.content) for m in c.messages) // CHARS_PER_TOKEN + 12 for c in calls]
-        common = (len(render.system_text(recipe.prompt)) + len(note.text)) // CHARS_PER_TOKEN
-        rows += len(calls)
-        tokens += sum(sizes)
-        computed += sum(sizes) - (len(calls) - 1) * common  # What rows share is computed once.
-    rate = _rate(options.student)
-    seconds = None if rate is None else STARTING_SECONDS + hyper.epochs * computed / rate
+    seen = evidence(options, task, drawn, recipe)
+    notes = [e for e in seen.examples if e.gold is not None]
     longest = Limits().seconds
+    refused = _refused(options, task, drawn, notes)
+    tuner = FineTune(Path(), training.faces(settings), FineTuneOptions(training.guard(task, drawn)))
+    try:
+        job, data, _ = tuner.prepare(FineTuneArgs(), seen)
+    except InputError as why:
+        return Training(len(notes), 0, 0, None, longest, refused or why.message)
+    tokens, computed = _tokens(data)
+    rate = _rate(tuner.weights(recipe))
     return Training(
         notes=len(notes),
-        rows=rows,
-        tokens=hyper.epochs * tokens,
-        seconds=None if seconds is None else min(seconds, longest),
+        rows=job.rows,
+        tokens=job.hyper.epochs * tokens,
+        seconds=min(STARTING_SECONDS + job.hyper.epochs * computed / rate, longest),
         longest=longest,
-        refused=_refused(options, task, drawn, notes),
+        refused=refused,
     )
+
+
+def _tokens(data: bytes) -> tuple[int, int]:
+    """Return the tokens of a training's rows, and of what is computed: what rows share only once."""
+    tokens = computed = 0
+    for _, rows in groupby(load(data), key=lambda row: row.id):
+        texts = ["\n".join(turn["content"] for turn in row.prompt) for row in rows]
+        sizes = [len(text) // CHARS_PER_TOKEN + 12 for text in texts]
+        common = _shared(texts) // CHARS_PER_TOKEN
+        tokens += sum(sizes)
+        computed += sum(sizes) - (len(texts) - 1) * common
+    return tokens, computed
+
+
+def _shared(texts: list[str]) -> int:
+    """Return how many characters all texts begin with."""
+    first, last = min(texts), max(texts)
+    unlike = (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b)
+    return next(unlike, len(first))
 
 
 def _refused(options: wiring.Options, task: Task, drawn: Splits, notes: list[Example]) -> str:
@@ -161,14 +187,9 @@ def _refused(options: wiring.Options, task: Task, drawn: Splits, notes: list[Exa
     return ""
 
 
-def _rate(student: str) -> float | None:
-    """Return the tokens per second of a training, None if the weights are not here."""
-    try:
-        folder = Faces(nano=nano.path())(ModelRef(spec=student)).folder
-        size = sum(path.stat().st_size for path in base.model_files(folder))
-    except (InputError, OSError):
-        return None
-    return TRAIN_RATE * TRAIN_BYTES / max(size, 1)
+def _rate(folder: Path) -> float:
+    """Return the tokens per second of a training of a base model."""
+    return TRAIN_RATE * TRAIN_BYTES / max(base.model_bytes(folder), 1)
 
 
 def hits_tokens(options: wiring.Options, task: Task, drawn: Splits) -> float:

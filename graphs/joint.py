@@ -7,7 +7,7 @@ The sealed tests are not touched. Leaves weights to ``tools.sft.joint`` and numb
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -24,8 +24,9 @@ from preceptor.evals.joint import Joint, TaskShare
 from preceptor.graphs import bundle, lab, leaks, training
 from preceptor.graphs.lab import Asked, Heard, Lab
 from preceptor.tools.sft import joint
+from preceptor.tools.sft.args import Changes, FineTuneArgs
 from preceptor.tools.sft.data import FEWEST_NOTES
-from preceptor.tools.sft.finetune import Changes, FineTuneArgs
+from preceptor.tools.sft.finetune import is_small
 from preceptor.tools.sft.job import Limits, ProfileName, Result
 from preceptor.tools.sft.joint import MOST, How, Share
 from preceptor.tools.sft.options import FineTuneOptions
@@ -68,8 +69,8 @@ class Request(Record):
         return [Asked(task=task, **same) for task in self.tasks]
 
     def args(self) -> FineTuneArgs:
-        """Return how each training is done."""
-        return FineTuneArgs(profile=self.profile, change=self.change)
+        """Return how each training is done: on the notes alone, none put together anew."""
+        return FineTuneArgs(profile=self.profile, change=self.change, recombined=0)
 
 
 def read_mix(text: str) -> dict[str, float]:
@@ -119,7 +120,7 @@ def measure(request: Request, settings: Settings, heard: Heard, out: Path | None
         zeros = [one.ask(start, f"{one.task.name}: untouched") for one, start in made.each()]
         result = made.train(heard)
         shares = tuple(made.measure(i, zero, result) for i, zero in enumerate(zeros))
-        hyper = request.args().hyper()
+        hyper = made.job.hyper
         found = Joint(
             student=request.student,
             profile=request.profile,
@@ -168,7 +169,8 @@ class _Made:
         self.mix = joint.mixed(self.shares, request.seed)
         # As long as each task may take by itself.
         limits = Limits(threads=1, seconds=len(labs) * Limits().seconds)
-        how = How(request.args().hyper(), limits, request.seed)
+        whole = is_small(self.faces(self.starts[0].model).folder)
+        how = How(request.args().hyper(whole=whole), limits, request.seed)
         self.job, self.rows, self.paths = joint.prepare(self.starts[0].model, self.faces, self.mix, how)
 
     def each(self) -> Iterator[tuple[Lab, Recipe]]:
@@ -205,10 +207,10 @@ class _Made:
         """Return what one task gave and got."""
         one, share = self.labs[i], self.shares[i]
         name, patients = share.name, len({note.group for note in share.notes})
-        trained = {"trained": len(share.notes), "patients": patients}
         asked = one.ask(self.recipe(i, result), f"{name}: trained on all tasks")
-        both = replace(asked, seconds=result.seconds, **trained)
-        alone = self._alone(i, trained)
+        count = len(share.notes)
+        both = replace(asked, seconds=result.seconds, trained=count, patients=patients)
+        alone = self._alone(i, patients)
         one.students.close()
         return TaskShare(
             task=name,
@@ -228,7 +230,7 @@ class _Made:
             bundle=bundle.folder_name(name),
         )
 
-    def _alone(self, i: int, trained: Mapping[str, int]) -> curve.Run | None:
+    def _alone(self, i: int, patients: int) -> curve.Run | None:
         if not self.request.alone:
             return None
         one, share = self.labs[i], self.shares[i]
@@ -237,7 +239,7 @@ class _Made:
             self.starts[i], share.notes, args, seed, f"training on {share.name} alone"
         )
         asked = one.ask(recipe, f"{share.name}: trained alone")
-        return replace(asked, seconds=seconds, **trained)
+        return replace(asked, seconds=seconds, trained=len(share.notes), patients=patients)
 
     def recipe(self, i: int, result: Result) -> Recipe:
         """Return the recipe of one task's trained student."""

@@ -23,9 +23,10 @@ from preceptor.core.settings import Settings
 from preceptor.evals import curve, splits, subsets
 from preceptor.evals.task import Task
 from preceptor.graphs import answering, training, wiring
+from preceptor.tools.sft.args import FineTuneArgs
 from preceptor.tools.sft.data import Guard
 from preceptor.tools.sft.faces import Faces
-from preceptor.tools.sft.finetune import FineTune, FineTuneArgs
+from preceptor.tools.sft.finetune import FineTune
 from preceptor.tools.sft.launch import Launch
 from preceptor.tools.sft.options import FineTuneOptions
 

@@ -21,7 +21,8 @@ from preceptor.tools.prompt import EditPrompt
 from preceptor.tools.rag.embed import Embedder
 from preceptor.tools.rag.index import IndexExamples
 from preceptor.tools.sft.faces import check_importable
-from preceptor.tools.sft.finetune import NEEDED, FineTune
+from preceptor.tools.sft.finetune import FineTune
+from preceptor.tools.sft.options import NEEDED
 from preceptor.tools.toolbox import Toolbox
 
 if TYPE_CHECKING:

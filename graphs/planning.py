@@ -125,7 +125,7 @@ class _Sums:
         self.worst_turns = (limits.looks_per_round + 1) * limits.breaker
         self._task, self._drawn = task, drawn
         self._hits = estimates.hits_tokens(options, task, drawn)
-        self._training = estimates.a_training(options, task, drawn, recipe)
+        self._training = estimates.a_training(options, task, drawn, recipe, settings)
         self.turn = 0
         if options.teacher != "rules":
             self.turn = estimates.turn_tokens(options, task, drawn, recipe)

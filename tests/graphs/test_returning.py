@@ -53,7 +53,10 @@ from tests.graphs import hosted, small
 TASK = "tests.graphs.test_returning:task"
 BASE = "base:1"
 TUNE: dict[str, dict[str, JsonValue]] = {
-    "fine_tune": {"change": {"epochs": 2, "rate": 0.01, "validation": 0, "patience": 0}}
+    "fine_tune": {
+        "change": {"epochs": 2, "rate": 0.01, "validation": 0, "patience": 0},
+        "recombined": 0,
+    }
 }
 OPTIONS = wiring.Options(
     task=TASK, student=f"ollama:{BASE}", limits=Limits(rounds=3, plateau=3), parallel=1
@@ -164,7 +167,9 @@ def recipe(root: Path, digest: object) -> Recipe:
 
 def test_tuned_served_evaluated_and_tuned_further(tmp_path: Path, server: OllamaServer) -> None:
     hint: dict[str, JsonValue] = {"kind": "add_rule", "field": "", "text": "One letter."}
-    again: dict[str, dict[str, JsonValue]] = {"fine_tune": {"change": {"epochs": 1, "validation": 0}}}
+    again: dict[str, dict[str, JsonValue]] = {
+        "fine_tune": {"change": {"epochs": 1, "validation": 0}, "recombined": 0}
+    }
     rounds: list[list[object]] = [[TUNE], [{"edit_prompt": {"patches": [hint]}}], [again]]
     state = played(tmp_path, rounds)
     [tuned, edited, further] = [recipe(tmp_path, e.data["candidate"]) for e in events(tmp_path, "move")]

@@ -15,7 +15,7 @@ from preceptor.core.trace import read
 from preceptor.evals.task import Task
 from preceptor.graphs import refine, training, weak
 from preceptor.graphs.session import Limits
-from preceptor.tools.sft.finetune import FineTuneArgs
+from preceptor.tools.sft.args import FineTuneArgs
 from preceptor.tools.toolbox import Toolbox
 from tests.graphs import small, test_weak
 

@@ -12,83 +12,47 @@ import math
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
 
-from pydantic import Field, JsonValue
+from pydantic import JsonValue
 
 from preceptor.core.errors import InputError
 from preceptor.core.ports import Evidence, Retriever, ToolResult
 from preceptor.core.prospect import Prospect
-from preceptor.core.record import Record, digest
+from preceptor.core.record import digest
 from preceptor.core.records import Example, Recipe
 from preceptor.tools.distill import weak
-from preceptor.tools.distill.weak import WeakUse
 from preceptor.tools.sft import base, data
+from preceptor.tools.sft.args import FineTuneArgs
 from preceptor.tools.sft.faces import Face, Home, Resolver, check_importable
 from preceptor.tools.sft.job import (
-    PROFILES,
     Base,
     Hyper,
     Job,
-    Method,
     Paths,
     ProfileName,
     Result,
 )
 from preceptor.tools.sft.options import NEEDED, FineTuneOptions
+from preceptor.tools.sft.recombine import PREFIX, recombine
 
 FEWEST = 40
 """With fewer notes a training is not worth proposing."""
 
-REPAIRED, SCALE, AGAIN = 0.15, 200.0, 0.3
-"""Guesses: what a training repairs of what is missing; with how many notes two thirds of that; and how
-much less a second training brings."""
+SMALL = 100_000_000
+"""Bytes of a base model's weights below which all of them are trained, and notes put together anew."""
+
+RECOMBINED: dict[ProfileName, int] = {"quick": 400, "standard": 1300, "thorough": 2600}
+"""So many notes are put together anew for a small model."""
+
+REPAIRED, SCALE, AGAIN = 0.3, 130.0, 0.3
+"""What a training repairs of what is missing; with how many notes two thirds of that; and how much less
+a second training brings. The first two were set after one task and one student (94 notes of
+``toxicity-l``, the embedded student: 0.15 of what was missing on dev); elsewhere they are guesses."""
 
 
-class Changes(Record):
-    """Hyper-parameters that differ from the profile's; see ``Hyper`` for what they mean."""
-
-    method: Method | None = None
-    rank: int | None = Field(default=None, ge=4, le=64)
-    alpha: int | None = Field(default=None, ge=4, le=256)
-    rate: float | None = Field(default=None, ge=1e-6, le=1e-2)
-    epochs: int | None = Field(default=None, ge=1, le=20)
-    batch: int | None = Field(default=None, ge=1, le=128)
-    warmup: float | None = Field(default=None, ge=0, le=0.5)
-    validation: float | None = Field(default=None, ge=0, le=0.4)
-    patience: int | None = Field(default=None, ge=0, le=10)
-
-
-class FineTuneArgs(Record):
-    """The arguments of ``fine_tune``.
-
-    Attributes:
-        profile: ``quick``, ``standard`` or ``thorough``.
-        change: Hyper-parameters that differ from the profile's.
-        fields: The fields to train; all if empty.
-        data: What to learn from: gold answers, weak labels, or both; of a note with both, gold.
-        weak: Which weak labels, and what of them; needed where ``data`` says so.
-        weight_errors: How often a row that the student got wrong is shown per epoch.
-        defaults: Per field, at most so many rows that say «nothing found» for each other row; all of
-            them if not given.
-        reason: Why, in one line, for the trace.
-        expected_gain: What the teacher expects on train, in points of [0, 1].
-    """
-
-    profile: ProfileName = "standard"
-    change: Changes = Changes()
-    fields: tuple[str, ...] = ()
-    data: Literal["gold", "weak", "both"] = "gold"
-    weak: WeakUse | None = None
-    weight_errors: int = Field(default=1, ge=1, le=5)
-    defaults: float | None = Field(default=None, ge=0.25, le=10)
-    reason: str = Field(default="", max_length=400)
-    expected_gain: float | None = Field(default=None, ge=-1, le=1)
-
-    def hyper(self) -> Hyper:
-        """Return the profile with the changes."""
-        changed = {k: v for k, v in self.change.model_dump().items() if v is not None}
-        return Hyper.model_validate({**PROFILES[self.profile].model_dump(), **changed})
+def is_small(folder: Path) -> bool:
+    """Return whether all weights of a base model are trained where nothing else is said."""
+    return base.model_bytes(folder) < SMALL
 
 
 class FineTune:
@@ -107,6 +71,8 @@ class FineTune:
         "says how long: quick (2 epochs), standard (4, stops early), thorough (10, stops early); "
         "'change' sets single hyper-parameters. 'fields' trains some fields only; 'weight_errors' "
         "repeats what the student got wrong; 'defaults' thins out answers that say nothing was found. "
+        "'recombined' adds so many notes that are put together anew from sentences of the shown ones "
+        "(label fields only); small models get them, and all their weights trained, by themselves. "
         "Where label_examples is offered, 'data' and 'weak' name weak labels to learn from. "
         "A student with trained weights goes on from them. Needs at least 8 labelled notes."
     )
@@ -119,6 +85,7 @@ class FineTune:
         self._folder = folder
         self._faces = faces
         self._runner = self._options.runner(folder)
+        self._prepared: tuple[FineTuneArgs, Evidence, tuple[Job, bytes, Paths]] | None = None
 
     def run(self, args: FineTuneArgs, evidence: Evidence) -> ToolResult:
         """Return the recipe with the weights that come out of the training.
@@ -155,7 +122,7 @@ class FineTune:
         """Return the usual training with a guess of its gain, if the student can be trained here.
 
         Nothing is counted but errors and notes: a training is expected to repair ``REPAIRED`` of what
-        is missing with very many notes, and less with few (half of it at about 140).
+        is missing with very many notes, and less with few (half of it at about 90).
         """
         notes = sum(e.gold is not None for e in evidence.examples)
         if notes < FEWEST or not evidence.scored or any(find_spec(n) is None for n in NEEDED):
@@ -182,40 +149,83 @@ class FineTune:
         Raises:
             InputError: If the student cannot be trained, or not on this.
         """
+        known = self._prepared
+        if known is None or known[0] != args or known[1] is not evidence:
+            known = self._prepared = args, evidence, self._prepare(args, evidence)
+        return known[2]
+
+    def _prepare(self, args: FineTuneArgs, evidence: Evidence) -> tuple[Job, bytes, Paths]:
         recipe, options = evidence.recipe, self._options
         face = self._faces(recipe.model)
         check_importable(face, options.importable)
         start = self._start(recipe, face)
         notes, trust = self._notes(args, evidence)
         options.guard.check(notes)
-        found = data.rows(
-            recipe,
-            evidence.fields,
-            notes,
-            evidence.scored,
-            data.Selection(
-                fields=args.fields,
-                weight_errors=args.weight_errors,
-                defaults=args.defaults,
-                seed=options.seed,
-            ),
-            self._retriever(recipe),
+        chosen = data.Selection(
+            fields=args.fields,
+            weight_errors=args.weight_errors,
+            defaults=args.defaults,
+            seed=options.seed,
         )
+        retriever = self._retriever(recipe)
+        found = data.rows(recipe, evidence.fields, notes, evidence.scored, chosen, retriever)
         if args.weak is not None:
             found = weak.weighted(found, trust, args.weak.weight)
         data.check(found)
+        hyper, anew = self._anew(args, evidence, found, small=is_small(face.folder))
+        plain = data.Selection(fields=args.fields)
+        found += data.rows(recipe, evidence.fields, anew, (), plain, retriever)
         rows = data.dump(found)
         job = Job(
             base=Base(spec=recipe.model.base or recipe.model.spec, digest=face.digest),
             start=recipe.adapter,
             data=digest(rows),
             rows=len(found),
-            hyper=args.hyper(),
+            hyper=hyper,
             limits=options.limits,
             seed=options.seed,
         )
         said = Paths(base=str(face.folder.resolve()), start=str(start.resolve()) if start else "")
         return job, rows, said
+
+    def _anew(
+        self, args: FineTuneArgs, evidence: Evidence, found: Sequence[data.Row], *, small: bool
+    ) -> tuple[Hyper, list[Example]]:
+        """Return the hyper-parameters, and notes put together anew from those that are trained on.
+
+        Raises:
+            InputError: If they were asked for, and these notes cannot be put together.
+        """
+        recipe = evidence.recipe
+        count = args.recombined
+        if count is None:
+            count = RECOMBINED[args.profile] if small and args.data != "weak" else 0
+        whole = small and (recipe.adapter is None or recipe.adapter.kind == "merged")
+        hyper = args.hyper(whole=whole, many=count > 0)
+        kept = {row.id for row in data.split(found, hyper.validation, self._options.seed)[0]}
+        anew = recombine(
+            [e for e in evidence.examples if e.gold is not None and e.id in kept],
+            evidence.fields,
+            count,
+            self._options.seed,
+            {f.name: recipe.prompt.guide(f.name).look_for for f in evidence.fields},
+            own=recipe.index is not None,
+            whole=recipe.mode == "joint",
+        )
+        if args.recombined and not anew:
+            raise InputError(
+                "these notes cannot be put together anew: too few sentences that decide a label",
+                "leave 'recombined' out",
+            )
+        return hyper if anew else args.hyper(whole=whole), anew
+
+    def weights(self, recipe: Recipe) -> Path:
+        """Return the folder of the weights that would be trained.
+
+        Raises:
+            InputError: If they are not on this machine.
+        """
+        return self._faces(recipe.model).folder
 
     def _home(self, face: Face) -> Home | None:
         if face.served and self._options.home is None:
@@ -272,10 +282,12 @@ class FineTune:
         return folder
 
     def _say(self, result: Result, rows: bytes) -> str:
-        notes = len({row.id for row in data.load(rows)})
+        ids = {row.id for row in data.load(rows)}
+        notes = sum(not name.startswith(PREFIX) for name in ids)
+        more = f" and {len(ids) - notes} put together anew" if len(ids) > notes else ""
         early = {"done": "", "patience": ", stopped early", "time": ", stopped at its time limit"}
         parts = [
-            f"Trained on {notes} notes ({result.rows} rows, {result.steps} steps"
+            f"Trained on {notes} notes{more} ({result.rows} rows, {result.steps} steps"
             f"{early[result.stopped]}).",
             f"Loss {result.losses[0]:.3f} -> {result.losses[-1]:.3f}.",
         ]

@@ -42,7 +42,7 @@ def join() -> None:
     if world() == 1:
         return
     import torch
-    from accelerate import PartialState
+    from accelerate import PartialState  # type: ignore[import-untyped]
 
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if gpus and local() >= gpus:

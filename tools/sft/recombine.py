@@ -34,7 +34,7 @@ PREFIX = "recombined-"
 KEEP = 0.3
 """The share of the first note's sentences that stay."""
 
-SPLICED = 4
+SPLICED = 6
 """How many sentences of other notes are tried."""
 
 DEFAULTS = 0.5
@@ -87,6 +87,7 @@ def recombine(
     hints: Mapping[str, Sequence[str]] | None = None,
     *,
     own: bool = False,
+    whole: bool = False,
 ) -> list[Example]:
     """Return up to ``count`` new notes; none where the notes cannot be used.
 
@@ -98,6 +99,8 @@ def recombine(
         hints: Phrases per field that speak for a mention.
         own: Whether only sentences of the note itself are used: for a student that retrieves, since the
             examples of other patients must not be sentences of the note.
+        whole: Whether only notes count in which every label field is sure, for students that are asked
+            all fields at once; else some «nothing found» are left out.
     """
     stock = _stock(examples, fields, hints)
     total = sum(len(pieces) for pieces in stock.cut)
@@ -105,11 +108,11 @@ def recombine(
     if not stock.notes or total / len(stock.notes) < FEWEST_SENTENCES or carriers < FEWEST_CARRIERS:
         return []
     r = Random(f"recombine:{seed}")
-    made = (_note(stock, r, own=own) for _ in range(count))
+    made = (_note(stock, r, own=own, whole=whole) for _ in range(count))
     return [
         Example(id=f"{PREFIX}{number}", group=group, text=text, gold=gold)
         for number, (group, text, gold) in enumerate(made)
-        if gold
+        if gold and (len(gold) == len(stock.fields) or not whole)
     ]
 
 
@@ -134,7 +137,7 @@ def _decides(spot: Spot) -> bool:
     return spot.decides and spot.chance >= SURE
 
 
-def _note(stock: _Stock, r: Random, *, own: bool) -> tuple[str, str, dict[str, JsonValue]]:
+def _note(stock: _Stock, r: Random, *, own: bool, whole: bool) -> tuple[str, str, dict[str, JsonValue]]:
     """Return group, text and labels of a new note; no labels if nothing is sure in it."""
     first = r.randrange(len(stock.notes))
     places = [(first, i) for i in range(len(stock.cut[first])) if r.random() < KEEP]
@@ -142,7 +145,8 @@ def _note(stock: _Stock, r: Random, *, own: bool) -> tuple[str, str, dict[str, J
         r.shuffle(places)
     else:
         _splice(stock, r, first, places)
-    gold = _thinned(stock, r, _labels(stock, first, places)) if places else {}
+    gold = _labels(stock, first, places) if places else {}
+    gold = gold if whole else _thinned(stock, r, gold)
     text = "\n".join(stock.cut[note][number] for note, number in places)
     return stock.notes[first].group, text, gold
 

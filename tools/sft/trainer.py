@@ -242,7 +242,8 @@ def make_trainer(bf16: bool, **given: Any) -> Any:
                 return super().get_train_dataloader()
             size = self.args.train_batch_size
             dealt = shards.Dealt(_Order(self), size, ranks.rank(), ranks.world())
-            return shards.loader(self.train_dataset, self.data_collator, dealt)
+            rows: Any = self.train_dataset
+            return shards.loader(rows, self.data_collator, dealt)
 
         def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
             """Return the loss of the rows aside; of several processes each computes all of it.

@@ -14,8 +14,9 @@ from preceptor.core.record import digest
 from preceptor.core.records import AdapterRef, IndexRef, ModelRef, Recipe, ToolCall
 from preceptor.tools.distill.weak import Labelled, Vote, combine
 from preceptor.tools.sft import base, data
+from preceptor.tools.sft.args import FineTuneArgs
 from preceptor.tools.sft.faces import Face, Faces
-from preceptor.tools.sft.finetune import FineTune, FineTuneArgs
+from preceptor.tools.sft.finetune import FineTune
 from preceptor.tools.sft.job import PROFILES, Job
 from preceptor.tools.sft.options import FineTuneOptions
 from preceptor.tools.toolbox import Toolbox
@@ -25,7 +26,9 @@ from tests.tools.sft import small
 
 pytest.importorskip("trl", reason="pip install preceptor[local]")
 
-QUICK: dict[str, JsonValue] = {"profile": "quick", "change": {"epochs": 1}, "fields": ["rash"]}
+QUICK: dict[str, JsonValue] = {
+    "profile": "quick", "change": {"epochs": 1}, "fields": ["rash"], "recombined": 0,
+}  # fmt: skip
 BOOKED: list[tuple[str, float, float]] = []
 
 
@@ -83,7 +86,8 @@ def tool(tmp_path: Path) -> FineTune:
 def prepared(
     tool: FineTune, evidence: Evidence | None = None, **args: Any
 ) -> tuple[Job, list[data.Row]]:
-    job, rows, _ = tool.prepare(FineTuneArgs.model_validate(args), evidence or small.evidence())
+    given = FineTuneArgs.model_validate({"recombined": 0, **args})
+    job, rows, _ = tool.prepare(given, evidence or small.evidence())
     return job, list(data.load(rows))
 
 
@@ -98,7 +102,7 @@ def test_only_the_shown_part_of_train_is_learned_from(tool: FineTune) -> None:
 def test_what_decides_the_weights_is_the_identity(tool: FineTune) -> None:
     job, _ = prepared(tool)
     assert prepared(tool, reason="why not", expected_gain=0.5)[0] == job
-    assert job.hyper == PROFILES["standard"]
+    assert job.hyper == PROFILES["standard"].model_copy(update={"method": "full"})
     assert (job.base.digest, job.data) == (base.model_digest(small.model()), job.data)
     others: list[dict[str, Any]] = [
         {"profile": "thorough"},
@@ -152,7 +156,7 @@ def test_served_weights_need_a_way_back(tmp_path: Path) -> None:
     said = small.recipe().model_copy(update={"model": spec})
     assert prepared(tool, small.evidence(said=said))[0].base.spec == "ollama:mine"
     with pytest.raises(InputError, match="must go back to its server"):
-        tool.run(FineTuneArgs(), small.evidence(said=said))
+        tool.run(FineTuneArgs(recombined=0), small.evidence(said=said))
     assert not (tmp_path / "jobs").exists()
 
 
@@ -175,7 +179,7 @@ def test_what_could_not_be_served_is_not_proposed(tmp_path: Path) -> None:
         tool = FineTune(tmp_path, faces, FineTuneOptions(home=home))
         assert tool.prospects(small.evidence(notes, served)) == []
     with pytest.raises(InputError, match="too few prompts"):
-        tool.run(FineTuneArgs(), small.evidence(notes, served))
+        tool.run(FineTuneArgs(recombined=0), small.evidence(notes, served))
     assert not (tmp_path / "jobs").exists()
 
 
@@ -218,7 +222,7 @@ def test_nothing_starts_that_does_not_fit_the_budget(tmp_path: Path) -> None:
 
     tool = FineTune(tmp_path, Faces(), FineTuneOptions(reserve=broke))
     with pytest.raises(BudgetStop):
-        tool.run(FineTuneArgs(), small.evidence())
+        tool.run(FineTuneArgs(recombined=0), small.evidence())
     assert not (tmp_path / "jobs").exists()
 
 

@@ -32,7 +32,7 @@ from preceptor.tools.sft.job import (
 from preceptor.tools.sft.launch import ENTRY, Launch
 from preceptor.tools.sft.runner import Runner
 
-TWO = ("accelerate", 2)
+TWO = Launch("accelerate", 2)
 
 
 def test_a_launcher_is_needed_for_several() -> None:
@@ -43,7 +43,7 @@ def test_a_launcher_is_needed_for_several() -> None:
 
 def test_the_command_of_accelerate() -> None:
     pytest.importorskip("accelerate")
-    command = Launch(*TWO).command("py", "job.json")
+    command = TWO.command("py", "job.json")
     assert command[:3] == ["py", "-m", "accelerate.commands.launch"]
     assert command[command.index("--num_processes") + 1] == "2"
     assert command[-3:] == ["-m", ENTRY, "job.json"]
@@ -101,7 +101,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory, hyper: Hyper) -> Result:
 @pytest.mark.slow
 def test_two_processes_have_the_losses_of_one(alone: Result, hyper: Hyper, tmp_path: Path) -> None:
     folder = written(tmp_path / "two", hyper, Limits())
-    assert launched(folder, Launch(*TWO)) == 0
+    assert launched(folder, TWO) == 0
     two = Result.from_json((folder / RESULT).read_bytes())
     assert two.losses == pytest.approx(alone.losses, rel=1e-3)
     assert two.losses[0] == pytest.approx(alone.losses[0], rel=1e-6)
@@ -120,11 +120,11 @@ def test_one_that_fails_ends_all_and_the_job_goes_on(
     alone: Result, hyper: Hyper, tmp_path: Path
 ) -> None:
     folder = written(tmp_path / "job", hyper, Limits(checkpoint_seconds=0))
-    assert launched(folder, Launch(*TWO), "tests.tools.sft.failing") != 0
+    assert launched(folder, TWO, "tests.tools.sft.failing") != 0
     failure = Failure.from_json((folder / FAILURE).read_bytes())
     assert "the second process fails here" in failure.message
     assert not (folder / RESULT).exists()
-    assert launched(folder, Launch(*TWO)) == 0
+    assert launched(folder, TWO) == 0
     events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
     assert [e["step"] for e in events if e["event"] == "resumed"] == [3]
     found = Result.from_json((folder / RESULT).read_bytes())
@@ -141,7 +141,7 @@ def test_all_stop_when_one_is_asked_to(tmp_path: Path, hyper: Hyper) -> None:
     job = small.write(tmp_path / "made", longer)
     rows = (tmp_path / "made" / DATA).read_bytes()
     paths = Paths.from_json((tmp_path / "made" / PATHS).read_bytes())
-    runner = Runner(tmp_path / "root", launch=Launch(*TWO))
+    runner = Runner(tmp_path / "root", launch=TWO)
     heard: list[Progress] = []
     with pytest.raises(Interrupted, match="cancelled"):
         runner.run(job, rows, paths, heard.append, lambda: bool(heard))

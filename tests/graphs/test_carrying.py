@@ -53,7 +53,7 @@ def test_a_round_names_its_training(tmp_path: Path) -> None:
     out = carrying.send(run, "2", tmp_path / "out")
     assert Job.from_json((out / JOB).read_bytes()) == job
     with pytest.raises(
-        InputError, match="round 1 .* trained nothing: its move was edit_prompt"
+        InputError, match=r"round 1 .* trained nothing: its move was edit_prompt"
     ):
         carrying.send(run, "1", tmp_path / "none")
     with pytest.raises(InputError, match="round 3 of run 'run' made no move"):

@@ -9,6 +9,7 @@ imports torch.
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from preceptor.tools.sft.job import Failed
 
@@ -33,6 +34,13 @@ def first() -> bool:
     return rank() == 0
 
 
+def _meeting(**how: bool) -> Any:
+    """Return what accelerate knows of this process; the first call meets the others."""
+    from accelerate import PartialState  # type: ignore[import-untyped]
+
+    return PartialState(**how)
+
+
 def join() -> None:
     """Meet the other processes, over NCCL where there are GPUs and over gloo where there are none.
 
@@ -42,7 +50,6 @@ def join() -> None:
     if world() == 1:
         return
     import torch
-    from accelerate import PartialState  # type: ignore[import-untyped]
 
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if gpus and local() >= gpus:
@@ -53,15 +60,13 @@ def join() -> None:
         )
     if not gpus:
         os.environ["ACCELERATE_USE_CPU"] = "true"
-    PartialState(cpu=not gpus)
+    _meeting(cpu=not gpus)
 
 
 def leave() -> None:
     """Part from the other processes."""
     if world() > 1:
-        from accelerate import PartialState
-
-        PartialState().destroy_process_group()
+        _meeting().destroy_process_group()
 
 
 def wait() -> None:
@@ -77,10 +82,9 @@ def agreed(value: int) -> int:
     if world() == 1:
         return value
     import torch
-    from accelerate import PartialState
     from torch import distributed
 
-    said = torch.tensor([value], device=PartialState().device)
+    said = torch.tensor([value], device=_meeting().device)
     distributed.broadcast(said, src=0)
     return int(said.item())
 
@@ -90,9 +94,8 @@ def total(value: int) -> int:
     if world() == 1:
         return value
     import torch
-    from accelerate import PartialState
     from torch import distributed
 
-    summed = torch.tensor([value], device=PartialState().device)
+    summed = torch.tensor([value], device=_meeting().device)
     distributed.all_reduce(summed)
     return int(summed.item())

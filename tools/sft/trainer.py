@@ -205,16 +205,30 @@ class _Order:
         return iter(order(self._lengths, batch, args.seed, epoch))
 
 
-def loss_aside(trainer: Any) -> float:
-    """Return the mean loss of the rows aside, as the trainer's own loop has it in one process."""
+def dealt(trainer: Any) -> Any:
+    """Return the batches of this process among several."""
+    size = trainer.args.train_batch_size
+    batches = shards.Dealt(_Order(trainer), size, ranks.rank(), ranks.world())
+    return shards.loader(trainer.train_dataset, trainer.data_collator, batches)
+
+
+def evaluated(trainer: Any) -> dict[str, float]:
+    """Return the mean loss of the rows aside, as the trainer's own loop has it in one process.
+
+    The trainer's division among several would fill up the last batch with other rows.
+    """
     trainer.model.eval()
     rows, size = trainer.eval_dataset, trainer.args.eval_batch_size
-    dealt = shards.Dealt(range(len(rows)), size, 0, 1)
+    whole = shards.Dealt(range(len(rows)), size, 0, 1)
     summed = 0.0
-    for batch in shards.loader(rows, trainer.data_collator, dealt):
+    for batch in shards.loader(rows, trainer.data_collator, whole):
         loss, _, _ = trainer.prediction_step(trainer.model, batch, prediction_loss_only=True)
         summed += len(batch["labels"]) * float(loss)
-    return summed / len(rows)
+    metrics = {"eval_loss": summed / len(rows)}
+    trainer.log(metrics)
+    heard = trainer.callback_handler
+    trainer.control = heard.on_evaluate(trainer.args, trainer.state, trainer.control, metrics)
+    return metrics
 
 
 def make_trainer(bf16: bool, **given: Any) -> Any:
@@ -240,25 +254,14 @@ def make_trainer(bf16: bool, **given: Any) -> Any:
             """Return the batches of this process; of several, the same steps as one would make."""
             if ranks.world() == 1:
                 return super().get_train_dataloader()
-            size = self.args.train_batch_size
-            dealt = shards.Dealt(_Order(self), size, ranks.rank(), ranks.world())
-            rows: Any = self.train_dataset
-            return shards.loader(rows, self.data_collator, dealt)
+            return dealt(self)
 
         def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-            """Return the loss of the rows aside; of several processes each computes all of it.
-
-            The trainer's own division would fill up the last batch with other rows.
-            """
+            """Return the loss of the rows aside; of several processes each computes all of it."""
             if ranks.world() == 1:
                 whole: dict[str, float] = super().evaluate(*args, **kwargs)
                 return whole
-            metrics = {"eval_loss": loss_aside(self)}
-            self.log(metrics)
-            self.control = self.callback_handler.on_evaluate(
-                self.args, self.state, self.control, metrics
-            )
-            return metrics
+            return evaluated(self)
 
         def compute_loss(
             self,

@@ -77,8 +77,10 @@ def student_tokens(session: Session) -> int:
     return sum(a.get("prompt_tokens", 0) + a.get("completion_tokens", 0) for a in found)
 
 
-def trainings(session: Session) -> int:
-    return len(list((session.store.path / "training").rglob("result.json")))
+def trained(session: Session) -> list[int]:
+    """Return the tokens of each training of the run."""
+    files = (session.store.path / "training").rglob("result.json")
+    return [json.loads(file.read_text())["tokens"] for file in files]
 
 
 @needs_nano
@@ -99,23 +101,12 @@ def test_calls_tokens_and_trainings_of_the_embedded_student(
         assert within(said.likely.student_calls, spent["student_calls"])
         assert spent["student_calls"] <= said.worst.student_calls
         assert within(said.likely.student_tokens, student_tokens(session))
-        assert said.likely.trainings == trainings(session) == (name == "task")
-    assert (said.likely.training_tokens > 0) is (name == "task")
+        tokens = trained(session)
+    assert said.likely.trainings == len(tokens) == (name == "task")
+    assert within(said.likely.training_tokens, sum(tokens))
+    assert said.likely.training_seconds is not None
+    assert (said.likely.training_seconds > 0) is (name == "task")
     assert bool(said.training) is (name == "few" and moves != ("index_examples",))
-
-
-@needs_nano
-@pytest.mark.slow
-def test_the_tokens_of_a_training_are_those_of_its_rows(tmp_path: Path) -> None:
-    asked = options("task", moves=("fine_tune",))
-    said = planning.plan(asked, SETTINGS).likely
-    with wiring.create(asked, tmp_path, "run", SETTINGS) as session:
-        refine.run(session)
-        (file,) = (session.store.path / "training").rglob("result.json")
-        result = json.loads(file.read_text())
-    assert within(said.training_tokens, result["tokens"])
-    assert said.training_seconds is not None
-    assert said.training_seconds > 0
 
 
 def _counting(body: Body) -> Body:

@@ -160,9 +160,8 @@ def _elsewhere(task: Task) -> Iterator[str]:
         count = 0
         for example in task.examples:
             items = (example.gold or {}).get(field.name)
-            count += sum(
-                str(item) not in example.text for item in items or () if isinstance(items, list)
-            )
+            found = items if isinstance(items, list) else []
+            count += sum(str(item) not in example.text for item in found)
         if count:
             yield f"field {field.name!r}: {count} items are copied but do not stand in their text"
 

@@ -38,6 +38,7 @@ def test_sizes_are_read_and_trimmed() -> None:
         (["--sizes", "3"], "size '3' is none"),
         (["--seeds", "0"], "seeds"),
         (["--epochs", "50"], "change.epochs"),
+        (["--rate", "5", "--method", "full"], "change.rate"),
         (["--student", "simulated"], "'simulated' cannot be trained"),
         (["--student", "nonsense"], "nonsense"),
     ],

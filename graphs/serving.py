@@ -108,30 +108,46 @@ def serve(
     publisher = Publisher(target.host)
     try:
         _may_begin(publisher, name, target, settings)
-        calls = _calls(made, folder, notes, settings)
+        calls = calls_about(made, folder, notes, settings)
         publisher.create(_model(folder, serving, name, target.quantize), say)
         kept = False
         try:
-            asked, at = (calls, notes), (name, target, publisher.url)
-            verdict = _judge((folder, made), asked, at, settings, faces)
+            asked, url = (calls, notes), publisher.url
+            checks = judge(
+                (folder, made),
+                asked,
+                lambda route: _served(folder, name, url, route, settings),
+                quantised=bool(target.quantize),
+                faces=faces,
+            )
+            verdict = Verdict(name=name, url=url, checks=checks)
             kept = not verdict.objections
         finally:
             if not kept:
                 publisher.delete(name)
     finally:
         publisher.close()
+    report(folder, verdict, say)
+    served_bundle(folder, made, f"ollama:{name}")
+    return verdict
+
+
+def report(folder: Path, verdict: Verdict, say: Say) -> None:
+    """Write down and say what the gate found.
+
+    Raises:
+        InputError: If it refuses.
+    """
     write_whole(folder / PARITY, (verdict.model_dump_json(indent=2) + "\n").encode())
     for check in verdict.checks:
         for line in check.lines():
             say(line)
     if verdict.objections:
         raise InputError(
-            f"{name!r} is not the model that was measured, and was deleted: "
+            f"{verdict.name!r} is not the model that was measured, and was deleted: "
             + "; ".join(verdict.objections),
             f"see {PARITY} in the folder",
         )
-    _served_bundle(folder, made, name, target)
-    return verdict
 
 
 def _may_begin(publisher: Publisher, name: str, target: Target, settings: Settings) -> None:
@@ -176,9 +192,14 @@ def dev_notes(
     return drawn.examples(task, "dev")[:NOTES]
 
 
-def _calls(
+def calls_about(
     made: bundle.Bundle, folder: Path, notes: tuple[Example, ...], settings: Settings
 ) -> list[Call]:
+    """Return the prompts of a bundle about notes.
+
+    Raises:
+        InputError: If they are too few to compare two models.
+    """
     finders = retrieval.of_bundle(folder, settings, Egress("local-only", None))
     try:
         finder = finders.of(made.recipe)
@@ -209,45 +230,55 @@ def _model(folder: Path, serving: exporting.Serving, name: str, quantize: str) -
     )
 
 
-def _judge(
+def judge(
     source: tuple[Path, bundle.Bundle],
     asked: tuple[list[Call], tuple[Example, ...]],
-    at: tuple[str, Target, str],
-    settings: Settings,
+    served: Callable[[str], Student],
+    *,
+    quantised: bool,
     faces: Faces | None,
-) -> Verdict:
+) -> tuple[parity.Parity, ...]:
+    """Compare a served model with the student in process, in each way that it can be asked.
+
+    Args:
+        source: The serving folder, and its bundle.
+        asked: The prompts, and the notes that they are about.
+        served: Opens the served model for one way of asking.
+        quantised: Whether its weights were made smaller.
+        faces: Finds the base model.
+
+    Raises:
+        StudentError: If one of the two cannot be used.
+    """
     folder, made = source
     calls, notes = asked
-    name, target, url = at
     reference = _Remembered(_reference(folder, faces))
     checks = []
     try:
         for route in ("raw", "chat"):
-            served = students.make(
-                ModelRef(spec=f"ollama:{name}"),
-                options=students.StudentOptions(
-                    base_url=url,
-                    parallel=settings.concurrency,
-                    timeout=settings.timeouts.student,
-                    tokenizer=folder / "model" if route == "raw" else None,
-                ),
-            )
+            student = served(route)
             try:
+                pair = (reference, student)
                 checks.append(
-                    parity.compare(
-                        calls,
-                        notes,
-                        made.fields,
-                        (reference, served),
-                        route=route,
-                        quantised=bool(target.quantize),
-                    )
+                    parity.compare(calls, notes, made.fields, pair, route=route, quantised=quantised)
                 )
             finally:
-                served.close()
+                student.close()
     finally:
         reference.close()
-    return Verdict(name=name, url=url, checks=tuple(checks))
+    return tuple(checks)
+
+
+def _served(folder: Path, name: str, url: str, route: str, settings: Settings) -> Student:
+    return students.make(
+        ModelRef(spec=f"ollama:{name}"),
+        options=students.StudentOptions(
+            base_url=url,
+            parallel=settings.concurrency,
+            timeout=settings.timeouts.student,
+            tokenizer=folder / "model" if route == "raw" else None,
+        ),
+    )
 
 
 def _reference(folder: Path, faces: Faces | None) -> Student:
@@ -277,7 +308,7 @@ class _Remembered:
         self._student.close()
 
 
-def _served_bundle(folder: Path, made: bundle.Bundle, name: str, target: Target) -> None:
+def served_bundle(folder: Path, made: bundle.Bundle, spec: str) -> None:
     """Write the bundle whose student is the served model, asked with our own text."""
     place, fresh = folder / SERVED, folder / f".{SERVED}"
     shutil.rmtree(fresh, ignore_errors=True)
@@ -292,7 +323,7 @@ def _served_bundle(folder: Path, made: bundle.Bundle, name: str, target: Target)
     for file in ("schema.json", "metrics.json"):
         if (folder / file).is_file():
             shutil.copyfile(folder / file, fresh / file)
-    recipe = made.recipe.model_copy(update={"model": ModelRef(spec=f"ollama:{name}"), "adapter": None})
+    recipe = made.recipe.model_copy(update={"model": ModelRef(spec=spec), "adapter": None})
     served = made.model_copy(update={"recipe": recipe})
     write_whole(fresh / "bundle.json", (served.model_dump_json(indent=2) + "\n").encode())
     shutil.rmtree(place, ignore_errors=True)

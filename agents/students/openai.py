@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from preceptor.agents.students import StudentOptions
@@ -30,7 +30,11 @@ from preceptor.core.records import Call, ModelRef, Reply
 
 if TYPE_CHECKING:
     import openai
+    from openai.types import CompletionChoice, CompletionUsage
     from openai.types.chat import ChatCompletion
+    from openai.types.chat.chat_completion import Choice
+
+T = TypeVar("T")
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 KEY = "OPENAI_API_KEY"
@@ -118,8 +122,6 @@ class OpenAIStudent:
         return self._reply(call, got, time.monotonic() - began)
 
     def _chat(self, call: Call, constrained: bool) -> ChatCompletion:
-        import openai
-
         # OpenAI's newer models refuse the old name, other servers may not know the new one.
         limit = "max_tokens" if self._url else "max_completion_tokens"
         body: dict[str, object] = {
@@ -132,10 +134,15 @@ class OpenAIStudent:
         if constrained:
             schema = {"name": "answer", "strict": True, "schema": object_schema(call.fields)}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        return self._post("/chat/completions", body, self._completion)
+
+    def _post(self, path: str, body: dict[str, object], shape: type[T]) -> T:
+        import openai
+
         try:
             # ``chat.completions.create`` walks the whole body by its type hints first, which costs
             # as much as all the rest of a call.
-            return self._client.post("/chat/completions", body=body, cast_to=self._completion)
+            return self._client.post(path, body=body, cast_to=shape)
         except openai.OpenAIError as error:
             raise self._trouble(error) from None
         except (ValueError, TypeError):
@@ -145,9 +152,18 @@ class OpenAIStudent:
         choice = got.choices[0] if getattr(got, "choices", None) else None
         if choice is None or choice.message is None:
             raise Refused("the server answered with something that is no completion")
-        read = got.usage.prompt_tokens if got.usage else None
-        written = got.usage.completion_tokens if got.usage else None
-        text = choice.message.content or ""
+        return self._said(call, choice.message.content or "", (choice, got.usage), seconds)
+
+    def _said(
+        self,
+        call: Call,
+        text: str,
+        about: tuple[Choice | CompletionChoice, CompletionUsage | None],
+        seconds: float,
+    ) -> Reply:
+        choice, usage = about
+        read = usage.prompt_tokens if usage else None
+        written = usage.completion_tokens if usage else None
         if choice.finish_reason == "length":
             return Reply(call.key, text, "truncated", read, written, seconds)
         if not text:

@@ -46,14 +46,14 @@ def model() -> Path:
     return tiny.save("lfm2", Path(mkdtemp(prefix="preceptor-hosted-")) / "lfm2")
 
 
-def adapter(folder: Path) -> AdapterRef:
-    """Write a random adapter for ``model``, strong enough to change most answers."""
+def adapter(folder: Path, of: Path) -> AdapterRef:
+    """Write a random adapter for a model, strong enough to change most answers."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
     torch.manual_seed(7)
-    net: Any = AutoModelForCausalLM.from_pretrained(model(), dtype=torch.float32)
+    net: Any = AutoModelForCausalLM.from_pretrained(of, dtype=torch.float32)
     config = LoraConfig(
         r=4, lora_alpha=16, target_modules="all-linear", task_type="CAUSAL_LM", init_lora_weights=False
     )
@@ -61,20 +61,21 @@ def adapter(folder: Path) -> AdapterRef:
     made.save_pretrained(str(folder), save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)
     ref = AdapterRef(digest=base.weights_digest(base.file_hashes(folder)))
-    about = base.About(adapter=ref, base=base.model_digest(model()), spec=f"hf:{model()}", job="0" * 20)
+    about = base.About(adapter=ref, base=base.model_digest(of), spec=f"hf:{of}", job="0" * 20)
     base.write_about(folder, about)
     return ref
 
 
-def make_bundle(folder: Path, tuned: bool = True) -> Path:
-    """Write the bundle of a tuned student; return its folder."""
+def make_bundle(folder: Path, of: Path | None = None) -> Path:
+    """Write the bundle of a tuned student, of the tiny model or another; return its folder."""
+    of = of or model()
     folder.mkdir(parents=True)
     letters = task()
     drawn = splits.make(letters)
     recipe = Recipe(
-        model=ModelRef(spec=f"hf:{model()}", digest=base.model_digest(model())),
+        model=ModelRef(spec=f"hf:{of}", digest=base.model_digest(of)),
         prompt=Prompt(instruction="Read the note and fill in the field.", rules=("One letter.",)),
-        adapter=adapter(folder / "adapter") if tuned else None,
+        adapter=adapter(folder / "adapter", of),
         decoding=Decoding(max_tokens=24),
     )
     made = bundle.Bundle(

@@ -67,6 +67,7 @@ class Settings(Record):
         egress: What may leave this machine.
         embedder: What turns texts into dense vectors for retrieval; words alone if empty.
         qdrant_url: A Qdrant server for retrieval; in memory if empty.
+        llama_cpp: The source archive of llama-cpp-python, or a folder of llama.cpp, for its converter.
         timeouts: How long to wait.
         budget: Limits of a run.
         prices: Dollars per million tokens by model: ``{"model": {"input": 1, "output": 2}}``.
@@ -80,6 +81,7 @@ class Settings(Record):
     egress: Policy = "redacted"
     embedder: str = ""
     qdrant_url: str = ""
+    llama_cpp: Path | None = None
     timeouts: Timeouts = Timeouts()
     budget: Budget = Budget()
     prices: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)

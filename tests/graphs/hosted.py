@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -14,13 +15,15 @@ from preceptor.agents.servers.scripted import Body
 from preceptor.agents.students import StudentOptions
 from preceptor.agents.students.hf import HFStudent
 from preceptor.core.fields import FieldSpec, LabelField, object_schema
-from preceptor.core.record import canonical
+from preceptor.core.record import canonical, digest
 from preceptor.core.records import AdapterRef, Call, Decoding, Message, ModelRef, Prompt, Recipe
 from preceptor.evals import splits
 from preceptor.evals.splits import SplitSpec
 from preceptor.evals.task import Task
 from preceptor.graphs import bundle
-from preceptor.tools.sft import base
+from preceptor.tools.sft import base, data
+from preceptor.tools.sft.job import Base, Hyper, Job, Paths
+from preceptor.tools.sft.runner import Runner
 from tests.agents.students import tiny
 from tests.graphs import small
 
@@ -66,7 +69,29 @@ def adapter(folder: Path, of: Path) -> AdapterRef:
     return ref
 
 
-def make_bundle(folder: Path, of: Path | None = None) -> Path:
+PROMPT = Prompt(instruction="Read the note and fill in the field.", rules=("One letter.",))
+
+
+def trained(folder: Path, of: Path) -> AdapterRef:
+    """Train a model for two epochs on the train notes, in a process of its own as a run does."""
+    letters = task()
+    notes = splits.make(letters).examples(letters, "train")
+    ref = ModelRef(spec=f"hf:{of}", digest=base.model_digest(of))
+    rows = data.rows(Recipe(model=ref, prompt=PROMPT), FIELDS, notes)
+    raw = data.dump(rows)
+    hyper = Hyper(epochs=2, batch=8, validation=0, patience=0, rate=1e-2)
+    job = Job(
+        base=Base(spec=ref.spec, digest=ref.digest), data=digest(raw), rows=len(rows), hyper=hyper
+    )
+    root = folder.with_name("trainings")
+    made = Runner(root).run(job, raw, Paths(base=str(of)))
+    shutil.copytree(base.adapter_folder(root, made.adapter), folder)
+    return made.adapter
+
+
+def make_bundle(
+    folder: Path, of: Path | None = None, tune: Callable[[Path, Path], AdapterRef] = adapter
+) -> Path:
     """Write the bundle of a tuned student, of the tiny model or another; return its folder."""
     of = of or model()
     folder.mkdir(parents=True)
@@ -74,8 +99,8 @@ def make_bundle(folder: Path, of: Path | None = None) -> Path:
     drawn = splits.make(letters)
     recipe = Recipe(
         model=ModelRef(spec=f"hf:{of}", digest=base.model_digest(of)),
-        prompt=Prompt(instruction="Read the note and fill in the field.", rules=("One letter.",)),
-        adapter=adapter(folder / "adapter", of),
+        prompt=PROMPT,
+        adapter=tune(folder / "adapter", of),
         decoding=Decoding(max_tokens=24),
     )
     made = bundle.Bundle(

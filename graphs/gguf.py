@@ -2,19 +2,23 @@
 
 Owns the order: the file is written under a hidden name, served by llama.cpp on this machine, compared
 as any served model is, and gets its name only if the gate lets it pass. llama.cpp is asked over HTTP:
-``raw`` with our own text, and ``chat`` with the template in the file.
+``raw`` with our own text, and ``chat`` with the template in the file, which must render what training
+read, letter by letter.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from preceptor.agents import students
 from preceptor.agents.servers.llamacpp import LlamaCppServer
+from preceptor.agents.students.chat import of_folder
+from preceptor.agents.students.llamacpp import templated
 from preceptor.core.errors import InputError
 from preceptor.core.ports import Student
-from preceptor.core.records import ModelRef
+from preceptor.core.records import Call, ModelRef
 from preceptor.core.settings import Settings
 from preceptor.graphs import bundle, exporting, serving
 from preceptor.tools.sft import conversion
@@ -71,6 +75,10 @@ def write(
                 quantised=kind not in ("f32", *conversion.SIXTEEN),
                 faces=faces,
             )
+            rendered = _rendered(server.url, calls, exporting.open_source(folder, faces).base, settings)
+        checks = tuple(
+            c.model_copy(update={"texts_equal": rendered}) if c.route == "chat" else c for c in checks
+        )
         verdict = serving.Verdict(name=FILE, url=target.host or ADDRESS, checks=checks)
         serving.report(folder, verdict, say)
         fresh.replace(file)
@@ -78,6 +86,12 @@ def write(
         fresh.unlink(missing_ok=True)
     serving.served_bundle(folder, made, f"openai:{target.name or about.name}@{verdict.url}")
     return verdict
+
+
+def _rendered(url: str, calls: Sequence[Call], base: Path, settings: Settings) -> int:
+    """Return how many prompts the served template renders as the base model's own does."""
+    chat, texts = of_folder(base), templated(url, calls, settings.timeouts.student)
+    return sum(chat.text(c.messages) == text for c, text in zip(calls, texts, strict=True))
 
 
 def _served(folder: Path, url: str, route: str, settings: Settings) -> Student:

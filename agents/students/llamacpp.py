@@ -2,12 +2,14 @@
 
 Owns what a raw request to llama.cpp is made of: the prompt as it was rendered for training, which no
 template of the server's touches, and a schema with the separators of training text. A llama.cpp that
-was built without llguidance reads the schema and passes over the separators.
+was built without llguidance reads the schema and passes over the separators. Owns, too, what the
+server's own template makes of a prompt, which llama.cpp tells.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ from preceptor.agents.students.chat import of_folder
 from preceptor.agents.students.grammar import SEPARATORS
 from preceptor.agents.students.openai import OpenAIStudent
 from preceptor.agents.students.retry import Refused
+from preceptor.core.errors import StudentError
 from preceptor.core.fields import object_schema
 from preceptor.core.records import Call, Reply
 
@@ -64,3 +67,23 @@ class LlamaCppStudent(OpenAIStudent):
         if call.decoding.constrained:
             body["json_schema"] = {**object_schema(call.fields), "x-guidance": {**SEPARATORS}}
         return self._post("/completions", body, self._text_completion)
+
+
+def templated(url: str, calls: Sequence[Call], timeout: float) -> list[str]:
+    """Return the prompts as the template of a llama.cpp server renders them.
+
+    Raises:
+        StudentError: If the server does not say.
+    """
+    import httpx
+
+    found = []
+    try:
+        with httpx.Client(base_url=url, timeout=timeout) as client:
+            for call in calls:
+                turns = [{"role": m.role, "content": m.content} for m in call.messages]
+                said = client.post("/apply-template", json={"messages": turns}).raise_for_status()
+                found.append(str(said.json()["prompt"]))
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        raise StudentError("llama.cpp does not say what its template renders") from error
+    return found

@@ -75,6 +75,7 @@ def test_what_was_trained_is_what_llama_cpp_serves(kept: tuple[Path, serving.Ver
     folder, verdict = kept
     found = [(c.route, c.prompts, c.tokens_equal, c.fields_equal) for c in verdict.checks]
     assert found == [("raw", 44, 44, 44), ("chat", 44, 44, 44)]
+    assert [c.texts_equal for c in verdict.checks] == [None, 44]
     assert left(folder) == {"model.gguf", "served"}
     assert json.loads((folder / "parity.json").read_text("utf-8"))["checks"][0]["prompts"] == 44
     spec = bundle.read(folder / "served").recipe.model.spec
@@ -132,7 +133,7 @@ def merged_twice(folder: Path) -> None:
     ("spoil", "words"),
     [
         (longer_template, "chat: 44 of 44 prompts have another number of tokens"),
-        (other_template, "chat: [0-9]+ of 44 fields are answered otherwise"),
+        (other_template, "chat: 44 of 44 prompts are rendered otherwise"),
         (wrong_bos, "raw: 44 of 44 prompts have another number of tokens"),
         (not_merged, "raw: [0-9]+ of 44 fields are answered otherwise"),
         (merged_twice, "raw: [0-9]+ of 44 fields are answered otherwise"),

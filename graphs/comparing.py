@@ -7,7 +7,7 @@ The rule itself is ``parity``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,27 +94,49 @@ def judge(reference: Student, served: Served, asked: Asked, settings: Settings) 
         InputError: If there are too few prompts.
         StudentError: If one of the two cannot be used.
     """
+    found = checks(
+        reference, lambda route: served.open(route, settings), asked, quantised=served.quantised
+    )
+    return Verdict(name=served.name, url=served.url, checks=found)
+
+
+def checks(
+    reference: Student, served: Callable[[str], Student], asked: Asked, *, quantised: bool
+) -> tuple[parity.Parity, ...]:
+    """Compare a served model with the student in process, in each way that it can be asked.
+
+    Args:
+        reference: The student in process; it is closed in the end.
+        served: Opens the served model for one way of asking.
+        asked: What both are asked.
+        quantised: Whether the served weights were made smaller.
+
+    Raises:
+        InputError: If there are too few prompts.
+        StudentError: If one of the two cannot be used.
+    """
     mine = Remembered(reference)
-    checks = []
+    found = []
     try:
         for route in ("raw", "chat"):
-            theirs = served.open(route, settings)
+            theirs = served(route)
             try:
-                checks.append(
+                pair = (mine, theirs)
+                found.append(
                     parity.compare(
                         asked.calls,
                         asked.notes,
                         asked.fields,
-                        (mine, theirs),
+                        pair,
                         route=route,
-                        quantised=served.quantised,
+                        quantised=quantised,
                     )
                 )
             finally:
                 theirs.close()
     finally:
         mine.close()
-    return Verdict(name=served.name, url=served.url, checks=tuple(checks))
+    return tuple(found)
 
 
 def reference(folder: Path, adapter: AdapterRef | None = None, weights: Path | None = None) -> Student:

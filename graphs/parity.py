@@ -4,8 +4,9 @@ Owns the rule and the differences. Two students are asked the same calls at temp
 process, whose weights were measured, and the one that is to be served. Differences are shown as ids and
 counts, never as text.
 
-The rule: at least 40 prompts; the same number of prompt tokens in all; without quantisation, at least
-98 % of the fields equal; with it, a mean score that is not more than 2 points lower.
+The rule: at least 40 prompts; the same number of prompt tokens in all, and the same text where the
+server shows what its template renders; without quantisation, at least 98 % of the fields equal; with
+it, a mean score that is not more than 2 points lower.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ class Parity(Record):
         score: The mean score of the one in process; None if no note has a gold answer.
         served_score: The same of the one that is served.
         differences: What differs, in the order of the prompts.
+        texts_equal: How many prompts the served template renders as training did; None where the
+            server does not show what it renders.
     """
 
     route: str
@@ -66,6 +69,7 @@ class Parity(Record):
     score: float | None
     served_score: float | None
     differences: tuple[Difference, ...]
+    texts_equal: int | None = None
 
     @property
     def objections(self) -> list[str]:
@@ -74,6 +78,9 @@ class Parity(Record):
         if self.tokens_equal < self.prompts:
             other = self.prompts - self.tokens_equal
             found.append(f"{other} of {self.prompts} prompts have another number of tokens")
+        if self.texts_equal is not None and self.texts_equal < self.prompts:
+            other = self.prompts - self.texts_equal
+            found.append(f"{other} of {self.prompts} prompts are rendered otherwise")
         if not self.quantised and self.fields_equal < EQUAL * self.fields:
             found.append(
                 f"{self.fields - self.fields_equal} of {self.fields} fields are answered otherwise"
@@ -92,6 +99,8 @@ class Parity(Record):
             f"{self.route}: {self.tokens_equal}/{self.prompts} prompts with equal token counts, "
             f"{self.fields_equal}/{self.fields} fields equal"
         )
+        if self.texts_equal is not None:
+            head += f", {self.texts_equal}/{self.prompts} prompts rendered alike"
         if self.score is not None and self.served_score is not None:
             head += f", score {self.score:.3f} in process, {self.served_score:.3f} served"
         rows = [

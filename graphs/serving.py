@@ -17,6 +17,7 @@ from preceptor.core import render
 from preceptor.core.egress import Egress, is_local
 from preceptor.core.errors import InputError
 from preceptor.core.files import write_whole
+from preceptor.core.ports import Student
 from preceptor.core.records import Call, Example, ModelRef
 from preceptor.core.runs import RunStore
 from preceptor.core.settings import Settings
@@ -82,31 +83,41 @@ def serve(
     publisher = Publisher(target.host)
     try:
         _may_begin(publisher, name, target, settings)
-        calls = _calls(made, folder, notes, settings)
+        calls = calls_about(made, folder, notes, settings)
         publisher.create(exporting.to_create(folder / "model", serving, name, target.quantize), say)
         kept = False
         try:
             served = Served(name, publisher.url, folder / "model", bool(target.quantize))
             asked = Asked(calls, notes, made.fields)
-            verdict = _judge((folder, made), asked, served, settings, faces)
+            mine = reference(folder, made, settings, faces)
+            verdict = comparing.judge(mine, served, asked, settings)
             kept = not verdict.objections
         finally:
             if not kept:
                 publisher.delete(name)
     finally:
         publisher.close()
+    report(folder, verdict, say)
+    served_bundle(folder, made, f"ollama:{name}")
+    return verdict
+
+
+def report(folder: Path, verdict: Verdict, say: Say) -> None:
+    """Write down and say what the gate found.
+
+    Raises:
+        InputError: If it refuses.
+    """
     write_whole(folder / PARITY, (verdict.model_dump_json(indent=2) + "\n").encode())
     for check in verdict.checks:
         for line in check.lines():
             say(line)
     if verdict.objections:
         raise InputError(
-            f"{name!r} is not the model that was measured, and was deleted: "
+            f"{verdict.name!r} is not the model that was measured, and was deleted: "
             + "; ".join(verdict.objections),
             f"see {PARITY} in the folder",
         )
-    _served_bundle(folder, made, name, target)
-    return verdict
 
 
 def _may_begin(publisher: Publisher, name: str, target: Target, settings: Settings) -> None:
@@ -151,9 +162,14 @@ def dev_notes(
     return drawn.examples(task, "dev")[:NOTES]
 
 
-def _calls(
+def calls_about(
     made: bundle.Bundle, folder: Path, notes: tuple[Example, ...], settings: Settings
 ) -> list[Call]:
+    """Return the prompts of a bundle about notes.
+
+    Raises:
+        InputError: If they are too few to compare two models.
+    """
     finders = retrieval.of_bundle(folder, settings, Egress("local-only", None))
     try:
         finder = finders.of(made.recipe)
@@ -172,20 +188,15 @@ def _calls(
     return calls
 
 
-def _judge(
-    source: tuple[Path, bundle.Bundle],
-    asked: Asked,
-    served: Served,
-    settings: Settings,
-    faces: Faces | None,
-) -> Verdict:
-    folder, made = source
+def reference(
+    folder: Path, made: bundle.Bundle, settings: Settings, faces: Faces | None = None
+) -> Student:
+    """Return the student in process of a serving folder: the base model with the adapter on it."""
     found = exporting.open_source(folder, faces or training.faces(settings))
-    reference = comparing.reference(found.base, made.recipe.adapter, found.adapter)
-    return comparing.judge(reference, served, asked, settings)
+    return comparing.reference(found.base, made.recipe.adapter, found.adapter)
 
 
-def _served_bundle(folder: Path, made: bundle.Bundle, name: str, target: Target) -> None:
+def served_bundle(folder: Path, made: bundle.Bundle, spec: str) -> None:
     """Write the bundle whose student is the served model, asked with our own text."""
     place, fresh = folder / SERVED, folder / f".{SERVED}"
     shutil.rmtree(fresh, ignore_errors=True)
@@ -197,7 +208,7 @@ def _served_bundle(folder: Path, made: bundle.Bundle, name: str, target: Target)
     for file in ("schema.json", "metrics.json"):
         if (folder / file).is_file():
             shutil.copyfile(folder / file, fresh / file)
-    recipe = made.recipe.model_copy(update={"model": ModelRef(spec=f"ollama:{name}"), "adapter": None})
+    recipe = made.recipe.model_copy(update={"model": ModelRef(spec=spec), "adapter": None})
     served = made.model_copy(update={"recipe": recipe})
     write_whole(fresh / "bundle.json", (served.model_dump_json(indent=2) + "\n").encode())
     shutil.rmtree(place, ignore_errors=True)

@@ -1,8 +1,9 @@
 """A scripted server that speaks OpenAI's chat completions, as the published reference has it.
 
 ``GET /v1/models``, ``POST /v1/embeddings`` and ``POST /v1/chat/completions``, whole or streamed, with
-tool calls and structured output. Replies come from a script, a function, or the request's own schema.
-Files and batches are ``servers.batches``.
+tool calls and structured output; and ``POST /v1/completions`` with a ``json_schema``, as llama.cpp has
+it. Replies come from a script, a function, or the request's own schema. Files and batches are
+``servers.batches``.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def from_schema(body: Body) -> Body:
     """Return the simplest completion that fits the request's schema and ``max_tokens``."""
     wanted = body.get("response_format")
     inner = wanted.get("json_schema") if isinstance(wanted, dict) else None
-    schema = inner.get("schema") if isinstance(inner, dict) else None
+    schema = inner.get("schema") if isinstance(inner, dict) else body.get("json_schema")
     pieces = tokens(json.dumps(simplest(schema), ensure_ascii=False))
     most = body.get("max_tokens") or body.get("max_completion_tokens")
     room = most if isinstance(most, int) else len(pieces)
@@ -107,7 +108,7 @@ class OpenAIServer(ScriptedServer):
         counter: Its files and batches; set another one to script how those go wrong.
     """
 
-    answering = ("/v1/chat/completions", "/v1/embeddings")
+    answering = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
 
     def __init__(
         self,
@@ -166,6 +167,8 @@ class OpenAIServer(ScriptedServer):
         with self._lock:
             item = next(self._script, from_schema)
         reply = item(request.body) if callable(item) else item
+        if request.path == "/v1/completions":
+            return Response.of(_text(reply))
         return _streamed(reply) if request.body.get("stream") else Response.of(reply)
 
     def _listed(self) -> list[JsonValue]:
@@ -174,6 +177,18 @@ class OpenAIServer(ScriptedServer):
             entry: Body = {"id": name, "object": "model", "created": 1767225600, "owned_by": "scripted"}
             listed.append({**entry, "max_model_len": longest} if longest else entry)
         return listed
+
+
+def _text(reply: Body) -> Body:
+    """Return a chat completion as the completion of a prompt."""
+    given = reply.get("choices")
+    choices: list[JsonValue] = []
+    for choice in given if isinstance(given, list) else []:
+        assert isinstance(choice, dict)
+        message = choice.get("message")
+        said = message.get("content") if isinstance(message, dict) else None
+        choices.append({**{k: v for k, v in choice.items() if k != "message"}, "text": said})
+    return {**reply, "object": "text_completion", "choices": choices}
 
 
 def _embedded(model: str, given: JsonValue) -> JsonValue:

@@ -41,8 +41,8 @@ class StudentOptions:
         device: Where a model in process runs: ``cpu``, ``cuda``, or ``auto``.
         batch_tokens: The most prompt tokens that a model in process reads at once.
         adapter: The folder of the adapter or merged weights that the recipe names.
-        tokenizer: The folder of the tokenizer of a model of ours at Ollama: prompts are rendered with
-            it here, and sent raw.
+        tokenizer: The folder of the tokenizer of a model of ours at Ollama or llama.cpp: prompts are
+            rendered with it here, and sent raw.
         script: What ``scripted`` answers.
         examples: What ``simulated`` knows the right answers of.
         fields: The task's fields, for ``simulated``.
@@ -111,9 +111,13 @@ def _served(kind: str, name: str, options: StudentOptions) -> Student:
         from preceptor.agents.students.ollama import OllamaStudent
 
         return OllamaStudent(name, options)
+    model, at, url = name.rpartition("@")
+    if at and options.tokenizer is not None:
+        from preceptor.agents.students.llamacpp import LlamaCppStudent
+
+        return LlamaCppStudent(model, url, options, options.tokenizer)
     from preceptor.agents.students.openai import OpenAIStudent
 
-    model, at, url = name.rpartition("@")
     return OpenAIStudent(model, url, options) if at else OpenAIStudent(name, "", options)
 
 

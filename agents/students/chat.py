@@ -1,18 +1,14 @@
-"""From messages to token ids, by the model's own chat template.
-
-Owns what keeps a note's text text: a special token that somebody typed is broken up before the
-template is applied, so that nothing in a message can end it or open another.
-"""
+"""From messages to token ids, by the model's own chat template."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from preceptor.core.errors import StudentError, boundary
 from preceptor.core.records import Message
+from preceptor.core.template import ChatTemplate, Turn
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -32,10 +28,7 @@ class Chat:
         if not tokenizer.chat_template:
             raise StudentError("the model's tokenizer has no chat template", "use an instruct model")
         self._tokenizer = tokenizer
-        added = tokenizer.added_tokens_decoder.values()
-        special = sorted((t.content for t in added if t.special), key=len, reverse=True)
-        self._special = re.compile("|".join(map(re.escape, special))) if special else None
-        self._takes_system = True
+        self._template = ChatTemplate(tokenizer)
 
     def ids(self, prompts: Sequence[Sequence[Message]]) -> list[list[int]]:
         """Return the token ids of prompts, up to where the answer begins."""
@@ -51,29 +44,13 @@ class Chat:
         Raises:
             StudentError: If the template cannot be applied.
         """
-        turns = [{"role": m.role, "content": self._plain(m.content)} for m in messages]
-        if self._takes_system:
-            from jinja2 import TemplateError
+        turns = [{"role": m.role, "content": m.content} for m in messages]
+        trouble = StudentError("the model's chat template cannot be applied")
+        return self._template.apply(turns, self._templated, trouble)
 
-            try:
-                return self._templated(turns)
-            except (TemplateError, ValueError, TypeError) as error:
-                # Some templates raise at a system message.
-                if "system" not in str(error).lower():
-                    raise StudentError("the model's chat template cannot be applied") from error
-                self._takes_system = False
-        head = "".join(f"{t['content']}\n\n" for t in turns if t["role"] == "system")
-        rest = [t for t in turns if t["role"] != "system"]
-        return self._templated([{**rest[0], "content": head + rest[0]["content"]}, *rest[1:]])
-
-    def _templated(self, turns: list[dict[str, str]]) -> str:
+    def _templated(self, turns: list[Turn]) -> str:
         text = self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
         return str(text)
-
-    def _plain(self, content: str) -> str:
-        if self._special is None:
-            return content
-        return self._special.sub(lambda m: f"{m[0][0]} {m[0][1:]}", content)
 
 
 def of_folder(folder: Path) -> Chat:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from preceptor.agents.students import StudentOptions, decode, prefix, weights
 from preceptor.agents.students.chat import Chat
 from preceptor.agents.students.grammar import Free, Grammar
+from preceptor.core import model_folder as content
 from preceptor.core.ports import Cancel
 from preceptor.core.records import AdapterRef, Call, ModelRef, Reply
 
@@ -59,7 +60,7 @@ class HFStudent:
     ) -> None:
         self._options = options or StudentOptions()
         folder = weights.folder_of(path)
-        self.ref = ModelRef(spec=spec or f"hf:{path}", digest=weights.digest_of(folder))
+        self.ref = ModelRef(spec=spec or f"hf:{path}", digest=content.digest(folder))
         self._set_threads()
         self._loaded = weights.load(folder, adapter, self._options.adapter, self._options.device)
         self._chat = Chat(self._loaded.tokenizer)

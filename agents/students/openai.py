@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import JsonValue
@@ -36,7 +36,11 @@ from preceptor.core.settings import masked
 
 if TYPE_CHECKING:
     import openai
+    from openai.types import CompletionChoice, CompletionUsage
     from openai.types.chat import ChatCompletion
+    from openai.types.chat.chat_completion import Choice
+
+T = TypeVar("T")
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 KEY = "OPENAI_API_KEY"
@@ -144,13 +148,15 @@ class OpenAIStudent:
         return body
 
     def _chat(self, call: Call, constrained: bool) -> ChatCompletion:
+        return self._post("/chat/completions", self.body(call, constrained), self._completion)
+
+    def _post(self, path: str, body: dict[str, object], shape: type[T]) -> T:
         import openai
 
-        body = self.body(call, constrained)
         try:
             # ``chat.completions.create`` walks the whole body by its type hints first, which costs
             # as much as all the rest of a call.
-            return self.client.post("/chat/completions", body=body, cast_to=self._completion)
+            return self.client.post(path, body=body, cast_to=shape)
         except openai.OpenAIError as error:
             raise self._trouble(error) from None
         except (ValueError, TypeError):
@@ -165,9 +171,18 @@ class OpenAIStudent:
         choice = got.choices[0] if getattr(got, "choices", None) else None
         if choice is None or choice.message is None:
             raise Refused("the server answered with something that is no completion")
-        read = got.usage.prompt_tokens if got.usage else None
-        written = got.usage.completion_tokens if got.usage else None
-        text = choice.message.content or ""
+        return self._said(call, choice.message.content or "", (choice, got.usage), seconds)
+
+    def _said(
+        self,
+        call: Call,
+        text: str,
+        about: tuple[Choice | CompletionChoice, CompletionUsage | None],
+        seconds: float,
+    ) -> Reply:
+        choice, usage = about
+        read = usage.prompt_tokens if usage else None
+        written = usage.completion_tokens if usage else None
         if choice.finish_reason == "length":
             return Reply(call.key, text, "truncated", read, written, seconds)
         if not text:

@@ -1,26 +1,19 @@
-"""A model's folder: is it there, what is in it, and loading it.
-
-Owns the digest of a model (its weights, configuration and tokenizer) and the adapter on top of it.
-"""
+"""A model's folder: is it there, and loading it, with the adapter on top of it."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from preceptor.core import model_folder
 from preceptor.core.errors import StudentError, boundary
-from preceptor.core.record import DIGEST_CHARS
 from preceptor.core.records import AdapterRef
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
-
-WEIGHTS = (".safetensors", ".bin")
-DECISIVE = ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 
 
 @dataclass(frozen=True)
@@ -56,24 +49,9 @@ def folder_of(path: str) -> Path:
         if folder.is_absolute() or path.startswith("."):
             hint = "name a folder with config.json and weights"
         raise StudentError(f"no model in {path!r}", hint)
-    if not _files(folder):
+    if not model_folder.files(folder):
         raise StudentError(f"no weights in {path!r}", "the folder must hold *.safetensors")
     return folder
-
-
-def _files(folder: Path) -> list[Path]:
-    weights = sorted(p for p in folder.iterdir() if p.suffix in WEIGHTS)
-    tensors = [p for p in weights if p.suffix == ".safetensors"]
-    return tensors or weights
-
-
-def digest_of(folder: Path) -> str:
-    """Return the content hash of a model: weights, configuration, tokenizer, chat template."""
-    whole = hashlib.sha256()
-    for file in [*_files(folder), *(folder / n for n in DECISIVE if (folder / n).is_file())]:
-        with file.open("rb") as stream:
-            whole.update(file.name.encode() + hashlib.file_digest(stream, "sha256").digest())
-    return whole.hexdigest()[:DIGEST_CHARS]
 
 
 def load(folder: Path, adapter: AdapterRef | None, at: Path | None, device: str) -> Loaded:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -14,13 +15,15 @@ from preceptor.agents.servers.scripted import Body
 from preceptor.agents.students import StudentOptions
 from preceptor.agents.students.hf import HFStudent
 from preceptor.core.fields import FieldSpec, LabelField, object_schema
-from preceptor.core.record import canonical
+from preceptor.core.record import canonical, digest
 from preceptor.core.records import AdapterRef, Call, Decoding, Message, ModelRef, Prompt, Recipe
 from preceptor.evals import splits
 from preceptor.evals.splits import SplitSpec
 from preceptor.evals.task import Task
 from preceptor.graphs import bundle
-from preceptor.tools.sft import base
+from preceptor.tools.sft import base, data
+from preceptor.tools.sft.job import Base, Hyper, Job, Paths
+from preceptor.tools.sft.runner import Runner
 from tests.agents.students import tiny
 from tests.graphs import small
 
@@ -46,14 +49,14 @@ def model() -> Path:
     return tiny.save("lfm2", Path(mkdtemp(prefix="preceptor-hosted-")) / "lfm2")
 
 
-def adapter(folder: Path) -> AdapterRef:
-    """Write a random adapter for ``model``, strong enough to change most answers."""
+def adapter(folder: Path, of: Path) -> AdapterRef:
+    """Write a random adapter for a model, strong enough to change most answers."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
     torch.manual_seed(7)
-    net: Any = AutoModelForCausalLM.from_pretrained(model(), dtype=torch.float32)
+    net: Any = AutoModelForCausalLM.from_pretrained(of, dtype=torch.float32)
     config = LoraConfig(
         r=4, lora_alpha=16, target_modules="all-linear", task_type="CAUSAL_LM", init_lora_weights=False
     )
@@ -61,20 +64,43 @@ def adapter(folder: Path) -> AdapterRef:
     made.save_pretrained(str(folder), save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)
     ref = AdapterRef(digest=base.weights_digest(base.file_hashes(folder)))
-    about = base.About(adapter=ref, base=base.model_digest(model()), spec=f"hf:{model()}", job="0" * 20)
+    about = base.About(adapter=ref, base=base.model_digest(of), spec=f"hf:{of}", job="0" * 20)
     base.write_about(folder, about)
     return ref
 
 
-def make_bundle(folder: Path, tuned: bool = True) -> Path:
-    """Write the bundle of a tuned student; return its folder."""
+PROMPT = Prompt(instruction="Read the note and fill in the field.", rules=("One letter.",))
+
+
+def trained(folder: Path, of: Path) -> AdapterRef:
+    """Train a model for two epochs on the train notes, in a process of its own as a run does."""
+    letters = task()
+    notes = splits.make(letters).examples(letters, "train")
+    ref = ModelRef(spec=f"hf:{of}", digest=base.model_digest(of))
+    rows = data.rows(Recipe(model=ref, prompt=PROMPT), FIELDS, notes)
+    raw = data.dump(rows)
+    hyper = Hyper(epochs=2, batch=8, validation=0, patience=0, rate=1e-2)
+    job = Job(
+        base=Base(spec=ref.spec, digest=ref.digest), data=digest(raw), rows=len(rows), hyper=hyper
+    )
+    root = folder.with_name("trainings")
+    made = Runner(root).run(job, raw, Paths(base=str(of)))
+    shutil.copytree(base.adapter_folder(root, made.adapter), folder)
+    return made.adapter
+
+
+def make_bundle(
+    folder: Path, of: Path | None = None, tune: Callable[[Path, Path], AdapterRef] = adapter
+) -> Path:
+    """Write the bundle of a tuned student, of the tiny model or another; return its folder."""
+    of = of or model()
     folder.mkdir(parents=True)
     letters = task()
     drawn = splits.make(letters)
     recipe = Recipe(
-        model=ModelRef(spec=f"hf:{model()}", digest=base.model_digest(model())),
-        prompt=Prompt(instruction="Read the note and fill in the field.", rules=("One letter.",)),
-        adapter=adapter(folder / "adapter") if tuned else None,
+        model=ModelRef(spec=f"hf:{of}", digest=base.model_digest(of)),
+        prompt=PROMPT,
+        adapter=tune(folder / "adapter", of),
         decoding=Decoding(max_tokens=24),
     )
     made = bundle.Bundle(

@@ -63,6 +63,14 @@ def test_one_prompt_with_another_token_is_enough() -> None:
     assert found.lines()[1] == "  n0 fever: tokens 10, 11"
 
 
+def test_one_prompt_that_is_rendered_otherwise_is_enough() -> None:
+    found = check(Fixed())
+    assert found.model_copy(update={"texts_equal": 60}).objections == []
+    other = found.model_copy(update={"texts_equal": 59})
+    assert other.objections == ["1 of 60 prompts are rendered otherwise"]
+    assert "59/60 prompts rendered alike" in other.lines()[0]
+
+
 def test_quantised_weights_may_answer_otherwise_but_not_worse() -> None:
     gold = [str((c_note.gold or {})[f.name]) for c_note in NOTES for f in TASK.fields]
     wrong = next(i for i in range(61) if sum(1 if g == "yes" else -1 for g in gold[:i]) >= 3)

@@ -226,7 +226,7 @@ def test_tuned_served_evaluated_and_tuned_further(tmp_path: Path, server: Ollama
 @pytest.fixture
 def no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every training give the same random weights at once."""
-    ref = hosted.adapter(tmp_path / "adapter")
+    ref = hosted.adapter(tmp_path / "adapter", hosted.model())
 
     def trained(runner: Runner, job: Job) -> Result:
         """Give the weights that lie there already."""
@@ -292,7 +292,7 @@ def brought(
     with opened(tmp_path) as session:
         trainings = tmp_path / "run" / training.FOLDER
         (trainings / "adapters").mkdir(parents=True)
-        ref = hosted.adapter(tmp_path / "adapter")
+        ref = hosted.adapter(tmp_path / "adapter", hosted.model())
         (tmp_path / "adapter").rename(base.adapter_folder(trainings, ref))
         tuned = session.start.model_copy(update={"adapter": ref})
         face = training.faces(settings())(tuned.model)

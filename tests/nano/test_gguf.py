@@ -1,21 +1,17 @@
-"""Nano served by llama.cpp answers as it does in transformers.
+"""Nano served by llama.cpp answers as it does in transformers, without a grammar, too.
 
-Needs the extra ``gguf`` (xllamacpp, gguf) and the converter out of the llama-cpp-python sdist:
-``pip download --no-deps --no-binary llama-cpp-python llama-cpp-python``, with ``PRECEPTOR_LLAMA_CPP``
-set to that archive. It needs scratch space of about 40 MB, and is skipped where these are missing.
+Runs where the extra ``gguf`` is installed and ``PRECEPTOR_LLAMA_CPP`` names llama.cpp's converter (the
+source archive of llama-cpp-python); says why it does not elsewhere.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
-import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
-from typing import Any
 
+import httpx
 import pytest
 
 from preceptor.nano import path
@@ -23,46 +19,30 @@ from preceptor.nano import path
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("gguf", reason="needs the extra 'gguf'")
-xllamacpp = pytest.importorskip("xllamacpp", reason="needs the extra 'gguf'")
+pytest.importorskip("xllamacpp", reason="needs the extra 'gguf'")
 
+from preceptor.agents.servers.llamacpp import LlamaCppServer  # noqa: E402
 from preceptor.nano import curriculum, encode, evaluate, notes, tokenizer  # noqa: E402
 from preceptor.nano.words import Lexicon  # noqa: E402
+from preceptor.tools.sft import conversion  # noqa: E402
 
-SDIST = os.environ.get("PRECEPTOR_LLAMA_CPP", "")
-WANTED = ("/vendor/llama.cpp/convert_hf_to_gguf.py", "/vendor/llama.cpp/conversion/", "/gguf-py/")
+CONVERTER = os.environ.get("PRECEPTOR_LLAMA_CPP", "")
 COUNT = 24
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not SDIST, reason="PRECEPTOR_LLAMA_CPP does not name the sdist archive"),
+    pytest.mark.skipif(not CONVERTER, reason="PRECEPTOR_LLAMA_CPP names no converter"),
 ]
 
 
-def converter(scratch: Path) -> Path:
-    """Unpack the converter and nothing else."""
-    with tarfile.open(SDIST) as archive:
-        members = [m for m in archive.getmembers() if any(w in m.name for w in WANTED)]
-        archive.extractall(scratch, members=members, filter="data")
-    return next(scratch.rglob("convert_hf_to_gguf.py")).parent
-
-
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    scratch = tmp_path_factory.mktemp("gguf")
-    out = scratch / "nano.gguf"
-    script = Path(__file__).with_name("gguf_convert.py")
-    command = [sys.executable, str(script), str(converter(scratch)), str(path()), str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    params = xllamacpp.CommonParams()
-    params.model.path = str(out)
-    params.n_ctx = 2048
-    params.n_parallel = 1
-    params.cpuparams.n_threads = 1
-    params.warmup = False
-    return xllamacpp.Server(params)
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    out = tmp_path_factory.mktemp("gguf") / "nano.gguf"
+    conversion.convert(path(), out, "f32", Path(CONVERTER))
+    with LlamaCppServer(out, threads=1) as server:
+        yield server.url
 
 
-def test_token_counts_and_greedy_answers_agree(served: Any) -> None:
+def test_token_counts_and_greedy_answers_agree(url: str) -> None:
     tokens = tokenizer.load(path())
     from transformers import AutoModelForCausalLM
 
@@ -75,17 +55,9 @@ def test_token_counts_and_greedy_answers_agree(served: Any) -> None:
         system, user, _ = encode.chat(page, question)
         text = evaluate.item(page, question).prompt
         [wanted] = evaluate.generated(net, tokens, [text])
-        reply = served.handle_chat_completions(
-            {
-                "messages": [
-                    {"role": "system", "content": system},
-                    {"role": "user", "content": user},
-                ],
-                "temperature": 0.0,
-                "max_tokens": evaluate.NEW_TOKENS,
-            }
-        )
-        reply = json.loads(reply) if isinstance(reply, str) else reply
+        turns = [{"role": "system", "content": system}, {"role": "user", "content": user}]
+        asked = {"messages": turns, "temperature": 0.0, "max_tokens": evaluate.NEW_TOKENS}
+        reply = httpx.post(f"{url}/v1/chat/completions", json=asked, timeout=60).json()
         expected = len(tokens(text, add_special_tokens=False)["input_ids"])
         counts += reply["usage"]["prompt_tokens"] == expected
         answers += reply["choices"][0]["message"]["content"] == wanted

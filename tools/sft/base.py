@@ -1,7 +1,7 @@
 """Folders of weights: what is in them, by content.
 
-Owns the content hash of a base model and of trained weights, what their ``config.json`` says, and the
-note that trained weights carry about the model that they belong to.
+Owns the content hash of trained weights, what their ``config.json`` says, and the note that trained
+weights carry about the model that they belong to.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from preceptor.core import model_folder
 from preceptor.core.errors import InputError
 from preceptor.core.files import compact, write_whole
 from preceptor.core.record import DIGEST_CHARS, Record
 from preceptor.core.records import AdapterRef
 
 ABOUT = "preceptor.json"
-_WEIGHTS = (".safetensors", ".bin")
-_DECISIVE = ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 
 
 class About(Record):
@@ -39,32 +38,22 @@ class About(Record):
     job: str
 
 
-def model_files(folder: Path) -> list[Path]:
-    """Return the files of a model's weights, safetensors if there are any."""
-    found = sorted(p for p in folder.iterdir() if p.suffix in _WEIGHTS)
-    return [p for p in found if p.suffix == ".safetensors"] or found
-
-
 def model_digest(folder: Path) -> str:
     """Return the content hash of a model: the one that a student of this folder has.
 
     Raises:
         InputError: If there is no model in the folder.
     """
-    if not (folder / "config.json").is_file() or not model_files(folder):
+    if not (folder / "config.json").is_file() or not model_folder.files(folder):
         raise InputError(
             f"no model in {str(folder)!r}", "name a folder with config.json and *.safetensors"
         )
-    whole = hashlib.sha256()
-    for file in [*model_files(folder), *(folder / n for n in _DECISIVE if (folder / n).is_file())]:
-        with file.open("rb") as stream:
-            whole.update(file.name.encode() + hashlib.file_digest(stream, "sha256").digest())
-    return whole.hexdigest()[:DIGEST_CHARS]
+    return model_folder.digest(folder)
 
 
 def model_bytes(folder: Path) -> int:
     """Return the size of a model's weights."""
-    return sum(p.stat().st_size for p in model_files(folder))
+    return sum(p.stat().st_size for p in model_folder.files(folder))
 
 
 def architecture(folder: Path) -> str:

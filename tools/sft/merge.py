@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from preceptor.core import model_folder
 from preceptor.core.errors import InputError, StoreError, boundary
 from preceptor.core.files import compact
 from preceptor.core.records import AdapterRef
@@ -75,7 +76,7 @@ def whole(
             difference = _merged(folder, trained[1], out, prompts)
     else:
         source = folder if trained is None else trained[1]
-        for file in [*base.model_files(source), *source.glob("*.index.json"), source / "config.json"]:
+        for file in [*model_folder.files(source), *source.glob("*.index.json"), source / "config.json"]:
             shutil.copyfile(file, out / file.name)
     for name in _BESIDE:
         if (folder / name).is_file() and not (out / name).exists():

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from preceptor.core.errors import InputError
 from preceptor.core.record import Record
-from preceptor.tools.sft.tokens import Turn
+from preceptor.core.template import Turn
 
 Asked = Callable[[Sequence[Turn]], str]
 """Renders a prompt, as ``tokens.Template.asked`` does."""

@@ -20,8 +20,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-import preceptor
-from preceptor.core import lock
+from preceptor.core import child, lock
 from preceptor.core.errors import InputError, Interrupted, StoreError
 from preceptor.core.files import compact, parse_line, store_error, write_whole
 from preceptor.core.ports import Cancel, OnProgress
@@ -218,11 +217,7 @@ class _Child:
         return launched and lock.holder(self._folder) is not None
 
     def _start(self) -> subprocess.Popen[bytes]:
-        search = str(Path(preceptor.__file__).parents[1])
-        before = os.environ.get("PYTHONPATH")
-        environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (search, before)))}
         threads = _threads(self._folder)
-        environ |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
         command = self._runner.launch.command(self._runner.python, self._folder / JOB)
         try:
             with (self._folder / LOG).open("ab") as log:
@@ -232,7 +227,7 @@ class _Child:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    env=environ,
+                    env=child.environ(OMP_NUM_THREADS=threads, MKL_NUM_THREADS=threads),
                     start_new_session=True,
                 )
         except OSError as cause:
@@ -319,8 +314,6 @@ def _error(folder: Path, code: int | None) -> Exception:
 
 def _last_line(log: Path) -> str:
     try:
-        text = log.read_bytes()[-4000:].decode("utf-8", "replace")
+        return child.last_line(log.read_bytes())
     except OSError:
         return ""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:200] if lines else ""

@@ -1,19 +1,16 @@
 """A training row as token ids: the prompt as inference reads it, then what should be said.
 
 Owns the cut between prompt and answer. Prompt ids are those that a student in process is asked with (a
-test compares them), so special tokens that stand in a note are broken up, and a template without a
-system turn gets the system text before the user's. The answer ends with the template's own end token.
+test compares them): ``core.template`` prepares both. The answer ends with the template's own end token.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
+from preceptor.core.template import ChatTemplate, Turn
 from preceptor.tools.sft.job import Failed
-
-Turn = dict[str, str]
 
 
 class Template:
@@ -32,10 +29,7 @@ class Template:
             raise Failed("the model has no chat template", "train an instruct model", "setup")
         self._tokenizer = tokenizer
         self._ends = ends
-        added = tokenizer.added_tokens_decoder.values()
-        special = sorted((t.content for t in added if t.special), key=len, reverse=True)
-        self._special = re.compile("|".join(map(re.escape, special))) if special else None
-        self._takes_system = True
+        self._template = ChatTemplate(tokenizer)
 
     def row(self, prompt: Sequence[Turn], answer: str) -> tuple[list[int], list[int]]:
         """Return (prompt ids, answer ids with the end token).
@@ -43,9 +37,8 @@ class Template:
         Raises:
             Failed: If the template cannot be applied, or changes the answer.
         """
-        turns = [{**t, "content": self._plain(t["content"])} for t in prompt]
-        said = self._plain(answer)
-        asked, whole = self._texts(turns, said)
+        said = self._template.plain(answer)
+        asked, whole = self._texts(prompt, said)
         if not whole.startswith(asked) or said not in whole[len(asked) :]:
             raise Failed(
                 "the model's chat template renders an answer in another way than it asks for it",
@@ -71,8 +64,7 @@ class Template:
         Raises:
             Failed: If the template cannot be applied.
         """
-        turns = [{**t, "content": self._plain(t["content"])} for t in prompt]
-        return self._texts(turns, "{}")[0]
+        return self._texts(prompt, "{}")[0]
 
     def _until_end(self, ids: list[int]) -> list[int]:
         for place, token in enumerate(ids):
@@ -80,19 +72,9 @@ class Template:
                 return ids[: place + 1]
         return [*ids, self._tokenizer.eos_token_id]
 
-    def _texts(self, turns: list[Turn], answer: str) -> tuple[str, str]:
-        if self._takes_system:
-            from jinja2 import TemplateError
-
-            try:
-                return self._both(turns, answer)
-            except (TemplateError, ValueError, TypeError) as error:
-                if "system" not in str(error).lower():
-                    raise Failed("the model's chat template cannot be applied", "", "setup") from error
-                self._takes_system = False
-        head = "".join(f"{t['content']}\n\n" for t in turns if t["role"] == "system")
-        rest = [t for t in turns if t["role"] != "system"]
-        return self._both([{**rest[0], "content": head + rest[0]["content"]}, *rest[1:]], answer)
+    def _texts(self, prompt: Sequence[Turn], answer: str) -> tuple[str, str]:
+        trouble = Failed("the model's chat template cannot be applied", "", "setup")
+        return self._template.apply(prompt, lambda turns: self._both(turns, answer), trouble)
 
     def _both(self, turns: list[Turn], answer: str) -> tuple[str, str]:
         apply = self._tokenizer.apply_chat_template
@@ -103,8 +85,3 @@ class Template:
     def _ids(self, text: str) -> list[int]:
         encoded = self._tokenizer.backend_tokenizer.encode(text, add_special_tokens=False)
         return list(encoded.ids)
-
-    def _plain(self, content: str) -> str:
-        if self._special is None:
-            return content
-        return self._special.sub(lambda m: f"{m[0][0]} {m[0][1:]}", content)

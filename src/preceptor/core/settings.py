@@ -101,6 +101,7 @@ class Settings(Record):
         egress: What may leave this machine.
         embedder: What turns texts into dense vectors for retrieval; words alone if empty.
         qdrant_url: A Qdrant server for retrieval; in memory if empty.
+        llama_cpp: The source archive of llama-cpp-python, or a folder of llama.cpp, for its converter.
         timeouts: How long to wait.
         labeller: Who labels notes, and whether in batches.
         training: How trainings are started.
@@ -117,6 +118,7 @@ class Settings(Record):
     egress: Policy = "redacted"
     embedder: str = ""
     qdrant_url: str = ""
+    llama_cpp: Path | None = None
     timeouts: Timeouts = Timeouts()
     labeller: LabellerSettings = LabellerSettings()
     training: Training = Training()

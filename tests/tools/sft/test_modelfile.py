@@ -8,8 +8,8 @@ import pytest
 
 from preceptor.agents.servers.hosting import fill
 from preceptor.core.errors import InputError
+from preceptor.core.template import Turn
 from preceptor.tools.sft.modelfile import Asked, go_template, modelfile
-from preceptor.tools.sft.tokens import Turn
 
 
 def asked(template: str) -> Asked:

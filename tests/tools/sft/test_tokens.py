@@ -13,7 +13,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from preceptor import nano
 from preceptor.agents.students.chat import Chat
-from preceptor.agents.students.weights import digest_of
+from preceptor.agents.students.hf import HFStudent
 from preceptor.core import render
 from preceptor.core.records import Message
 from preceptor.tools.sft import base
@@ -80,7 +80,7 @@ def test_a_template_that_changes_the_answer_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["nano", "tiny"])
 def test_a_model_has_one_content_hash(name: str) -> None:
-    assert base.model_digest(folder(name)) == digest_of(folder(name))
+    assert HFStudent(str(folder(name))).ref.digest == base.model_digest(folder(name))
 
 
 def test_messages_are_chat_turns() -> None:

@@ -1,0 +1,29 @@
+"""A model's folder by its content, for those who train it and those who ask it.
+
+Owns which files hold the weights, and which decide what a model answers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from preceptor.core.record import DIGEST_CHARS
+
+_WEIGHTS = (".safetensors", ".bin")
+_DECISIVE = ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+
+
+def files(folder: Path) -> list[Path]:
+    """Return the files of a model's weights, safetensors if there are any."""
+    found = sorted(p for p in folder.iterdir() if p.suffix in _WEIGHTS)
+    return [p for p in found if p.suffix == ".safetensors"] or found
+
+
+def digest(folder: Path) -> str:
+    """Return the content hash of a model: weights, configuration, tokenizer, chat template."""
+    whole = hashlib.sha256()
+    for file in [*files(folder), *(folder / n for n in _DECISIVE if (folder / n).is_file())]:
+        with file.open("rb") as stream:
+            whole.update(file.name.encode() + hashlib.file_digest(stream, "sha256").digest())
+    return whole.hexdigest()[:DIGEST_CHARS]

@@ -37,7 +37,11 @@ KEEP = 0.3
 SPLICED = 6
 """How many sentences of other notes are tried."""
 
-DEFAULTS = 0.5
+PER_CARRIER = 5
+"""At most so many new notes for each sentence that decides a field: shown more often, sentences and what
+was guessed wrong about them are learned by heart."""
+
+DEFAULTS = 1.5
 """Fields that say «nothing found», for each field that says something; one at least."""
 
 SURE = 0.5
@@ -60,7 +64,7 @@ class _Stock:
         cut: Their sentences.
         spots: What bears on a field, by sentence.
         found: The (note, field) whose deciding sentence is known.
-        carriers: Deciding sentences by field and label.
+        carriers: The deciding sentences, once for each field that they decide.
     """
 
     notes: tuple[Example, ...]
@@ -68,7 +72,7 @@ class _Stock:
     cut: list[list[str]]
     spots: dict[Place, list[Spot]] = field(default_factory=lambda: defaultdict(list))
     found: set[tuple[int, str]] = field(default_factory=set)
-    carriers: dict[tuple[str, str], list[Place]] = field(default_factory=lambda: defaultdict(list))
+    carriers: list[Place] = field(default_factory=list)
 
     def label(self, note: int, name: str) -> JsonValue:
         """Return what a note says of a field, None if nobody said."""
@@ -94,7 +98,7 @@ def recombine(
     Args:
         examples: Labelled notes. A new note's group is that of the note that it was begun with.
         fields: The task's fields; those that are no labels are left out.
-        count: How many.
+        count: How many; fewer where few sentences are known to decide anything.
         seed: Of everything random.
         hints: Phrases per field that speak for a mention.
         own: Whether only sentences of the note itself are used: for a student that retrieves, since the
@@ -104,9 +108,11 @@ def recombine(
     """
     stock = _stock(examples, fields, hints)
     total = sum(len(pieces) for pieces in stock.cut)
-    carriers = sum(len(places) for places in stock.carriers.values())
-    if not stock.notes or total / len(stock.notes) < FEWEST_SENTENCES or carriers < FEWEST_CARRIERS:
+    if not stock.notes or total / len(stock.notes) < FEWEST_SENTENCES:
         return []
+    if len(stock.carriers) < FEWEST_CARRIERS:
+        return []
+    count = min(count, PER_CARRIER * len(stock.carriers))
     r = Random(f"recombine:{seed}")
     made = (_note(stock, r, own=own, whole=whole) for _ in range(count))
     return [
@@ -128,8 +134,7 @@ def _stock(
         stock.spots[spot.note, spot.sentence].append(spot)
         if _decides(spot):
             stock.found.add((spot.note, spot.field))
-            label = str(stock.label(spot.note, spot.field))
-            stock.carriers[spot.field, label].append((spot.note, spot.sentence))
+            stock.carriers.append((spot.note, spot.sentence))
     return stock
 
 
@@ -154,9 +159,8 @@ def _note(stock: _Stock, r: Random, *, own: bool, whole: bool) -> tuple[str, str
 def _splice(stock: _Stock, r: Random, first: int, places: list[Place]) -> None:
     """Put sentences of other notes among ``places`` that speak of fields nothing speaks of yet."""
     spoken = {spot.field for place in places for spot in stock.spots.get(place, ())}
-    kinds = sorted(stock.carriers)
     for _ in range(SPLICED):
-        place = r.choice(stock.carriers[r.choice(kinds)])
+        place = r.choice(stock.carriers)
         speaks = {spot.field for spot in stock.spots[place]}
         if place[0] != first and not speaks & spoken:
             spoken |= speaks

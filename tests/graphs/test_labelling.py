@@ -324,7 +324,7 @@ def _scripted(body: Body) -> Body:
 @pytest.fixture
 def chatting(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIServer]:
     """A server that teaches and labels; the simulated student passes for one that can be trained."""
-    monkeypatch.setattr(moves, "_trainable", lambda _: True)
+    monkeypatch.setattr(moves, "untrainable", lambda *_: None)
     with OpenAIServer(iter(lambda: _scripted, None)) as made:
         made.script_batches(*[AT_ONCE] * 9)
         yield made

@@ -46,8 +46,9 @@ RECOMBINED: dict[ProfileName, int] = {"quick": 300, "standard": 1000, "thorough"
 
 REPAIRED, SCALE, AGAIN = 0.3, 150.0, 0.3
 """What a training repairs of what is missing; with how many notes two thirds of that; and how much less
-a second training brings. The first two were set after one task and one student (dev of ``toxicity-l``, the
-embedded student: nothing much from 62 notes, 0.15 of what was missing from 94); elsewhere guesses."""
+a second training brings. The first two were set after one task and one student (dev of
+``toxicity-l``, the embedded student: little from 62 notes, 0.15 of what was missing from 94); elsewhere
+they are guesses."""
 
 
 def is_small(folder: Path) -> bool:
@@ -122,7 +123,7 @@ class FineTune:
         """Return the usual training with a guess of its gain, if the student can be trained here.
 
         Nothing is counted but errors and notes: a training is expected to repair ``REPAIRED`` of what
-        is missing with very many notes, and much less with few (half of it at about 125, a sixth at 60).
+        is missing with very many notes, and much less with few (half at about 125, a sixth at 60).
         """
         notes = sum(e.gold is not None for e in evidence.examples)
         if notes < FEWEST or not evidence.scored or any(find_spec(n) is None for n in NEEDED):

@@ -38,8 +38,8 @@ SPLICED = 6
 """How many sentences of other notes are tried."""
 
 PER_CARRIER = 5
-"""At most so many new notes for each sentence that decides a field: shown more often, sentences and what
-was guessed wrong about them are learned by heart."""
+"""At most so many new notes for each sentence that decides a field: shown more often, sentences, and
+what was guessed wrong about them, are learned by heart."""
 
 DEFAULTS = 1.5
 """Fields that say «nothing found», for each field that says something; one at least."""

@@ -41,7 +41,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seen", type=int, default=100, help="labelled notes that the rules mine")
     parser.add_argument("--notes", type=int, default=200, help="notes that they label")
     parser.add_argument("--dev", type=int, default=400)
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--epochs", type=int, help="instead of the profile's")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--absent", choices=("keep", "unknown"), default="keep")
     parser.add_argument("--no-gold", action="store_true", help="leave out the student of hidden gold")
@@ -94,7 +94,7 @@ def experiment(opened: Lab, asked: argparse.Namespace) -> None:
     labels = weak.combine(hidden, opened.task.fields, votes)
     use = weak.WeakUse(labels=ANY, absent=asked.absent)
     noisy, _ = weak.examples(weak.Labelled(labels, hidden), opened.task.fields, use)
-    args = FineTuneArgs(profile="quick", change=Changes(epochs=asked.epochs))
+    args = FineTuneArgs(change=Changes(epochs=asked.epochs))
     rule = curve.Run(opened.dev, tuple(by_rules(opened, start, seen, opened.dev)), opened.task.fields)
     untouched = opened.ask(start, "untouched")
     arms = {"the rules": rule, "student, untouched": untouched}
@@ -120,15 +120,16 @@ def page(
     print(f"# A student of weak labels beside its labeller, on `{opened.task.name}`\n")
     print(
         f"Written by `benchmarks/weak_labels.py {asked.task} --student {asked.student} "
-        f"--seen {asked.seen} --notes {asked.notes} --dev {asked.dev} --epochs {asked.epochs} "
-        f"--seed {asked.seed} --absent {asked.absent}{gold}`.\n"
+        f"--seen {asked.seen} --notes {asked.notes} --dev {asked.dev} "
+        f"{f'--epochs {asked.epochs} ' if asked.epochs else ''}--seed {asked.seed} "
+        f"--absent {asked.absent}{gold}`.\n"
     )
     print(
         f"{mark}The labeller: `{RULE}`, rules with phrases mined from {len(seen)} labelled train "
         f"notes. It labelled {len(hidden)} other train notes, whose gold it did not see: precision "
         f"{counts.precision or 0:.2f} and recall {counts.recall or 0:.2f} on labels other than "
-        f"«nothing found». One training per student, of {asked.epochs} epoch(s). All are measured on "
-        f"{len(opened.dev)} dev notes of {patients} patients; the score is the mean share of right "
+        "«nothing found». One training per student, as `fine_tune` does it by default. All are measured "
+        f"on {len(opened.dev)} dev notes of {patients} patients; the score is the mean share of right "
         "fields per note, with 95 % intervals over patients, paired where two are compared. The sealed "
         "test was not opened.\n"
     )

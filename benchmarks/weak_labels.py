@@ -128,10 +128,10 @@ def page(
         f"{mark}The labeller: `{RULE}`, rules with phrases mined from {len(seen)} labelled train "
         f"notes. It labelled {len(hidden)} other train notes, whose gold it did not see: precision "
         f"{counts.precision or 0:.2f} and recall {counts.recall or 0:.2f} on labels other than "
-        "«nothing found». One training per student, as `fine_tune` does it by default. All are measured "
-        f"on {len(opened.dev)} dev notes of {patients} patients; the score is the mean share of right "
-        "fields per note, with 95 % intervals over patients, paired where two are compared. The sealed "
-        "test was not opened.\n"
+        "«nothing found». One training per student, as `fine_tune` does it by default. All are "
+        f"measured on {len(opened.dev)} dev notes of {patients} patients; the score is the mean share "
+        "of right fields per note, with 95 % intervals over patients, paired where two are compared. "
+        "The sealed test was not opened.\n"
     )
     print("| who | score | beside the rules, points | precision | recall | micro F1 |")
     print("| --- | --- | --- | ---: | ---: | --- |")

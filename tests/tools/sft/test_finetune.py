@@ -19,6 +19,7 @@ from preceptor.tools.sft.faces import Face, Faces
 from preceptor.tools.sft.finetune import FineTune
 from preceptor.tools.sft.job import PROFILES, Job
 from preceptor.tools.sft.options import FineTuneOptions
+from preceptor.tools.sft.recombine import PREFIX
 from preceptor.tools.toolbox import Toolbox
 from tests.contracts.evidence import corpus, evidence_of
 from tests.contracts.tool import ToolContract
@@ -113,6 +114,30 @@ def test_what_decides_the_weights_is_the_identity(tool: FineTune) -> None:
         assert prepared(tool, **other)[0].fingerprint != job.fingerprint
     assert prepared(tool, change={"rank": 8})[0].hyper.rank == 8
     assert prepared(tool, small.evidence(corpus(12)))[0].fingerprint != job.fingerprint
+
+
+def test_a_small_model_learns_from_notes_put_together_anew(tool: FineTune) -> None:
+    """By itself for one epoch, all its weights; other methods and no new notes if that is asked for."""
+    seen = small.evidence(corpus(40))
+    job, rows = prepared(tool, seen, recombined=None)
+    made = [row for row in rows if row.id.startswith(PREFIX)]
+    assert len({row.id for row in made}) > 40
+    assert {row.group for row in made} <= {e.group for e in seen.examples}
+    assert (job.hyper.method, job.hyper.epochs, job.hyper.validation) == ("full", 1, 0.0)
+    some = [row for row in prepared(tool, seen, recombined=30)[1] if row.id.startswith(PREFIX)]
+    assert 0 < len({row.id for row in some}) <= 30
+    plain, rows = prepared(tool, seen, change={"method": "lora"})
+    assert not any(row.id.startswith(PREFIX) for row in rows)
+    assert (plain.hyper.method, plain.hyper.epochs) == ("lora", PROFILES["standard"].epochs)
+
+
+def test_notes_that_cannot_be_put_together(tool: FineTune) -> None:
+    short = tuple(e.model_copy(update={"text": "Seen today."}) for e in corpus(20))
+    with pytest.raises(InputError, match="cannot be put together anew"):
+        prepared(tool, small.evidence(short), recombined=50)
+    job, rows = prepared(tool, small.evidence(short), recombined=None)
+    assert {row.id for row in rows} == {e.id for e in short}
+    assert job.hyper.epochs == PROFILES["standard"].epochs
 
 
 def test_errors_weigh_more(tool: FineTune) -> None:

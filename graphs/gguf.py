@@ -74,12 +74,8 @@ def write(
                 # Sixteen bits are no change of weights that have as many: these must answer alike.
                 quantised=kind not in ("f32", *conversion.SIXTEEN),
             )
-            rendered = _rendered(
-                server.url,
-                calls,
-                exporting.open_source(folder, faces or training.faces(settings)).base,
-                settings,
-            )
+            base = exporting.open_source(folder, faces or training.faces(settings)).base
+            rendered = _rendered(server.url, calls, base, settings)
         checks = tuple(
             c.model_copy(update={"texts_equal": rendered}) if c.route == "chat" else c for c in checks
         )

@@ -207,19 +207,8 @@ def _opened(
     retrievers = Retrievers(store.artefacts.get, frozenset(drawn.train), dense, settings.qdrant_url)
     prices = settings.price_table()
     ledger = Ledger(store.ledger_path, _held_back(options, task, drawn), prices)
-    guard = training.guard(task, drawn)
-    limits = FineTuneOptions(
-        guard,
-        retrievers.of,
-        training.reserve_on(ledger),
-        seed=drawn.seed,
-        weak=weak.reader(store.artefacts.get, task, drawn),
-        launch=training.launch(settings),
-        home=returning.ServerHome(
-            store.path / training.FOLDER, task, drawn, settings, opened.gate, ledger, retrievers.of
-        ),
-    )
-    tuner = training.tool(store.path, limits, lambda p: heard.progress("training", p), cancel, settings)
+    given = _trainings((store, *parts), settings, (ledger, retrievers))
+    tuner = training.tool(store.path, given, lambda p: heard.progress("training", p), cancel, settings)
     evaluator = evaluate.CachedEvaluator(
         evaluate.EvaluatorSettings(task.fields),
         opened.of,
@@ -240,7 +229,7 @@ def _opened(
             options,
             dense,
             tuner,
-            weak.labeller(task, drawn, guard, evaluator, labeller),
+            weak.labeller(task, drawn, given.guard, evaluator, labeller),
             settings,
         ),
         evaluator=evaluator,
@@ -260,6 +249,27 @@ def _opened(
         retrievers.close()
         if labeller is not None:
             labeller.close()
+
+
+def _trainings(
+    run: tuple[RunStore, Task, splits.Splits, Students, Recipe],
+    settings: Settings,
+    books: tuple[Ledger, Retrievers],
+) -> FineTuneOptions:
+    """Return what a run gives to its trainings."""
+    store, task, drawn, opened, _ = run
+    ledger, retrievers = books
+    return FineTuneOptions(
+        training.guard(task, drawn),
+        retrievers.of,
+        training.reserve_on(ledger),
+        seed=drawn.seed,
+        weak=weak.reader(store.artefacts.get, task, drawn),
+        launch=training.launch(settings),
+        home=returning.ServerHome(
+            store.path / training.FOLDER, task, drawn, settings, opened.gate, ledger, retrievers.of
+        ),
+    )
 
 
 def _labeller(

@@ -33,7 +33,7 @@ from preceptor.tools.sft.job import (
     Result,
 )
 from preceptor.tools.sft.options import NEEDED, FineTuneOptions
-from preceptor.tools.sft.recombine import PREFIX, recombine
+from preceptor.tools.sft.recombine import PREFIX, Wanted, recombine
 
 FEWEST = 40
 """With fewer notes a training is not worth proposing."""
@@ -207,11 +207,13 @@ class FineTune:
         anew = recombine(
             [e for e in evidence.examples if e.gold is not None and e.id in kept],
             evidence.fields,
-            count,
-            self._options.seed,
+            Wanted(
+                count,
+                self._options.seed,
+                own=recipe.index is not None,
+                whole=recipe.mode == "joint",
+            ),
             {f.name: recipe.prompt.guide(f.name).look_for for f in evidence.fields},
-            own=recipe.index is not None,
-            whole=recipe.mode == "joint",
         )
         if args.recombined and not anew:
             raise InputError(

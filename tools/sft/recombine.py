@@ -83,28 +83,38 @@ class _Stock:
         return self.fields[name].default
 
 
-def recombine(
-    examples: Sequence[Example],
-    fields: Sequence[FieldSpec],
-    count: int,
-    seed: int = 0,
-    hints: Mapping[str, Sequence[str]] | None = None,
-    *,
-    own: bool = False,
-    whole: bool = False,
-) -> list[Example]:
-    """Return up to ``count`` new notes; none where the notes cannot be used.
+@dataclass(frozen=True)
+class Wanted:
+    """Which new notes.
 
-    Args:
-        examples: Labelled notes. A new note's group is that of the note that it was begun with.
-        fields: The task's fields; those that are no labels are left out.
+    Attributes:
         count: How many; fewer where few sentences are known to decide anything.
         seed: Of everything random.
-        hints: Phrases per field that speak for a mention.
         own: Whether only sentences of the note itself are used: for a student that retrieves, since the
             examples of other patients must not be sentences of the note.
         whole: Whether only notes count in which every label field is sure, for students that are asked
             all fields at once; else some «nothing found» are left out.
+    """
+
+    count: int
+    seed: int = 0
+    own: bool = False
+    whole: bool = False
+
+
+def recombine(
+    examples: Sequence[Example],
+    fields: Sequence[FieldSpec],
+    wanted: Wanted,
+    hints: Mapping[str, Sequence[str]] | None = None,
+) -> list[Example]:
+    """Return new notes; none where the notes cannot be used.
+
+    Args:
+        examples: Labelled notes. A new note's group is that of the note that it was begun with.
+        fields: The task's fields; those that are no labels are left out.
+        wanted: Which new notes.
+        hints: Phrases per field that speak for a mention.
     """
     stock = _stock(examples, fields, hints)
     total = sum(len(pieces) for pieces in stock.cut)
@@ -112,13 +122,13 @@ def recombine(
         return []
     if len(stock.carriers) < FEWEST_CARRIERS:
         return []
-    count = min(count, PER_CARRIER * len(stock.carriers))
-    r = Random(f"recombine:{seed}")
-    made = (_note(stock, r, own=own, whole=whole) for _ in range(count))
+    count = min(wanted.count, PER_CARRIER * len(stock.carriers))
+    r = Random(f"recombine:{wanted.seed}")
+    made = (_note(stock, r, wanted) for _ in range(count))
     return [
         Example(id=f"{PREFIX}{number}", group=group, text=text, gold=gold)
         for number, (group, text, gold) in enumerate(made)
-        if gold and (len(gold) == len(stock.fields) or not whole)
+        if gold and (len(gold) == len(stock.fields) or not wanted.whole)
     ]
 
 
@@ -142,16 +152,16 @@ def _decides(spot: Spot) -> bool:
     return spot.decides and spot.chance >= SURE
 
 
-def _note(stock: _Stock, r: Random, *, own: bool, whole: bool) -> tuple[str, str, dict[str, JsonValue]]:
+def _note(stock: _Stock, r: Random, wanted: Wanted) -> tuple[str, str, dict[str, JsonValue]]:
     """Return group, text and labels of a new note; no labels if nothing is sure in it."""
     first = r.randrange(len(stock.notes))
     places = [(first, i) for i in range(len(stock.cut[first])) if r.random() < KEEP]
-    if own:
+    if wanted.own:
         r.shuffle(places)
     else:
         _splice(stock, r, first, places)
     gold = _labels(stock, first, places) if places else {}
-    gold = gold if whole else _thinned(stock, r, gold)
+    gold = gold if wanted.whole else _thinned(stock, r, gold)
     text = "\n".join(stock.cut[note][number] for note, number in places)
     return stock.notes[first].group, text, gold
 

@@ -9,7 +9,7 @@ from preceptor.core.records import Example
 from preceptor.core.text import sentences
 from preceptor.evals.splits import make
 from preceptor.evals.tasks.toxicity import oracle, task
-from preceptor.tools.sft.recombine import PREFIX, recombine
+from preceptor.tools.sft.recombine import PREFIX, Wanted, recombine
 
 COUNT = 150
 
@@ -22,7 +22,7 @@ def notes() -> tuple[Example, ...]:
 
 @cache
 def made(*, own: bool = False, whole: bool = False) -> tuple[Example, ...]:
-    return tuple(recombine(notes(), task().fields, COUNT, 3, own=own, whole=whole))
+    return tuple(recombine(notes(), task().fields, Wanted(COUNT, 3, own, whole)))
 
 
 def test_labels_are_mostly_what_a_reader_would_say() -> None:
@@ -63,9 +63,9 @@ def test_a_student_that_is_asked_everything_at_once_gets_every_label() -> None:
 
 
 def test_the_same_seed_makes_the_same_notes_in_any_order() -> None:
-    again = recombine(tuple(reversed(notes())), task().fields, COUNT, 3)
+    again = recombine(tuple(reversed(notes())), task().fields, Wanted(COUNT, 3))
     assert tuple(again) == made()
-    assert tuple(recombine(notes(), task().fields, COUNT, 4)) != made()
+    assert tuple(recombine(notes(), task().fields, Wanted(COUNT, 4))) != made()
 
 
 def test_notes_of_one_sentence_cannot_be_used() -> None:
@@ -74,5 +74,5 @@ def test_notes_of_one_sentence_cannot_be_used() -> None:
         Example(id=f"n{i}", group=f"g{i}", text="Has a rash.", gold={"rash": "present"})
         for i in range(40)
     ]
-    assert recombine(short, (field,), 10) == []
-    assert recombine((), (field,), 10) == []
+    assert recombine(short, (field,), Wanted(10)) == []
+    assert recombine((), (field,), Wanted(10)) == []

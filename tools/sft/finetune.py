@@ -47,8 +47,8 @@ RECOMBINED: dict[ProfileName, int] = {"quick": 300, "standard": 1000, "thorough"
 REPAIRED, SCALE, AGAIN = 0.3, 150.0, 0.3
 """What a training repairs of what is missing; with how many notes two thirds of that; and how much less
 a second training brings. The first two were set after one task and one student (dev of
-``toxicity-l``, the embedded student: little from 62 notes, 0.15 of what was missing from 94); elsewhere
-they are guesses."""
+``toxicity-l``, the embedded student: little from 62 notes, clearly more from 94); elsewhere they are
+guesses."""
 
 
 def is_small(folder: Path) -> bool:

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
-import ssl
-import subprocess
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import openai
@@ -30,6 +25,7 @@ from preceptor.agents.students.retry import Backoff
 from preceptor.core.errors import Interrupted, StudentError
 from preceptor.core.records import Call, Reply
 from tests.contracts.student import EXAMPLES, SECRET, calls_about
+from tests.hostile.tls import openssl, self_signed
 
 GOOD = '{"pain": "present"}'
 HTML = Response(b"<html><h1>Sign in</h1></html>", type="text/html")
@@ -361,24 +357,10 @@ def test_the_scripted_server_refuses_what_openai_refuses(server: OpenAIServer, m
     assert made.output_file_id is None
 
 
-@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl makes the certificate")
+@openssl
 def test_a_certificate_that_nobody_trusts_is_named_at_once(tmp_path: Path) -> None:
-    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-         "-subj", "/CN=localhost",
-         "-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(cert)],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(cert, key)
-    served = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
-    served.handle_error = lambda *_: None  # type: ignore[method-assign]
-    served.socket = context.wrap_socket(served.socket, server_side=True)
-    threading.Thread(target=served.serve_forever, args=(0.02,), daemon=True).start()
-    url = f"https://localhost:{served.server_address[1]}/v1"
-    clock = Clock()
-    try:
+    with self_signed(tmp_path) as host:
+        url, clock = f"{host}/v1", Clock()
         client = openai.OpenAI(api_key="none", base_url=url, max_retries=0, timeout=10)
         service = Service(client, Backoff(3), Watch(lambda: False, clock.sleep))
         for ask in (
@@ -392,6 +374,3 @@ def test_a_certificate_that_nobody_trusts_is_named_at_once(tmp_path: Path) -> No
         with pytest.raises(StudentError, match=r"certificate is not trusted .set SSL_CERT_FILE"):
             OpenAIStudent("m", url, StudentOptions())
         assert clock.waits == []
-    finally:
-        served.shutdown()
-        served.server_close()

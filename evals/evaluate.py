@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from preceptor.core import parse, render
+from preceptor.core.amounts import Tally, most_read, most_written
 from preceptor.core.cache import AnswerCache, answer_key, example_key
 from preceptor.core.errors import InputError, Interrupted, StudentError
 from preceptor.core.fields import FieldSpec
@@ -55,18 +56,22 @@ class _Work:
 
     notes: dict[str, Example]
     waiting: dict[str, int]
+    calls: dict[tuple[str, tuple[str, ...]], Call]
     dropped: dict[str, int] = field(default_factory=dict)
     replies: dict[str, list[Reply]] = field(default_factory=dict)
     answers: dict[str, Answer] = field(default_factory=dict)
     errors: Counter[str] = field(default_factory=Counter)
-    calls: int = 0
+    tally: Tally = field(default_factory=Tally)
 
     def take(self, reply: Reply, fields: Sequence[FieldSpec]) -> bool:
         """Keep a reply; return whether it made its note's answer whole."""
         note = reply.key[0]
         if note not in self.notes or note in self.answers:
             return False
-        self.calls += 1
+        if reply.key in self.calls:
+            self.tally.count(reply, self.calls[reply.key])
+        else:
+            self.tally.add(reply.prompt_tokens, reply.completion_tokens)
         self.errors.update([reply.error] if reply.error else [])
         got = self.replies.setdefault(note, [])
         got.append(reply)
@@ -183,7 +188,7 @@ class CachedEvaluator:
             raise Interrupted("stopped before the next notes", "resume continues where it was")
         by_id = {e.id: k for k, e in missing.items()}
         calls, work = self._prepare(student, recipe, list(missing.values()))
-        settle = self._reserve(key, missing, len(calls))
+        settle = self._reserve(key, missing, (student.ref.spec, calls))
         started = time.perf_counter()
         try:
             for reply in student.complete(calls, self._cancel):
@@ -193,7 +198,7 @@ class CachedEvaluator:
         finally:
             whole = {by_id[note]: answer for note, answer in work.answers.items()}
             self._cache.put_many(key, {k: a for k, a in whole.items() if a.status != "failed"})
-            settle(work.calls, time.perf_counter() - started)
+            settle(work, time.perf_counter() - started)
         _check_failures(whole.values(), work.errors)
         return whole
 
@@ -215,7 +220,9 @@ class CachedEvaluator:
             asked = render.calls(recipe, fields, note, hits)
             waiting[note.id] = len(asked)
             calls += asked
-        return calls, _Work({n.id: n for n in notes}, waiting, dropped)
+        return calls, _Work(
+            {n.id: n for n in notes}, waiting, {call.key: call for call in calls}, dropped
+        )
 
     def _finish(self, work: _Work) -> None:
         """Close a chunk whose student has nothing more to say.
@@ -230,25 +237,37 @@ class CachedEvaluator:
         work.give_up(self._settings.fields)
 
     def _reserve(
-        self, key: str, missing: dict[str, Example], calls: int
-    ) -> Callable[[int, float], None]:
-        """Reserve a chunk's calls and likely seconds; return what settles them.
+        self, key: str, missing: dict[str, Example], asked: tuple[str, list[Call]]
+    ) -> Callable[[_Work, float], None]:
+        """Reserve a chunk's calls, likely seconds and dollars; return what settles them.
 
         The ledger's key names this asking, not only its content: notes that failed are asked again,
         and cost again.
         """
         if self._ledger is None:
-            return lambda made, seconds: None
+            return lambda work, seconds: None
+        ledger, (model, calls) = self._ledger, asked
         content = digest([key, *missing])
         self._asked[content] += 1
         name = f"answers:{content}:{self._session}.{self._asked[content]}"
-        likely = max(calls * self._pace.get(key, 0.0), 1e-6)
-        claim = self._ledger.reserve(name, student_calls=calls, compute_seconds=likely)
+        amounts: dict[str, float | None] = {
+            "student_calls": len(calls),
+            "compute_seconds": max(len(calls) * self._pace.get(key, 0.0), 1e-6),
+        }
+        paid = not ledger.prices.is_free(model)
+        if paid:
+            most = sum(map(most_read, calls)), sum(map(most_written, calls))
+            amounts["dollars"] = ledger.cost(model, *most)
+        claim = ledger.reserve(name, **amounts)
 
-        def settle(made: int, seconds: float) -> None:
+        def settle(work: _Work, seconds: float) -> None:
+            made = work.tally.replies
             if made:
                 self._pace[key] = seconds / made
-            claim.settle(student_calls=made, compute_seconds=seconds)
+            actual: dict[str, float | None] = {"student_calls": made, "compute_seconds": seconds}
+            if paid:
+                actual["dollars"] = ledger.cost(model, work.tally.read, work.tally.written)
+            claim.settle(**actual)
 
         return settle
 

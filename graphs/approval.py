@@ -21,7 +21,7 @@ from preceptor.core.errors import BudgetStop, InputError, Interrupted
 from preceptor.core.ports import Evidence, ToolResult
 from preceptor.core.record import Record
 from preceptor.core.records import Attempt, Recipe, ToolCall
-from preceptor.graphs import checkpoint, nodes, teaching
+from preceptor.graphs import checkpoint, expecting, nodes, teaching
 from preceptor.graphs.session import Session
 from preceptor.graphs.state import RunState
 from preceptor.tools.look import recipe_text
@@ -45,6 +45,8 @@ class Proposal(Record):
         diff: What the student would be told otherwise, as a unified diff.
         calls: The student calls that the move costs at most: the estimate, and a look at dev.
         added_tokens: What the prompts of one note grow by.
+        dollars: Of those calls, about; None if the student's price is not known.
+        training_seconds: Of a training, about.
     """
 
     round: int
@@ -55,6 +57,8 @@ class Proposal(Record):
     diff: tuple[str, ...]
     calls: int
     added_tokens: int
+    dollars: float | None = 0.0
+    training_seconds: float = 0.0
 
 
 class Decision(Record):
@@ -120,11 +124,11 @@ def _proposal(
     try:
         session.toolbox.validate(call)
         result = None if session.toolbox.costly(call.name) else session.toolbox.run(call, seen)
+        if result is not None and not _changes(result, seen):
+            return None
+        return _shown(session, state, (call, why), seen, result)
     except InputError:
         return None
-    if result is not None and not _changes(result, seen):
-        return None
-    return _shown(session, state, (call, why), seen, result)
 
 
 def _changes(result: ToolResult, seen: Evidence) -> bool:
@@ -140,8 +144,8 @@ def _shown(
 ) -> Proposal:
     situation = session.situation(state["situation"])
     held = nodes.held_out(session, state)
-    per_note = 1 if seen.recipe.mode == "joint" else len(seen.fields)
-    calls = per_note * (len(held) + len(session.splits.dev))
+    added = result.added_tokens if result else 0
+    cost = expecting.of(session, said[0], seen, len(held) + len(session.splits.dev), added)
     return Proposal(
         round=state["round"],
         diagnosis=tuple(
@@ -152,8 +156,10 @@ def _shown(
         call=said[0],
         effect=result.text if result else "",
         diff=diff(seen, result.recipe) if result and result.recipe else (),
-        calls=calls,
-        added_tokens=result.added_tokens if result else 0,
+        calls=cost.calls,
+        added_tokens=added,
+        dollars=cost.dollars,
+        training_seconds=cost.training_seconds,
     )
 
 

@@ -7,54 +7,14 @@ that was paid for once is booked once.
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from preceptor.agents.batch.student import BatchStudent
-from preceptor.core.fields import LabelField, object_schema
+from preceptor.core.amounts import Tally, most_read, most_written
 from preceptor.core.ledger import Ledger, Reservation
 from preceptor.core.ports import Cancel, Student
 from preceptor.core.records import Call, ModelRef, Reply
-
-CHARS_PER_TOKEN = 3
-"""Below the usual four, so that a claim rather covers too much."""
-
-FRAME_TOKENS = 24
-"""Tokens of a chat message's frame and of an answer's braces, roughly, at most."""
-
-
-def most_read(call: Call) -> int:
-    """Return the most tokens of a call's prompt, with the schema that is sent beside it."""
-    chars = sum(len(m.content) for m in call.messages)
-    return (chars + len(json.dumps(object_schema(call.fields)))) // CHARS_PER_TOKEN + FRAME_TOKENS
-
-
-def most_written(call: Call) -> int:
-    """Return the most tokens of a call's answer: of labels, what the longest ones take."""
-    longest = 0
-    for field in call.fields:
-        if not isinstance(field, LabelField) or not call.decoding.constrained:
-            return call.decoding.max_tokens
-        longest += len(field.name) + max(map(len, field.values)) + 8
-    return min(call.decoding.max_tokens, longest // 2 + FRAME_TOKENS)
-
-
-@dataclass
-class _Tally:
-    """Tokens so far; None once a server has not said."""
-
-    read: int | None = 0
-    written: int | None = 0
-    replies: int = 0
-
-    def add(self, read: int | None, written: int | None) -> None:
-        self.replies += 1
-        # A server that counts nothing may say so with zeros.
-        known = bool(read) and written is not None
-        self.read = self.read + (read or 0) if known and self.read is not None else None
-        self.written = self.written + (written or 0) if known and self.written is not None else None
 
 
 class BookedStudent:
@@ -99,7 +59,7 @@ class BookedStudent:
             return
         by_key = {call.key: call for call in calls}
         claim = self._claim(calls)
-        tally = _Tally()
+        tally = Tally()
         try:
             for reply in self._student.complete(calls, cancel):
                 self._count_in(tally, reply, by_key[reply.key])
@@ -122,17 +82,15 @@ class BookedStudent:
     def _dollars(self, read: float | None, written: float | None) -> float | None:
         return self._ledger.cost(self._spec, read, written, self._batch is not None)
 
-    def _count_in(self, tally: _Tally, reply: Reply, call: Call) -> None:
-        if reply.status != "failed":
-            tally.add(reply.prompt_tokens, reply.completion_tokens)
-            return
-        self.why = reply.error
-        if self._batch is not None:
-            tally.replies += 1  # OpenAI charges a batch for completed requests only.
-        else:
-            tally.add(most_read(call), most_written(call))  # Nobody says whether it was charged.
+    def _count_in(self, tally: Tally, reply: Reply, call: Call) -> None:
+        if reply.status == "failed":
+            self.why = reply.error
+            if self._batch is not None:
+                tally.replies += 1  # OpenAI charges a batch for completed requests only.
+                return
+        tally.count(reply, call)
 
-    def _settle(self, claim: Reservation, tally: _Tally) -> None:
+    def _settle(self, claim: Reservation, tally: Tally) -> None:
         if self._batch is not None and self._batch.under_way:
             return
         if not tally.replies:

@@ -27,6 +27,9 @@ from preceptor.evals import data
 ENDINGS = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
 BATCH = 512
 
+READ_BYTES = 65_536
+"""Of a Parquet file, read at once of each column."""
+
 PIPE = Path("-")
 """What ``--in`` says for standard input."""
 
@@ -117,13 +120,14 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, JsonValue]]]:
 def parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, JsonValue]]]:
     """Yield (row number from 1, row) of a Parquet file, batch by batch.
 
-    Of the file, one row group is held in memory, compressed as it is.
+    Pages are read as they are needed: of a row group of any size, a few of each column are in memory.
     """
     parquet = pyarrow("pyarrow.parquet")
     number = 0
     with boundary(InputError, f"{path} cannot be read as Parquet", "check the file"):
         with path.open("rb") as opened:
-            for batch in parquet.ParquetFile(opened).iter_batches(BATCH, use_threads=False):
+            file = parquet.ParquetFile(opened, buffer_size=READ_BYTES, pre_buffer=False)
+            for batch in file.iter_batches(BATCH, use_threads=False):
                 for row in batch.to_pylist():
                     number += 1
                     yield number, row

@@ -34,7 +34,7 @@ from preceptor.tools.sft.args import FineTuneArgs
 from preceptor.tools.sft.data import FEWEST_NOTES, load
 from preceptor.tools.sft.faces import Faces
 from preceptor.tools.sft.finetune import FEWEST, FineTune
-from preceptor.tools.sft.job import Limits
+from preceptor.tools.sft.job import Job, Limits
 from preceptor.tools.sft.options import NEEDED, FineTuneOptions
 from preceptor.tools.toolbox import Toolbox
 
@@ -142,16 +142,27 @@ def a_training(
         job, data, _ = tuner.prepare(FineTuneArgs(), seen)
     except InputError as why:
         return Training(len(notes), 0, 0, None, longest, refused or why.message)
-    tokens, computed = _tokens(data)
-    rate = _rate(tuner.weights(recipe))
+    tokens, _ = _tokens(data)
     return Training(
         notes=len(notes),
         rows=job.rows,
         tokens=job.hyper.epochs * tokens,
-        seconds=min(STARTING_SECONDS + job.hyper.epochs * computed / rate, longest),
+        seconds=training_seconds(job, data, tuner.weights(recipe)),
         longest=longest,
         refused=refused,
     )
+
+
+def training_seconds(job: Job, data: bytes, weights: Path) -> float:
+    """Return how long a training takes on this machine, with loading.
+
+    Args:
+        job: What is trained.
+        data: Its rows.
+        weights: The folder of the base model.
+    """
+    rate = TRAIN_RATE * TRAIN_BYTES / max(base.model_bytes(weights), 1)
+    return min(STARTING_SECONDS + job.hyper.epochs * _tokens(data)[1] / rate, job.limits.seconds)
 
 
 def _tokens(data: bytes) -> tuple[int, int]:
@@ -185,11 +196,6 @@ def _refused(options: wiring.Options, task: Task, drawn: Splits, notes: list[Exa
     except InputError as why:
         return why.message
     return ""
-
-
-def _rate(folder: Path) -> float:
-    """Return the tokens per second of a training of a base model."""
-    return TRAIN_RATE * TRAIN_BYTES / max(base.model_bytes(folder), 1)
 
 
 def hits_tokens(options: wiring.Options, task: Task, drawn: Splits) -> float:

@@ -18,7 +18,7 @@ from pydantic import Field, JsonValue
 from preceptor.agents import destination, teacher
 from preceptor.core import settings as settings_file
 from preceptor.core.egress import Egress
-from preceptor.core.errors import InputError, StoreError
+from preceptor.core.errors import StoreError
 from preceptor.core.ledger import Budget, Ledger
 from preceptor.core.ports import Teacher
 from preceptor.core.record import Record
@@ -27,7 +27,7 @@ from preceptor.core.runs import RunStore
 from preceptor.core.settings import Settings
 from preceptor.evals import evaluate, splits
 from preceptor.evals.task import Task, resolve
-from preceptor.graphs import fits, labelling, moves, returning, training, weak
+from preceptor.graphs import fits, labelling, moves, reserve, returning, training, weak
 from preceptor.graphs.answering import Students, gate
 from preceptor.graphs.gates import GateConfig
 from preceptor.graphs.retrieval import Retrievers, embedder_of
@@ -123,7 +123,7 @@ def create(
         training.launch(settings)
         for model in filter(None, (options.teacher, options.labeller)):
             Ledger(None, options.budget, settings.price_table()).cost(model, 0, 0)
-        _held_back(options, task, parts)
+        reserve.held_back(options, task, parts, settings.price_table(), start)
         fits.check(student, start, task)
         config: dict[str, JsonValue] = {
             "options": options.model_dump(mode="json"),
@@ -206,7 +206,8 @@ def _opened(
     dense = embedder_of(options.embedder, opened.gate)
     retrievers = Retrievers(store.artefacts.get, frozenset(drawn.train), dense, settings.qdrant_url)
     prices = settings.price_table()
-    ledger = Ledger(store.ledger_path, _held_back(options, task, drawn), prices)
+    kept = reserve.held_back(options, task, drawn, prices, start)
+    ledger = Ledger(store.ledger_path, kept, prices)
     given = _trainings((store, *parts), settings, (ledger, retrievers))
     tuner = training.tool(store.path, given, lambda p: heard.progress("training", p), cancel, settings)
     evaluator = evaluate.CachedEvaluator(
@@ -298,26 +299,6 @@ def _labeller(
         heard=lambda p: heard.progress("labels", p),
     )
     return labelling.Labeller(place)
-
-
-def _held_back(options: Options, task: Task, drawn: splits.Splits) -> Budget:
-    """Return the budget without the calls that the sealed test will need.
-
-    Raises:
-        InputError: If nothing would be left for refining.
-    """
-    limit = options.budget.student_calls
-    if limit is None:
-        return options.budget
-    per_note = 1 if task.mode == "joint" else len(task.fields)
-    left = limit - 2 * per_note * len(drawn.test)
-    needed = per_note * (2 * len(drawn.test) + len(drawn.dev))
-    if limit < needed:
-        raise InputError(
-            f"budget: {limit:g} student calls are too few for the baseline and the sealed test",
-            f"{needed} at least",
-        )
-    return options.budget.model_copy(update={"student_calls": left})
 
 
 def options(settings: Settings, given: Mapping[str, object]) -> Options:

@@ -11,7 +11,7 @@ from preceptor.core.errors import BudgetStop, InputError, Interrupted, StudentEr
 from preceptor.core.fields import FieldSpec, LabelField, ListField
 from preceptor.core.ledger import Budget, Ledger
 from preceptor.core.ports import Cancel, Progress
-from preceptor.core.prices import PriceTable
+from preceptor.core.prices import Price, PriceTable
 from preceptor.core.records import (
     Call,
     Example,
@@ -44,12 +44,15 @@ def notes(count: int) -> list[Example]:
 class Recorder:
     """A student that answers with gold and keeps the calls that it was given, batch by batch."""
 
-    def __init__(self, stop_after: int = 10**9, order: int = 1, drop: str = "") -> None:
+    def __init__(
+        self, stop_after: int = 10**9, order: int = 1, drop: str = "", counts: bool = True
+    ) -> None:
         self.ref = ModelRef(spec="scripted")
         self.context: int | None = None
         self.batches: list[list[tuple[str, tuple[str, ...]]]] = []
         self.calls: list[Call] = []
         self.stop_after, self.order, self.drop = stop_after, order, drop
+        self.read, self.written = (10, 2) if counts else (None, None)
 
     def complete(self, calls: Sequence[Call], cancel: Cancel | None = None) -> Iterator[Reply]:
         self.batches.append([c.key for c in calls])
@@ -58,7 +61,9 @@ class Recorder:
                 return
             self.calls.append(call)
             if call.example_id != self.drop:
-                yield Reply(call.key, answer_text(GOLD, call.fields), "ok", 10, 2, 0.5)
+                yield Reply(
+                    call.key, answer_text(GOLD, call.fields), "ok", self.read, self.written, 0.5
+                )
 
     def close(self) -> None: ...
 
@@ -227,6 +232,38 @@ def test_compute_seconds_are_booked_and_stop_the_run(cache: AnswerCache) -> None
         make(student, cache, ledger).answers(RECIPE, notes(8))
     assert student.answered == 8
     assert ledger.spent()["compute_seconds"] >= 0.008
+
+
+PRICED = PriceTable(prices=(Price(pattern="scripted", input=100, output=1000),))
+
+
+def test_dollars_are_booked_as_the_server_counted(cache: AnswerCache) -> None:
+    ledger = Ledger(None, Budget(dollars=9), PRICED)
+    make(Recorder(), cache, ledger).answers(RECIPE, notes(6))
+    assert ledger.spent()["dollars"] == pytest.approx(12 * (10 * 100 + 2 * 1000) / 1e6)
+    assert ledger.unknown() == {}
+    make(Recorder(), cache, ledger).answers(RECIPE, notes(6))
+    assert ledger.spent()["student_calls"] == 12, "what is cached costs nothing"
+
+
+def test_a_server_that_counts_no_tokens_leaves_dollars_unknown(cache: AnswerCache) -> None:
+    ledger = Ledger(None, Budget(), PRICED)
+    student = Recorder(counts=False)
+    make(student, cache, ledger).answers(RECIPE, notes(1))
+    free = Ledger(None, Budget(), PriceTable())
+    make(student, cache, free).answers(RECIPE, notes(2))
+    assert ledger.unknown() == {"dollars": 1}
+    assert ledger.spent()["dollars"] > 0, "the reserved amount is kept"
+    assert free.unknown() == {}
+
+
+def test_dollars_stop_before_a_chunk_that_may_not_fit(cache: AnswerCache) -> None:
+    ledger = Ledger(None, Budget(dollars=1.27), PRICED)
+    student = Recorder()
+    with pytest.raises(BudgetStop, match="dollars"):
+        make(student, cache, ledger).answers(RECIPE, notes(40))
+    assert 0 < len(student.calls) < 80
+    assert ledger.spent()["dollars"] == pytest.approx(len(student.calls) * 0.003)
 
 
 def test_progress_counts_cached_and_new_notes(cache: AnswerCache) -> None:

@@ -42,10 +42,6 @@ def text(session: Session, proposal: Proposal) -> str:
     """Return what a person reads before they decide."""
     from preceptor.graphs import approval
 
-    time = approval.seconds(session, proposal)
-    cost = f"at most {proposal.calls:,} student calls"
-    cost += "" if time is None else f", about {time:,.0f} s of the student"
-    cost += f"; {proposal.added_tokens:+,} prompt tokens per note"
     lines = [
         f"Round {proposal.round}: the teacher wants {proposal.call.name}.",
         *(f"  {line}" for line in (proposal.why, proposal.effect) if line),
@@ -55,9 +51,23 @@ def text(session: Session, proposal: Proposal) -> str:
         *(f"  {line}" for line in _json(proposal.call.args).splitlines()),
         "Change:" if proposal.diff else "Change: not known before it is made.",
         *(f"  {line}" for line in proposal.diff),
-        f"Cost: {cost}.",
+        f"Cost: {_cost(proposal, approval.seconds(session, proposal))}.",
     ]
     return "\n".join(plain(line) for line in lines)
+
+
+def _cost(proposal: Proposal, seconds: float | None) -> str:
+    """Return what a move is expected to cost; ``seconds`` are the student's."""
+    parts = [f"at most {proposal.calls:,} student calls"]
+    if seconds is not None:
+        parts.append(f"about {seconds:,.0f} s of the student")
+    if proposal.dollars is None:
+        parts.append("dollars unknown (the student has no price)")
+    elif proposal.dollars:
+        parts.append(f"about {proposal.dollars:,.2f} dollars")
+    if proposal.training_seconds:
+        parts.append(f"about {proposal.training_seconds:,.0f} s of training")
+    return f"{', '.join(parts)}; {proposal.added_tokens:+,} prompt tokens per note"
 
 
 def plain(line: str) -> str:

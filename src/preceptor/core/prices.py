@@ -72,6 +72,8 @@ _FREE = tuple(
         "ollama:*",
         "openai:*@http://localhost[:/]*",
         "openai:*@http://127.0.0.1[:/]*",
+        "openai:*@https://localhost[:/]*",
+        "openai:*@https://127.0.0.1[:/]*",
     )
 )
 
@@ -120,6 +122,11 @@ class PriceTable(Record):
                 if price.pattern == name or fnmatchcase(name, price.pattern):
                     return price
         return None
+
+    def is_free(self, model: str) -> bool:
+        """Return whether a model is known to cost nothing."""
+        price = self.find(model)
+        return price is not None and not price.input and not price.output
 
     def cost(
         self, model: str, input_tokens: float | None, output_tokens: float | None, batch: bool = False

@@ -52,7 +52,7 @@ class Recorder:
         self.batches: list[list[tuple[str, tuple[str, ...]]]] = []
         self.calls: list[Call] = []
         self.stop_after, self.order, self.drop = stop_after, order, drop
-        self.read, self.written = (10, 2) if counts else (None, None)
+        self.counts = counts
 
     def complete(self, calls: Sequence[Call], cancel: Cancel | None = None) -> Iterator[Reply]:
         self.batches.append([c.key for c in calls])

@@ -332,9 +332,9 @@ def _form(request: Request) -> dict[str, tuple[str, bytes]]:
     return found
 
 
-def refusal(status: int, message: str, code: str | None) -> Response:
+def refusal(status: int, message: str, code: str | None, param: str | None = None) -> Response:
     """Return an error as OpenAI writes it."""
-    error: Body = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
+    error: Body = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
     return Response.of({"error": error}, status)
 
 

@@ -101,6 +101,7 @@ class OpenAIServer(ScriptedServer):
         models: Context length per model name; any other name is answered with 404. None in place
             of a length leaves it out.
         schemas: Whether structured output is understood; if not, it is answered with 400.
+        reasons: Whether its models refuse a temperature, and ``max_tokens``, as those that reason do.
         troubles: What goes wrong with which request for a completion.
         latency: Seconds that every completion takes.
 
@@ -116,12 +117,14 @@ class OpenAIServer(ScriptedServer):
         *,
         models: dict[str, int | None] | None = None,
         schemas: bool = True,
+        reasons: bool = False,
         troubles: Iterable[Trouble | None] = (),
         latency: float = 0.0,
     ) -> None:
         self._script = iter(script)
         self._models = models
         self._schemas = schemas
+        self._reasons = reasons
         self.counter = Counter(self.respond)
         super().__init__(troubles=troubles, latency=latency)
 
@@ -158,6 +161,12 @@ class OpenAIServer(ScriptedServer):
             return refusal(404, f"The model `{name}` does not exist", "model_not_found")
         if request.path == "/v1/embeddings":
             return Response.of(_embedded(name, request.body.get("input")))
+        if self._reasons and "temperature" in request.body:
+            text = "Unsupported value: 'temperature' does not support 0 with this model."
+            return refusal(400, text, "unsupported_value", "temperature")
+        if self._reasons and "max_tokens" in request.body:
+            text = "Unsupported parameter: use 'max_completion_tokens' instead."
+            return refusal(400, text, "unsupported_parameter", "max_tokens")
         if request.body.get("response_format") and not self._schemas:
             return refusal(400, "response_format is not supported", None)
         longest = (self._models or {}).get(name)

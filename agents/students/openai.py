@@ -1,14 +1,16 @@
 """``openai:NAME@URL``: a model behind chat completions (vLLM, llama.cpp, any compatible server).
 
-Owns what is sent, what each error of the client means, and the one fallback: a server that rejects
-structured output with 400 is asked without it from then on (``without_schema`` says so). Without a
-URL it is OpenAI's own service. Concurrency and retries are ``pool`` and ``retry``; the client's own
-retries are off, because nobody could count them.
+Owns what is sent, what each error of the client means, and the two fallbacks: a server that rejects
+structured output with 400 is asked without it from then on (``without_schema`` says so), and a model
+that reasons, which takes no temperature, is asked as such (``reasons``). Without a URL it is OpenAI's
+own service. Concurrency and retries are ``pool`` and ``retry``; the client's own retries are off,
+because nobody could count them.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
@@ -46,6 +48,15 @@ LOCAL = ("localhost", "127.0.0.1", "::1")
 KEY = "OPENAI_API_KEY"
 
 
+REASONING = re.compile(r"(o\d|gpt-5(?!-chat))")
+"""How the names of OpenAI's models begin that reason before they answer, and refuse a temperature."""
+
+REASONING_TOKENS = 4_096
+"""What such a model may write before its answer: the limit on tokens counts both."""
+
+UNSUPPORTED = ("unsupported_value", "unsupported_parameter")
+
+
 def with_path(url: str) -> str:
     """Return ``url`` with ``/v1`` where it names no path."""
     return url if not url or urlsplit(url).path.strip("/") else url.rstrip("/") + "/v1"
@@ -64,7 +75,13 @@ def key_for(url: str) -> str:
 
 
 class _BadRequest(Refused):
-    """Status 400: too long, or asked for something that the server does not know."""
+    """Status 400: too long, or asked for something that the server does not know.
+
+    Attributes:
+        parameter: Which parameter it is that the server does not take, if it says so.
+    """
+
+    parameter = ""
 
 
 class OpenAIStudent:
@@ -78,6 +95,7 @@ class OpenAIStudent:
     Attributes:
         client: The client; its own retries are off.
         without_schema: Whether the server rejected structured output.
+        reasons: Whether the model takes no temperature, and writes thoughts before its answer.
 
     Raises:
         StudentError: If the server cannot be reached, or a key is missing.
@@ -95,6 +113,7 @@ class OpenAIStudent:
             api_key=key_for(url), base_url=self._url or None, timeout=options.timeout, max_retries=0
         )
         self.without_schema = False
+        self.reasons = not url and REASONING.match(name) is not None
         where = f"{name}@{url}" if url else name
         self.ref = ModelRef(spec=f"openai:{where}")
         down = StudentError(f"no server answers at {self._where()}", "start it, or correct the URL")
@@ -116,9 +135,13 @@ class OpenAIStudent:
     def _ask(self, call: Call) -> Reply:
         began = time.monotonic()
         constrained = call.decoding.constrained and not self.without_schema
+        reasons = self.reasons
         try:
             got = self._chat(call, constrained)
         except _BadRequest as refusal:
+            if refusal.parameter == "temperature" and not reasons:
+                self.reasons = True
+                return self._ask(call)
             if not constrained or refusal.truncated:
                 raise
             got = self._chat(call, False)
@@ -134,14 +157,15 @@ class OpenAIStudent:
             constrained: Whether to ask for structured output.
         """
         # OpenAI's newer models refuse the old name, other servers may not know the new one.
-        limit = "max_tokens" if self._url else "max_completion_tokens"
+        limit = "max_tokens" if self._url and not self.reasons else "max_completion_tokens"
         body: dict[str, object] = {
             "model": self._name,
             "messages": [{"role": m.role, "content": m.content} for m in call.messages],
-            "temperature": call.decoding.temperature,
             "seed": call.decoding.seed,
-            limit: call.decoding.max_tokens,
+            limit: call.decoding.max_tokens + (REASONING_TOKENS if self.reasons else 0),
         }
+        if not self.reasons:
+            body["temperature"] = call.decoding.temperature
         if constrained:
             schema = {"name": "answer", "strict": True, "schema": object_schema(call.fields)}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
@@ -224,8 +248,12 @@ class OpenAIStudent:
             )
         long = code == "context_length_exceeded" or "maximum context" in str(error).lower()
         long = long or "context size" in str(error).lower()
-        kind = _BadRequest if status == 400 else Refused
-        return kind(f"the server answered with status {status} {code}".strip(), truncated=long)
+        why = f"the server answered with status {status} {code}".strip()
+        if status != 400:
+            return Refused(why, truncated=long)
+        refusal = _BadRequest(why, truncated=long)
+        refusal.parameter = str(error.param or "") if code in UNSUPPORTED else ""
+        return refusal
 
     def _untrusted(self) -> StudentError:
         return StudentError(f"{self._where()}: {UNTRUSTED}", UNTRUSTED_HINT)

@@ -9,7 +9,7 @@ import pytest
 from preceptor.agents.servers.openai import OpenAIServer, completion, tool_call
 from preceptor.agents.servers.scripted import Response, Trouble
 from preceptor.agents.students import StudentOptions, make
-from preceptor.agents.students.openai import OpenAIStudent, key_for, with_path
+from preceptor.agents.students.openai import REASONING_TOKENS, OpenAIStudent, key_for, with_path
 from preceptor.core.errors import StudentError
 from preceptor.core.fields import object_schema
 from preceptor.core.records import Decoding, Example, ModelRef
@@ -83,6 +83,44 @@ def test_a_bad_request_is_not_blamed_on_the_schema(serve: Serve) -> None:
     assert [r.status for r in student.complete(calls_about(EXAMPLES[:1]))] == ["failed", "ok", "ok"]
     assert not student.without_schema
     assert "response_format" in server.asked[-1]
+
+
+def test_a_model_that_takes_no_temperature_is_asked_without(serve: Serve) -> None:
+    server = serve(reasons=True)
+    student = student_of(server, parallel=8)
+    calls = calls_about(EXAMPLES)
+    assert {r.status for r in student.complete(calls)} == {"ok"}
+    assert student.reasons
+    assert not student.without_schema
+    sent = server.asked[-1]
+    assert sent.keys() >= {"seed", "response_format", "max_completion_tokens"}
+    assert sent["max_completion_tokens"] == calls[0].decoding.max_tokens + REASONING_TOKENS
+    before = len(server.asked)
+    assert {r.status for r in student.complete(calls)} == {"ok"}
+    assert len(server.asked) == before + len(calls), "nothing is refused a second time"
+
+
+def test_a_server_may_know_neither_temperature_nor_schema(serve: Serve) -> None:
+    student = student_of(serve(reasons=True, schemas=False), parallel=1)
+    assert {r.status for r in student.complete(calls_about(EXAMPLES[:1]))} == {"ok"}
+    assert (student.reasons, student.without_schema) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "reasons"),
+    [("o3", True), ("o4-mini", True), ("gpt-5-nano", True), ("gpt-5-chat-latest", False),
+     ("gpt-4o", False), ("omni", False)],
+)  # fmt: skip
+def test_openais_own_models_that_reason_are_known(
+    name: str, reasons: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
+    monkeypatch.setattr(OpenAIStudent, "_longest", lambda *_: None)
+    student = OpenAIStudent(name, "", StudentOptions())
+    body = student.body(calls_about(EXAMPLES[:1])[0], True)
+    assert student.reasons == reasons
+    assert ("temperature" in body) != reasons
+    student.close()
 
 
 def test_counts_and_context(serve: Serve) -> None:

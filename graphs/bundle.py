@@ -19,6 +19,7 @@ from pydantic import JsonValue, ValidationError
 from preceptor.core.errors import InputError
 from preceptor.core.fields import FieldSpec, object_schema
 from preceptor.core.files import store_error
+from preceptor.core.folders import put_in_place
 from preceptor.core.record import Record
 from preceptor.core.records import Recipe
 from preceptor.core.render import RENDER_VERSION
@@ -126,19 +127,15 @@ def write_to(target: Path, made: Bundle, metrics: Mapping[str, JsonValue], kept:
         StoreError: If the disk is full or read-only; the bundle that was there stays.
     """
     fresh = target.with_name(f".{target.name}-{os.getpid()}")
-    old = target.with_name(f".{target.name}-{os.getpid()}-old")
     shutil.rmtree(fresh, ignore_errors=True)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _fill(fresh, made, metrics, kept)
-        if target.exists():
-            target.rename(old)
-        fresh.rename(target)
+        put_in_place(fresh, target)
     except OSError as cause:
         raise store_error("write", target, cause) from cause
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
     return target
 
 

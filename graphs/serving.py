@@ -17,6 +17,7 @@ from preceptor.core import render
 from preceptor.core.egress import Egress, is_local
 from preceptor.core.errors import InputError
 from preceptor.core.files import write_whole
+from preceptor.core.folders import put_in_place
 from preceptor.core.ports import Student
 from preceptor.core.records import Call, Example, ModelRef
 from preceptor.core.runs import RunStore
@@ -211,5 +212,4 @@ def served_bundle(folder: Path, made: bundle.Bundle, spec: str) -> None:
     recipe = made.recipe.model_copy(update={"model": ModelRef(spec=spec), "adapter": None})
     served = made.model_copy(update={"recipe": recipe})
     write_whole(fresh / "bundle.json", (served.model_dump_json(indent=2) + "\n").encode())
-    shutil.rmtree(place, ignore_errors=True)
-    fresh.rename(place)
+    put_in_place(fresh, place)

@@ -67,6 +67,7 @@ class ReportInputs:
         openings: How often this test set has been opened so far, this run included.
         seals: Content hash of each split.
         synthetic: Whether the notes are generated.
+        left_behind: Models that the run made on the student's server and that no kept recipe needs.
     """
 
     task: str
@@ -84,6 +85,7 @@ class ReportInputs:
     openings: int = 0
     seals: Mapping[str, str] = field(default_factory=dict)
     synthetic: bool = False
+    left_behind: tuple[str, ...] = ()
 
 
 class Comparison(Record):
@@ -151,6 +153,7 @@ class Report(Record):
         test: Baseline against final there; None if it was not opened.
         dev: The same on dev, where candidates were chosen: it flatters the final student.
         gap: Final on dev minus final on test.
+        left_behind: Models on the student's server that no kept recipe needs.
     """
 
     version: int = REPORT_VERSION
@@ -171,6 +174,7 @@ class Report(Record):
     costs: dict[str, Cost] = Field(default_factory=dict)
     openings: int = 0
     seals: dict[str, str] = Field(default_factory=dict)
+    left_behind: tuple[str, ...] = ()
 
 
 def _shares(scored: Sequence[Scored]) -> tuple[Interval, Interval]:
@@ -303,6 +307,7 @@ def build(inputs: ReportInputs) -> Report:
         },
         openings=inputs.openings,
         seals=dict(inputs.seals),
+        left_behind=inputs.left_behind,
     )
 
 

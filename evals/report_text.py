@@ -187,6 +187,13 @@ def _costs(report: Report) -> list[str]:
     return lines if len(lines) > 1 else [*lines, "  unknown"]
 
 
+def _left_behind(report: Report) -> list[str]:
+    if not report.left_behind:
+        return []
+    lines = [f"  {name}: remove it with: ollama rm {name}" for name in report.left_behind]
+    return ["Left on the server by moves that were not kept", *lines]
+
+
 def _origin(report: Report) -> list[str]:
     lines = ["Of what", f"  task {report.task}; student {report.student}; teacher {report.teacher}"]
     lines.append(f"  recipe {report.baseline_recipe} became {report.final_recipe}")
@@ -208,6 +215,7 @@ def write(report: Report) -> str:
         _dev(report),
         _attempts(report),
         _costs(report),
+        _left_behind(report),
         _origin(report),
     ]
     return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"

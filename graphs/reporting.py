@@ -12,7 +12,7 @@ from preceptor.core.records import Answer, Example, Gold
 from preceptor.core.runs import openings
 from preceptor.core.trace import read
 from preceptor.evals import baselines, report
-from preceptor.graphs import stops
+from preceptor.graphs import returning, stops
 from preceptor.graphs.session import Session
 from preceptor.graphs.state import RunState
 
@@ -40,7 +40,17 @@ def make(session: Session, state: RunState) -> report.Report:
             openings=_openings(session),
             seals={part: value for part, value in splits.seals.items()},
             synthetic=task.synthetic,
+            left_behind=tuple(_left_behind(session)),
         )
+    )
+
+
+def _left_behind(session: Session) -> list[str]:
+    """Return the models on the student's server that only moves made which were not kept."""
+    verdicts = [e.data for e in read(session.store.trace.path) if e.kind == "verdict"]
+    kept = [session.recipe(str(verdict["incumbent"])) for verdict in verdicts]
+    return returning.left_behind(
+        session.store.path, {recipe.adapter.digest for recipe in kept if recipe.adapter}
     )
 
 

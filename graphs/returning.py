@@ -16,7 +16,9 @@ Each step is written down, so that after a kill a model that is there is taken a
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+import time
+import uuid
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +45,9 @@ from preceptor.tools.sft.job import Failed
 
 NOTES = 40
 """The most notes that are compared; without quantisation as many as make 40 prompts."""
+
+LEAST = 1e-6
+"""Seconds that are reserved for merging, creating and comparing: nobody knows them before."""
 
 STATE, PARITY, WORK = "returned.json", "parity.json", "work"
 WHOLE = frozenset({"", "F32", "F16", "BF16", "UNKNOWN"})
@@ -136,6 +141,8 @@ class ServerHome:
         """
         assert recipe.adapter is not None
         place = training.served_folder(self.folder.parent, recipe.adapter)
+        claim = self.ledger.reserve(f"returning:{uuid.uuid4().hex[:8]}", compute_seconds=LEAST)
+        begun = time.perf_counter()
         publisher = Publisher()
         try:
             quantize = level(publisher, recipe)
@@ -159,6 +166,7 @@ class ServerHome:
                     raise self._refuse(known, publisher, publisher.digests())
         finally:
             publisher.close()
+            claim.settle(compute_seconds=time.perf_counter() - begun)
         named = recipe.model.base or recipe.model.spec
         model = ModelRef(spec=f"ollama:{known.name}", digest=known.digest, base=named)
         smaller = f", weights as {quantize}" if quantize else ""
@@ -258,6 +266,23 @@ class ServerHome:
             + "; ".join(known.refused),
             "the student stays as it was; preceptor doctor --student compares its two faces",
         )
+
+
+def left_behind(run: Path, kept: Collection[str]) -> list[str]:
+    """Return the models that a run made on its server and that no recipe of it needs any more.
+
+    They are not deleted: another run that came to the same weights may serve them.
+
+    Args:
+        run: The run's folder.
+        kept: The digests of the adapters of all recipes that were accepted.
+    """
+    found = []
+    for place in sorted((run / training.FOLDER / training.SERVED).glob("*")):
+        known = _read(place)
+        if known is not None and known.passed and known.ours and place.name not in kept:
+            found.append(known.name)
+    return found
 
 
 def may_leave(spec: str, settings: Settings) -> None:

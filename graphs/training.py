@@ -25,7 +25,7 @@ from preceptor.tools.sft.job import Limits
 from preceptor.tools.sft.launch import Launch
 from preceptor.tools.sft.options import FineTuneOptions, Settle
 
-FOLDER = "training"
+FOLDER, SERVED = "training", "served"
 """Below a run's folder: jobs and trained weights."""
 
 
@@ -70,7 +70,7 @@ def reserve_on(ledger: Ledger) -> Callable[[str, float], Settle]:
 
 def served_folder(run: Path, adapter: AdapterRef) -> Path:
     """Return where a run keeps what it knows of trained weights that are served."""
-    return run / FOLDER / "served" / adapter.digest
+    return run / FOLDER / SERVED / adapter.digest
 
 
 def adapter_folder(run: Path, adapter: AdapterRef) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -188,6 +189,7 @@ def test_tuned_served_evaluated_and_tuned_further(tmp_path: Path, server: Ollama
     [first, *_] = events(tmp_path, "verdict")
     assert first.data["outcome"] == "accepted"
     assert state["incumbent"] != state["baseline"]
+    assert name not in str(_report(tmp_path)["left_behind"])
 
     asked = [r.body for r in server.requests if r.body.get("model") == name]
     generated = [b for b in asked if "prompt" in b]
@@ -244,24 +246,29 @@ def no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_training")
 def test_a_killed_run_goes_on_with_the_model_that_is_there(
-    tmp_path: Path, server: OllamaServer, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, server: OllamaServer
 ) -> None:
-    judge = comparing.judge
-
-    def killed(*_: object) -> comparing.Verdict:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(comparing, "judge", killed)
-    with pytest.raises(KeyboardInterrupt):
+    def killed() -> None:
+        comparing.judge = lambda *_: small.die()  # type: ignore[assignment]
         played(tmp_path, [[TUNE]])
+
+    assert small.in_child(killed) == -9
     assert _creations(server) == 2
     assert not events(tmp_path, "move")
-    monkeypatch.setattr(comparing, "judge", judge)
     played(tmp_path, [[TUNE]])
     [move] = events(tmp_path, "move")
     served = recipe(tmp_path, move.data["candidate"]).model.spec.removeprefix("ollama:")
     assert set(server.library.created) == {BASE, served}
     assert _creations(server) == 2
+    [verdict] = events(tmp_path, "verdict")
+    assert verdict.data["outcome"] == "rejected"
+    assert _report(tmp_path)["left_behind"] == [served]
+    assert f"ollama rm {served}" in (tmp_path / "run" / "report.txt").read_text("utf-8")
+
+
+def _report(root: Path) -> dict[str, JsonValue]:
+    found: dict[str, JsonValue] = json.loads((root / "run" / "report.json").read_text("utf-8"))
+    return found
 
 
 @pytest.mark.usefixtures("no_training")
@@ -335,6 +342,7 @@ def test_what_is_on_the_server_is_not_made_again(brought: Brought, server: Ollam
     assert (bring(), _creations(server)) == (first, 2)
     assert len([r for r in server.requests if r.path == "/api/generate"]) == asked
     assert session.ledger.spent()["student_calls"] == 120, "the gate's calls are booked, once"
+    assert session.ledger.spent()["compute_seconds"] > 0.01, "so is the time of merging and comparing"
     # Killed between the server's word and ours: its name names its content, so it is taken.
     assert tuned.adapter is not None
     state = training.served_folder(session.store.path, tuned.adapter) / returning.STATE

@@ -121,7 +121,8 @@ def svg(curve: Curve) -> str:
     for row, colour in zip(lines, ("#888", "#b5651d"), strict=False):
         at = y(row.score.value)
         parts.append(_stroke(LEFT, at, WIDTH - RIGHT, at, colour, ' stroke-dasharray="6 4"'))
-        parts.append(f'<text x="{LEFT + 6}" y="{at - 5:.1f}" fill="{colour}">{escape(row.name)}</text>')
+        place = _far_end(row, trained)
+        parts.append(f'<text {place} y="{at - 5:.1f}" fill="{colour}">{escape(row.name)}</text>')
     path = " ".join(f"{x(row.notes):.1f},{y(row.score.value):.1f}" for row in trained)
     parts.append(f'<polyline points="{path}" fill="none" stroke="#1f5fa8" stroke-width="2"/>')
     for row in trained:
@@ -133,6 +134,13 @@ def svg(curve: Curve) -> str:
                 f'<circle cx="{at:.1f}" cy="{y(seed):.1f}" r="2.5" fill="none" stroke="#1f5fa8"/>'
             )
     return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _far_end(line: Row, trained: Sequence[Row]) -> str:
+    """Return where a line's name stands: at the end that is farther from the points."""
+    away = [abs(row.score.value - line.score.value) for row in trained] or [0.0]
+    right = away[0] < away[-1]
+    return f'x="{WIDTH - RIGHT - 6}" text-anchor="end"' if right else f'x="{LEFT + 6}"'
 
 
 def _places(sizes: Sequence[int]) -> Callable[[int], float]:

@@ -144,6 +144,19 @@ def test_sizes_that_double_stand_equally_far_apart() -> None:
     assert curve_page.LEFT < at[0] < at[3] < curve_page.WIDTH - curve_page.RIGHT
 
 
+@pytest.mark.parametrize(("score", "right"), [(0.1, True), (0.9, False)])
+def test_the_name_of_a_line_stands_where_no_point_is(score: float, right: bool) -> None:
+    def placed(kind: curve.Kind, notes: int, value: float) -> curve.Row:
+        found = curve.row(kind, f"{kind} {notes}", [run("no", trained=notes)])
+        at = found.score.model_copy(update={"value": value})
+        return found.model_copy(update={"score": at})
+
+    rows = (placed("trained", 10, 0.2), placed("trained", 99, 0.8), placed("zero_shot", 1, score))
+    root = ElementTree.fromstring(curve_page.svg(made().model_copy(update={"rows": rows})))
+    [name] = [e for e in root.iter("{http://www.w3.org/2000/svg}text") if e.text == "zero_shot 1"]
+    assert (name.attrib.get("text-anchor") == "end") == right
+
+
 def test_the_plot_is_a_drawing_with_every_row() -> None:
     root = ElementTree.fromstring(curve_page.svg(made()))
     texts = [e.text or "" for e in root.iter("{http://www.w3.org/2000/svg}text")]

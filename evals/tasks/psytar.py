@@ -1,4 +1,4 @@
-"""The task ``psytar``: sentences of patients' own reviews of four psychiatric drugs, six yes/no labels.
+"""The tasks ``psytar`` and ``psytar-l``: sentences of patients' own reviews of four psychiatric drugs, six yes/no labels.
 
 Owns the mapping from the preprocessed CSV files to a task. The data are not part of the project:
 ``preceptor tasks fetch psytar`` gets them, or ``data_dir`` names a folder that has them.
@@ -8,7 +8,7 @@ Owns the mapping from the preprocessed CSV files to a task. The data are not par
   different parts; that cannot be told. A group is a cluster of near-duplicates (word-trigram Jaccard
   of at least 0.8), so that a sentence and its copy stay together.
 * Parts: 200, 150 and 300 sentences of the 6,002, drawn anew per seed: enough for intervals on a small
-  student. The authors' own part of each sentence is kept in ``meta["authors_split"]``.
+  student. ``psytar-l`` draws 2,000, 300 and 600, for what more labels are worth. The authors' own part of each sentence is kept in ``meta["authors_split"]``.
 
 Zolnoori et al. 2019, Data in Brief 24:103838 (CC BY 4.0); preprocessing: M. Basaldella.
 """
@@ -35,6 +35,7 @@ MEANINGS = {
 }
 FILES = ("train", "dev", "test")
 SPLIT = SplitSpec(train=200, dev=150, test=300)
+SPLIT_L = SplitSpec(train=2000, dev=300, test=600)
 
 
 def task(data_dir: Path | None = None) -> Task:
@@ -43,21 +44,34 @@ def task(data_dir: Path | None = None) -> Task:
     Raises:
         TaskError: If the files are not there, or not as they should be.
     """
+    return _task("psytar", SPLIT, data_dir)
+
+
+def task_l(data_dir: Path | None = None) -> Task:
+    """Return ``psytar-l``, the same with larger parts.
+
+    Raises:
+        TaskError: As ``task``.
+    """
+    return _task("psytar-l", SPLIT_L, data_dir)
+
+
+def _task(name: str, split: SplitSpec, data_dir: Path | None) -> Task:
     folder = fetch.place("psytar", data_dir) / "binary"
-    examples = [e for name in FILES for e in _examples(folder / f"{name}.csv", name)]
+    examples = [e for part in FILES for e in _examples(folder / f"{part}.csv", part)]
     first = duplicates.clusters([e.text for e in examples])
     grouped = [
         e.model_copy(update={"group": examples[i].id}) for e, i in zip(examples, first, strict=True)
     ]
     return Task(
-        name="psytar",
-        fields=tuple(LabelField(name=name, values=("yes", "no"), default="no") for name in MEANINGS),
+        name=name,
+        fields=tuple(LabelField(name=field, values=("yes", "no"), default="no") for field in MEANINGS),
         prompt=Prompt(
             instruction="Read the sentence of a drug review and fill in the field. Answer in JSON.",
-            guides={name: Guide(meaning=meaning) for name, meaning in MEANINGS.items()},
+            guides={field: Guide(meaning=meaning) for field, meaning in MEANINGS.items()},
         ),
         examples=tuple(grouped),
-        split=SPLIT,
+        split=split,
         description="Six yes/no labels of sentences that patients wrote about psychiatric drugs.",
         source="PsyTAR (Zolnoori et al. 2019), CC BY 4.0; github.com/basaldella/psytarpreprocessor",
     )

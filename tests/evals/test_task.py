@@ -102,7 +102,7 @@ def test_broken_python_objects(module: str, attribute: str, expected: str) -> No
 
 
 def test_built_in_tasks_come_through_entry_points() -> None:
-    assert {"toxicity", "toxicity-l", "psytar"} <= set(names())
+    assert {"toxicity", "toxicity-l", "psytar", "psytar-l"} <= set(names())
     with pytest.raises(TaskError, match=r"no task 'toxcity'; installed: .*toxicity"):
         resolve("toxcity")
     with pytest.raises(TaskError, match="cannot be loaded"):
@@ -146,6 +146,9 @@ def test_the_real_psytar() -> None:
     assert sum((e.gold or {})["ADR"] == "yes" for e in task.examples) == 2168
     assert [len(made.ids(p)) for p in splits.PARTS] == [200, 150, 300]
     assert duplicates.across(task.examples, made) == []
+    larger = splits.make(resolve("psytar-l", real_data.folder()))
+    assert [len(larger.ids(p)) for p in splits.PARTS] == [2000, 300, 600]
+    assert duplicates.across(task.examples, larger) == []
 
 
 @pytest.fixture

@@ -233,9 +233,13 @@ def may_pass(error: BaseException) -> bool:
     return any(part in name for name in names for part in _PASSING_NAMES)
 
 
+def asked_wait(error: BaseException) -> float | None:
+    """Return the seconds that a server asked to wait, None if it did not say."""
+    headers = getattr(getattr(error, "response", None), "headers", None)
+    return retry_after(headers.get("retry-after") if headers is not None else None)
+
+
 def pause(error: BaseException, attempt: int) -> float:
     """Return the seconds to wait before retry number ``attempt`` (from 0)."""
-    headers = getattr(getattr(error, "response", None), "headers", None)
-    asked = headers.get("retry-after") if headers is not None else None
-    wait = retry_after(asked)
+    wait = asked_wait(error)
     return PAUSES[min(attempt, len(PAUSES) - 1)] if wait is None else min(LONGEST_PAUSE, wait)

@@ -81,11 +81,19 @@ def make(spec: str, options: TeacherOptions | None = None) -> Teacher:
         )
     hint = "see the provider's package and key; preceptor doctor shows what is there"
     with boundary(TeacherError, f"teacher {spec!r} cannot be set up", hint):
-        model = _model(kind, name, url, options)
+        model = chat_model(kind, name, url, options)
     return ChatTeacher(spec, model, options)
 
 
-def _model(kind: str, name: str, url: str, options: TeacherOptions) -> BaseChatModel:
+def chat_model(kind: str, name: str, url: str, options: TeacherOptions) -> BaseChatModel:
+    """Return LangChain's model, its own retries switched off; what goes wrong is the provider's error.
+
+    Args:
+        kind: The provider.
+        name: The model's name there.
+        url: The server, empty for the provider's own.
+        options: Time limit, temperature, length of an answer.
+    """
     if kind == "openai":
         return _openai(name, url, options)
     if kind == "ollama":

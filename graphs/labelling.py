@@ -12,19 +12,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from preceptor.agents import destination, students
+from preceptor.agents import destination, students, teacher
 from preceptor.agents.batch.desk import Desk, Patience
 from preceptor.agents.batch.service import Service
 from preceptor.agents.batch.slips import Slips
 from preceptor.agents.batch.student import BatchStudent
 from preceptor.agents.batch.watch import Watch
 from preceptor.agents.students.guarded import GuardedStudent
+from preceptor.agents.students.langchain import LangChainStudent
 from preceptor.agents.students.openai import OpenAIStudent, with_path
 from preceptor.agents.students.retry import Backoff
 from preceptor.core import parse
 from preceptor.core.cache import AnswerCache, answer_key, example_key
 from preceptor.core.egress import Egress, is_local
-from preceptor.core.errors import InputError, StudentError
+from preceptor.core.errors import InputError, StudentError, boundary
 from preceptor.core.ledger import WALL, Ledger
 from preceptor.core.ports import Cancel, Evaluator, Evidence, OnProgress, Progress, Student
 from preceptor.core.records import Answer, Example, ModelRef, Recipe
@@ -36,12 +37,20 @@ from preceptor.graphs.booking import BookedStudent
 from preceptor.tools.distill.weak import Vote
 
 if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
     from preceptor.graphs.retrieval import Retrievers
     from preceptor.graphs.wiring import Options
 
 TEACHER = "teacher"
 FOLDER = "batches"
 """Below a run's folder: what is remembered of batches."""
+
+NO_CHAT = ("rules", "nano", "scripted", "simulated")
+"""What answers a student's prompts, but is no model that could know better."""
+
+AS_STUDENT = ("openai", "ollama", "hf")
+"""The kinds of models that are asked as students are; all others are asked through LangChain."""
 
 FEW = 20
 FEW_SHARE = 0.1
@@ -52,14 +61,10 @@ ALL_AT_ONCE = 1_000_000
 
 
 def model_of(options: Options) -> str:
-    """Return the model that labels, an empty text if there is none.
-
-    A teacher whose name only LangChain knows cannot be asked as a student is, and is none.
-    """
+    """Return the model that labels: the named one, or the teacher's; an empty text if there is none."""
     if options.labeller:
         return options.labeller
-    kind = options.teacher.partition(":")[0]
-    return options.teacher if kind in ("openai", "ollama") else ""
+    return options.teacher if ":" in options.teacher else ""
 
 
 def has_batches(spec: str, chosen: LabellerSettings) -> bool:
@@ -79,6 +84,7 @@ def check(options: Options, chosen: LabellerSettings, gate: Egress) -> None:
 
     Raises:
         InputError: Naming what is wrong.
+        StudentError: If LangChain cannot set the model up.
     """
     spec = model_of(options)
     if chosen.batch == "always" and spec and not has_batches(spec, chosen):
@@ -88,12 +94,15 @@ def check(options: Options, chosen: LabellerSettings, gate: Egress) -> None:
         )
     if options.labeller:
         kind, _, name = spec.partition(":")
-        if kind not in ("openai", "ollama", "hf") or not name:
+        if not kind or not name or kind in NO_CHAT:
             raise InputError(
-                f"labeller.model: no chat model {spec!r}", "openai:NAME[@URL], ollama:NAME or hf:PATH"
+                f"labeller.model: no chat model {spec!r}",
+                "openai:NAME[@URL], ollama:NAME, hf:PATH or PROVIDER:NAME of LangChain",
             )
         if destination.is_remote(spec):
             gate.refuse(destination.of(spec))
+        if kind not in AS_STUDENT:
+            _through_langchain(spec, students.StudentOptions())
 
 
 @dataclass(frozen=True)
@@ -275,7 +284,20 @@ def _open(spec: str, place: Place) -> Student:
         place.gate.refuse(url)
     options = students.StudentOptions(parallel=place.options.parallel, timeout=place.options.timeout)
     kind, _, name = spec.partition(":")
+    if kind not in AS_STUDENT:
+        return _through_langchain(spec, options)
     if kind == "ollama" and "@" in name:
         name, _, at = name.partition("@")
         spec, options = f"ollama:{name}", replace(options, base_url=at)
     return students.make(ModelRef(spec=spec), options=options)
+
+
+def _through_langchain(spec: str, options: students.StudentOptions) -> Student:
+    kind, _, name = spec.partition(":")
+
+    def model(temperature: float | None) -> BaseChatModel:
+        made = teacher.TeacherOptions(timeout=options.timeout, temperature=temperature)
+        with boundary(StudentError, f"model {spec!r} cannot be set up", "see its package and key"):
+            return teacher.chat_model(kind, name, "", made)
+
+    return LangChainStudent(spec, model, options)

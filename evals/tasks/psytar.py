@@ -1,4 +1,4 @@
-"""The tasks ``psytar`` and ``psytar-l``: sentences of patients' own reviews of four psychiatric drugs, six yes/no labels.
+"""The tasks ``psytar`` and ``psytar-l``: sentences of reviews of drugs by patients, six yes/no labels.
 
 Owns the mapping from the preprocessed CSV files to a task. The data are not part of the project:
 ``preceptor tasks fetch psytar`` gets them, or ``data_dir`` names a folder that has them.
@@ -8,7 +8,8 @@ Owns the mapping from the preprocessed CSV files to a task. The data are not par
   different parts; that cannot be told. A group is a cluster of near-duplicates (word-trigram Jaccard
   of at least 0.8), so that a sentence and its copy stay together.
 * Parts: 200, 150 and 300 sentences of the 6,002, drawn anew per seed: enough for intervals on a small
-  student. ``psytar-l`` draws 2,000, 300 and 600, for what more labels are worth. The authors' own part of each sentence is kept in ``meta["authors_split"]``.
+  student. ``psytar-l`` draws 2,000, 300 and 600, for what more labels are worth. The authors' own part
+  of each sentence is kept in ``meta["authors_split"]``.
 
 Zolnoori et al. 2019, Data in Brief 24:103838 (CC BY 4.0); preprocessing: M. Basaldella.
 """

@@ -1,6 +1,6 @@
 """Ready files that submit an exported job to a scheduler, written beside ``run.sh``.
 
-Owns their text: Slurm, Kubernetes and SkyPilot. Each asks for the GPUs and runs ``run.sh``; what a site
+Owns their text: Slurm, Kubernetes, SkyPilot and dstack. Each asks for the GPUs and runs ``run.sh``; what a site
 wants beside that is added by hand. Nothing is submitted from here.
 """
 
@@ -54,6 +54,23 @@ run: sh run.sh
 """
 
 
+_DSTACK = """\
+# dstack apply -f job.dstack.yml. The container goes when the run ends: add a command that copies
+# result.json and adapter/ to a place of yours, or keep /job on a volume.
+type: task
+name: preceptor-{fingerprint}
+python: "3.12"
+files:
+  - .:/job
+working_dir: /job
+commands:
+  - pip install 'preceptor[local]'
+  - sh run.sh
+resources:
+  gpu: {gpus}
+"""
+
+
 def files(fingerprint: str, gpus: int) -> dict[str, str]:
     """Return the files by name.
 
@@ -66,4 +83,5 @@ def files(fingerprint: str, gpus: int) -> dict[str, str]:
         "job.sbatch": _SBATCH.format(**words),
         "job.yaml": _KUBERNETES.format(**words),
         "sky.yaml": _SKYPILOT.format(**words),
+        "job.dstack.yml": _DSTACK.format(**words),
     }

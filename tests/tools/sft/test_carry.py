@@ -54,7 +54,7 @@ def test_out_and_back(tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert {p.name for p in out.iterdir()} == {
         "README.md", "base", "data.jsonl", "job.json", "paths.json", "run.sh",
-        "job.sbatch", "job.yaml", "sky.yaml",
+        "job.sbatch", "job.yaml", "sky.yaml", "job.dstack.yml",
     }  # fmt: skip
     assert job.fingerprint in (out / "README.md").read_text()
     assert str(tmp_path) not in "".join(p.read_text() for p in out.iterdir() if p.is_file())
@@ -119,6 +119,9 @@ def test_the_scripts_are_well_formed_and_ask_for_the_gpus(tmp_path: Path) -> Non
     assert pod["containers"][0]["volumeMounts"][0]["name"] == pod["volumes"][0]["name"]
     sky = yaml.safe_load((out / "sky.yaml").read_text())
     assert (sky["run"], sky["resources"]) == ("sh run.sh", {"accelerators": "A100:4"})
+    dstack = yaml.safe_load((out / "job.dstack.yml").read_text())
+    assert (dstack["type"], dstack["commands"][-1]) == ("task", "sh run.sh")
+    assert (dstack["resources"], dstack["working_dir"]) == ({"gpu": 4}, "/job")
     said = {**os.environ, "PYTHON": "echo"}
     done = subprocess.run(["sh", "run.sh"], cwd=out, env=said, capture_output=True, text=True)
     assert "--num_processes 4" in done.stdout

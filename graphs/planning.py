@@ -34,6 +34,9 @@ LIKELY_TURNS = 2.0
 LIKELY_TURN_WRITES = 300
 """Output tokens of such a turn: one call with its arguments."""
 
+OTHERS_FIRST = 3
+"""Rounds of the rule teacher in which moves that promise more than a training may come before it."""
+
 INDEXED = 0.5
 """The part of a run's calls that are asked with retrieved examples, where an index may be built."""
 
@@ -148,8 +151,9 @@ class _Sums:
             return 0, 0
         if self._options.teacher != "rules":
             return 1, self._options.limits.rounds
-        # It trains once at most; beside other moves, those promise more and come first.
-        return int(self._options.moves == ("fine_tune",)), 1
+        # It trains once at most; beside other moves one of those promises more and comes first.
+        alone = self._options.moves == ("fine_tune",)
+        return int(alone or self._options.limits.rounds > OTHERS_FIRST), 1
 
     def unpriced(self) -> tuple[str, ...]:
         """Return the models whose price is not known."""

@@ -87,7 +87,12 @@ def trained(session: Session) -> list[int]:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "moves"),
-    [("task", ("fine_tune",)), ("few", ()), ("few", ("fine_tune",)), ("few", ("index_examples",))],
+    [
+        ("task", ("fine_tune",)),
+        ("few", ()),
+        ("few", ("fine_tune",)),
+        ("few", ("index_examples",)),
+    ],
     ids=["trains", "few notes, all moves", "too few to train", "indexes"],
 )
 def test_calls_tokens_and_trainings_of_the_embedded_student(
@@ -107,6 +112,14 @@ def test_calls_tokens_and_trainings_of_the_embedded_student(
     assert said.likely.training_seconds is not None
     assert (said.likely.training_seconds > 0) is (name == "task")
     assert bool(said.training) is (name == "few" and moves != ("index_examples",))
+
+
+@pytest.mark.parametrize(("rounds", "likely"), [(3, 0), (4, 1)])
+def test_beside_other_moves_a_training_takes_some_rounds_to_come(rounds: int, likely: int) -> None:
+    pytest.importorskip("trl", reason="pip install preceptor[local]")
+    limits = Limits(rounds=rounds, plateau=rounds)
+    said = planning.plan(options("task", limits=limits), SETTINGS)
+    assert (said.likely.trainings, said.worst.trainings) == (likely, 1)
 
 
 def _counting(body: Body) -> Body:

@@ -34,7 +34,8 @@ when `result.json` is there. Then bring this folder back and import it; the rows
 the weights are the ones that `result.json` names, for the model that the job names.
 
 Slurm: `sbatch job.sbatch`. Kubernetes: `job.yaml`, with this folder in a volume. SkyPilot: `sky.yaml`.
-dstack: `job.dstack.yml`. Elsewhere the command is `sh run.sh`, with this folder as the working directory.
+dstack: `job.dstack.yml`. Elsewhere the command is `sh run.sh`, with this folder as the working
+directory.
 """
 
 _SCRIPT = """\

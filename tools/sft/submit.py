@@ -1,7 +1,7 @@
 """Ready files that submit an exported job to a scheduler, written beside ``run.sh``.
 
-Owns their text: Slurm, Kubernetes, SkyPilot and dstack. Each asks for the GPUs and runs ``run.sh``; what a site
-wants beside that is added by hand. Nothing is submitted from here.
+Owns their text: Slurm, Kubernetes, SkyPilot and dstack. Each asks for the GPUs and runs ``run.sh``;
+what a site wants beside that is added by hand. Nothing is submitted from here.
 """
 
 from __future__ import annotations

@@ -116,6 +116,15 @@ class Publisher:
         if last != "success":
             raise StudentError(f"Ollama did not finish creating {model.name!r}", "create it again")
 
+    def copy(self, source: str, name: str) -> None:
+        """Give a model another name, too, in place of a model that has it.
+
+        Raises:
+            StudentError: If it is not there, or the server is gone.
+        """
+        with self._trouble(f"copy {source!r} to {name!r}"):
+            self._client.copy(source, name)
+
     def delete(self, name: str) -> None:
         """Take a model away.
 

@@ -20,13 +20,18 @@ from preceptor.core import quiet
 from preceptor.core.egress import Egress, is_local
 from preceptor.core.errors import InputError, StudentError
 from preceptor.core.ports import Student
-from preceptor.core.records import Example, Recipe
+from preceptor.core.records import AdapterRef, Example, Recipe
 from preceptor.core.settings import Settings
 from preceptor.evals.task import Task
 from preceptor.graphs import training
+from preceptor.tools.sft import base
 
 if TYPE_CHECKING:
     from preceptor.graphs.wiring import Options
+
+
+IN_PROCESS = ("nano", "hf")
+"""The kinds of students whose weights are on this machine."""
 
 
 def gate(settings: Settings, log: Path, task: Task, notes: Sequence[Example] = ()) -> Egress:
@@ -108,20 +113,30 @@ class Students:
         url = destination.of(recipe.model.spec)
         # What a server answers with has its trained weights merged in.
         adapter = None if recipe.model.base else recipe.adapter
+        if adapter is not None and recipe.model.spec.partition(":")[0] in IN_PROCESS:
+            self._check(recipe, adapter)
         if not url or is_local(url):
             return students.make(recipe.model, adapter, self._options(recipe))
         self.gate.refuse(url)
         made = students.make(recipe.model, adapter, self._options(recipe))
         return GuardedStudent(made, lambda: self.gate.door(url, "student"))
 
+    def _check(self, recipe: Recipe, adapter: AdapterRef) -> None:
+        """Refuse weights that are not what the recipe names: they would answer all the same."""
+        folder = self._weights(recipe)
+        if folder is None:
+            raise InputError(f"the folder of adapter {adapter.digest} was not given")
+        base.check(folder, adapter, recipe.model.digest)
+
+    def _weights(self, recipe: Recipe) -> Path | None:
+        if self.run is not None and recipe.adapter is not None:
+            return training.adapter_folder(self.run, recipe.adapter)
+        return self.adapter
+
     def _options(self, recipe: Recipe) -> students.StudentOptions:
-        weights, tokenizer = self.adapter, self.tokenizer
-        if recipe.model.base:
-            tokenizer = self._tokenizer_of(recipe)
-        elif recipe.adapter is not None and self.run is not None:
-            weights = training.adapter_folder(self.run, recipe.adapter)
+        tokenizer = self._tokenizer_of(recipe) if recipe.model.base else self.tokenizer
         return students.StudentOptions(
-            adapter=weights,
+            adapter=self.adapter if recipe.model.base else self._weights(recipe),
             tokenizer=tokenizer,
             parallel=self.options.parallel,
             timeout=self.options.timeout,

@@ -152,14 +152,7 @@ def open_source(folder: Path, faces: Faces | None = None) -> Source:
 def _adapter(recipe: Recipe, place: Path, found: str) -> Path | None:
     if recipe.adapter is None:
         return None
-    about = base.read_about(place / "adapter")
-    if about.adapter != recipe.adapter:
-        raise InputError("the weights in the bundle are not the recipe's", "refine and export again")
-    if about.base != found:
-        raise InputError(
-            f"the weights were trained on another model than {recipe.model.spec!r} here",
-            f"trained on: {about.base}, here: {found}",
-        )
+    base.check(place / "adapter", recipe.adapter, found)
     return place / "adapter"
 
 

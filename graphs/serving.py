@@ -1,8 +1,9 @@
 """From a serving folder to a model on an Ollama server, behind the parity gate.
 
-Owns the order: nothing is served under a name before the gate has compared it, and what fails is taken
-away again. The reference is the student in process, base and adapter unmerged, whose answers were
-measured; both are asked as ``comparing`` says.
+Owns the order: a model is created under a name of its own (``NAME-candidate``), compared by the gate,
+and only then copied to its name, so that what had the name before stays until something better is
+there; the candidate is taken away again, whatever happens. The reference is the student in process,
+base and adapter unmerged, whose answers were measured; both are asked as ``comparing`` says.
 """
 
 from __future__ import annotations
@@ -75,7 +76,8 @@ def serve(
 
     Raises:
         InputError: If it is no serving folder, the dev notes are not those of the run, a model of that
-            name is there, or the gate refuses. No model is left behind then.
+            name is there, or the gate refuses. Then no model is left behind, and what had the name
+            before has it still.
         StudentError: If the server cannot be used.
     """
     made, serving = bundle.read(folder), exporting.read(folder)
@@ -85,22 +87,28 @@ def serve(
     try:
         _may_begin(publisher, name, target, settings)
         calls = calls_about(made, folder, notes, settings)
-        publisher.create(exporting.to_create(folder / "model", serving, name, target.quantize), say)
-        kept = False
+        fresh = candidate(name)
+        publisher.create(exporting.to_create(folder / "model", serving, fresh, target.quantize), say)
         try:
-            served = Served(name, publisher.url, folder / "model", bool(target.quantize))
+            served = Served(fresh, publisher.url, folder / "model", bool(target.quantize))
             asked = Asked(calls, notes, made.fields)
             mine = reference(folder, made, settings, faces)
-            verdict = comparing.judge(mine, served, asked, settings)
-            kept = not verdict.objections
+            found = comparing.judge(mine, served, asked, settings)
+            verdict = found.model_copy(update={"name": name})
+            if not verdict.objections:
+                publisher.copy(fresh, name)
         finally:
-            if not kept:
-                publisher.delete(name)
+            publisher.delete(fresh)
     finally:
         publisher.close()
     report(folder, verdict, say)
     served_bundle(folder, made, f"ollama:{name}")
     return verdict
+
+
+def candidate(name: str) -> str:
+    """Return what a model is called until the gate has let it pass."""
+    return f"{name}-candidate" if ":" in name else f"{name}:candidate"
 
 
 def report(folder: Path, verdict: Verdict, say: Say) -> None:
@@ -115,7 +123,7 @@ def report(folder: Path, verdict: Verdict, say: Say) -> None:
             say(line)
     if verdict.objections:
         raise InputError(
-            f"{verdict.name!r} is not the model that was measured, and was deleted: "
+            f"what would be {verdict.name!r} is not the model that was measured, and was deleted: "
             + "; ".join(verdict.objections),
             f"see {PARITY} in the folder",
         )

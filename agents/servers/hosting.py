@@ -2,8 +2,9 @@
 
 Owns the part of Ollama's published docs/api.md that puts a model on a server and asks it: ``HEAD`` and
 ``POST /api/blobs/:digest`` (201, or 400 for another content), ``POST /api/create`` (a stream of states,
-with errors in the stream), ``POST /api/generate`` (with ``raw`` too) and ``DELETE /api/delete``. What a
-created model answers with is a ``Host``: nothing real by default, a real model where a test brings one.
+with errors in the stream), ``POST /api/copy``, ``POST /api/generate`` (with ``raw`` too) and ``DELETE
+/api/delete``. What a created model answers with is a ``Host``: nothing real by default, a real model
+where a test brings one.
 """
 
 from __future__ import annotations
@@ -122,6 +123,8 @@ class Library:
             return self._blob(request)
         if (request.method, request.path) == ("POST", "/api/create"):
             return self._create(request.body)
+        if (request.method, request.path) == ("POST", "/api/copy"):
+            return self._copy(request.body)
         name = tagged(str(request.body.get("model") or ""))
         if name not in self.created:
             return None
@@ -159,6 +162,13 @@ class Library:
         if body.get("stream") is False:
             return Response.of(lines[-1], 200 if name in self.created else 500)
         return Response("".join(json.dumps(line) + "\n" for line in lines).encode(), type=NDJSON)
+
+    def _copy(self, body: Body) -> Response:
+        source, target = (tagged(str(body.get(key) or "")) for key in ("source", "destination"))
+        if source not in self.created:
+            return Response.of({"error": f"model '{source}' not found"}, 404)
+        self.created[target], self._engines[target] = self.created[source], self._engines[source]
+        return Response(b"")
 
     def _made(self, body: Body, files: Mapping[str, str]) -> Created:
         missing = [digest for digest in files.values() if digest not in self.blobs]

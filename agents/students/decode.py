@@ -35,6 +35,7 @@ class Row:
         waiting: Tokens that are decided but not yet read by the model.
         logprob: The log-probability of the answer among all that the grammar allows; only counted
             under a grammar.
+        finite: Whether all scores that a token was picked by were numbers.
     """
 
     call: Call
@@ -46,6 +47,7 @@ class Row:
     complete: bool = False
     waiting: list[int] = field(default_factory=list)
     logprob: float = 0.0
+    finite: bool = True
 
     def open(self) -> None:
         """Put the prompt's rest and the first forced tokens into ``waiting``."""
@@ -82,6 +84,7 @@ class Row:
             best = int(np.searchsorted(odds, drawn * odds[-1], side="right"))
         else:
             best = int(scores.argmax())
+        self.finite = self.finite and bool(np.isfinite(scores[best]))
         if allowed is None:
             return best
         top = scores.max()

@@ -110,15 +110,7 @@ class HFStudent:
         )
         share = (time.monotonic() - began) / len(rows)
         return [
-            Reply(
-                row.call.key,
-                text,
-                "ok" if row.complete else "truncated",
-                len(batch[row.prefix].prefix) + len(row.rest),
-                len(row.answer),
-                share,
-                probability=round(math.exp(row.logprob), 4) if row.call.decoding.constrained else None,
-            )
+            _reply(row, text, len(batch[row.prefix].prefix) + len(row.rest), share)
             for row, text in zip(rows, texts, strict=True)
         ]
 
@@ -133,6 +125,21 @@ class HFStudent:
         import torch
 
         torch.set_num_threads(self._options.threads or os.cpu_count() or 1)
+
+
+def _reply(row: decode.Row, text: str, read: int, seconds: float) -> Reply:
+    if not row.finite:
+        why = "the model computes no numbers: its weights are damaged, or too coarse for this prompt"
+        return Reply(row.call.key, "", "failed", read, len(row.answer), seconds, error=why)
+    return Reply(
+        row.call.key,
+        text,
+        "ok" if row.complete else "truncated",
+        read,
+        len(row.answer),
+        seconds,
+        probability=round(math.exp(row.logprob), 4) if row.call.decoding.constrained else None,
+    )
 
 
 def common(rows: Sequence[list[int]]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace as changed
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from preceptor.agents.servers.ollama import OllamaServer
 from preceptor.core.errors import InputError, StoreError
 from preceptor.core.records import AdapterRef
 from preceptor.core.settings import Settings
-from preceptor.graphs import bundle, exporting, serving
+from preceptor.graphs import bundle, comparing, exporting, serving
 from preceptor.graphs.comparing import Verdict
 from preceptor.tools.sft import base, merge
 from preceptor.tools.sft.faces import IMPORTABLE, Faces
@@ -49,9 +50,9 @@ def server() -> Iterator[OllamaServer]:
         yield made
 
 
-def serve(folder: Path, server: OllamaServer, quantize: str = "") -> Verdict:
+def serve(folder: Path, server: OllamaServer, quantize: str = "", replace: bool = False) -> Verdict:
     said: list[str] = []
-    target = serving.Target(host=server.url, quantize=quantize)
+    target = serving.Target(host=server.url, quantize=quantize, replace=replace)
     return serving.serve(folder, folder, target, Settings(), said.append)
 
 
@@ -143,6 +144,31 @@ def test_the_gate_catches(
     kept = (folder / "parity.json").read_text("utf-8")
     assert json.loads(kept)["checks"][0]["prompts"] == 44
     assert "days" not in kept, "no text of a note"
+
+
+@pytest.mark.parametrize("passes", [True, False])
+def test_what_has_the_name_stays_until_the_gate_has_spoken(
+    passes: bool, folder: Path, server: OllamaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = exporting.read(folder).name
+    serve(folder, server)
+    before = server.library.created[name]
+    server.library.created[name] = mine = changed(before, system="What stood there before.")
+    judge, there = comparing.judge, []
+
+    def judged(*asked: object) -> comparing.Verdict:
+        there.append(server.library.created[name])
+        return judge(*asked)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(comparing, "judge", judged)
+    if passes:
+        serve(folder, server, replace=True)
+    else:
+        wrong_merge(folder)
+        with pytest.raises(InputError, match="is not the model that was measured"):
+            serve(folder, server, replace=True)
+    assert there == [mine]
+    assert server.library.created == {name: before if passes else mine}
 
 
 def test_quantised_weights_are_judged_by_their_score(folder: Path, server: OllamaServer) -> None:

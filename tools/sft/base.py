@@ -102,6 +102,30 @@ def read_about(folder: Path) -> About:
     return about
 
 
+def check(folder: Path, adapter: AdapterRef, model: str) -> None:
+    """Refuse trained weights that are missing, damaged, others than named, or of another model.
+
+    Args:
+        folder: Where they lie.
+        adapter: Which they must be.
+        model: The content hash of the model that they are put on; not looked at if empty.
+
+    Raises:
+        InputError: Saying which of these it is.
+    """
+    about = read_about(folder)
+    if about.adapter != adapter:
+        raise InputError(
+            f"the weights in {str(folder)!r} are not the recipe's",
+            f"recipe: {adapter.digest}, here: {about.adapter.digest}",
+        )
+    if model and about.base != model:
+        raise InputError(
+            f"the weights in {str(folder)!r} were trained on another model",
+            f"trained on: {about.base}, here: {model}",
+        )
+
+
 def adapter_folder(root: Path, adapter: AdapterRef) -> Path:
     """Return where trained weights lie under the folder of all trainings."""
     return root / "adapters" / adapter.digest

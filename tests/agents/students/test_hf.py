@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -201,6 +202,22 @@ def test_too_long_is_truncated_and_harms_nobody(folders: dict[str, Path]) -> Non
     near = got["close", ("pain",)]
     assert near.status == "truncated"
     assert 0 < (near.completion_tokens or 0) <= 1024 - (near.prompt_tokens or 0)
+
+
+def test_a_model_that_computes_no_numbers_answers_nothing(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(folders["llama"], tmp_path / "broken")
+    file = tmp_path / "broken" / "model.safetensors"
+    weights = {name: weight * float("nan") for name, weight in load_file(file).items()}
+    save_file(weights, file, {"format": "pt"})
+    for constrained in (True, False):
+        calls = calls_about(EXAMPLES[:1], "per_field", Decoding(constrained=constrained, max_tokens=8))
+        for reply in student_of(tmp_path / "broken").complete(calls):
+            assert (reply.status, reply.raw, reply.probability) == ("failed", "", None)
+            assert "its weights are damaged" in reply.error
 
 
 def test_short_limit_is_truncated(folders: dict[str, Path]) -> None:

@@ -75,7 +75,7 @@ def labeller(
     if not free:
         return None
     paid = (TEACHER,) if teacher is not None else ()
-    return LabelExamples(free, voters(task, evaluator, teacher), paid)
+    return LabelExamples(free, voters(task, evaluator, teacher), paid, (STUDENT, TEACHER))
 
 
 def reader(get: Callable[[str], bytes], task: Task, drawn: Splits) -> Callable[[str], Labelled]:

@@ -2,13 +2,15 @@
 
 It is a look and no move: it changes no student. What it gives is an artefact of weak labels by content
 hash, which the move ``fine_tune`` may then name, with what it takes of them. Voters see the gold of the
-shown train notes only, and are measured there on patients that they were not made from.
+shown train notes only, and are measured on patients that they were not made from: rules on the other
+half of the shown patients; a model whose recipe holds trained weights or worked examples on the notes
+with gold that are not shown in this round.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pydantic import Field
 
@@ -24,6 +26,28 @@ MOST = 5000
 
 USUAL = 1000
 """How many it labels if nobody says."""
+
+
+ALL = ""
+"""Stands for all voters together."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """Labels or items other than «nothing found»: in gold, said, and both."""
+
+    gold: int = 0
+    said: int = 0
+    hits: int = 0
+
+    def __add__(self, other: Count) -> Count:
+        return Count(self.gold + other.gold, self.said + other.said, self.hits + other.hits)
+
+    def shown(self) -> str:
+        """Return precision and recall in words."""
+        right = f"{self.hits / self.said:.2f}" if self.said else "none said"
+        found = f"{self.hits / self.gold:.2f}" if self.gold else "none there"
+        return f"precision {right}, recall {found}"
 
 
 class LabelExamplesArgs(Record):
@@ -48,6 +72,7 @@ class LabelExamples:
             repeats one of their notes.
         voters: Who can label, by name.
         paid: Those of them that cost money: they label only if they are named.
+        models: Those that answer by the working recipe, and so know what it learned.
     """
 
     name = "label_examples"
@@ -55,10 +80,15 @@ class LabelExamples:
     args = LabelExamplesArgs
 
     def __init__(
-        self, notes: Sequence[Example], voters: Mapping[str, Voter], paid: Collection[str] = ()
+        self,
+        notes: Sequence[Example],
+        voters: Mapping[str, Voter],
+        paid: Collection[str] = (),
+        models: Collection[str] = (),
     ) -> None:
         self._notes = sorted(notes, key=lambda note: digest(note.id))
         self._voters = dict(voters)
+        self._models = frozenset(models)
         self._free = tuple(name for name in voters if name not in paid)
         priced = f" (only if named, since they cost money: {', '.join(paid)})" if paid else ""
         self.description = (
@@ -83,7 +113,7 @@ class LabelExamples:
             raise InputError("there are no unlabelled notes on train's side", "label nothing")
         names = args.voters or self._free
         notes = self._notes[: args.notes]
-        shown = [*notes, *evidence.examples]
+        shown = [*notes, *(note for part in self._parts(names, evidence) for note in part[1])]
         for voter in (self._voters[name] for name in names):
             if isinstance(voter, Ahead):
                 voter.ahead(evidence, _hidden(shown))
@@ -108,36 +138,56 @@ class LabelExamples:
         lines = [
             f"Weak labels {named}: {len(made.notes)} notes by {', '.join(made.voters)}; all voters "
             f"agree on {agreed:.0%} of {len(whole)} labels.",
-            "On the shown train notes, by patients that the voters were not made from:",
         ]
-        for name, (gold, said, hits) in self._quality(made.voters, evidence).items():
-            right = f"{hits / said:.2f}" if said else "none said"
-            found = f"{hits / gold:.2f}" if gold else "none there"
-            lines.append(f"- {name}: precision {right}, recall {found} ({gold} in gold)")
+        quality = self._quality(made.voters, evidence)
+        if not quality:
+            return "\n".join(
+                [
+                    *lines,
+                    "Not measured: all notes with gold are of patients that the voters were made from.",
+                ]
+            )
+        lines.append("On train notes with gold, of patients that the voters were not made from:")
+        for name, count in quality[ALL].items():
+            lines.append(f"- {name}: {count.shown()} ({count.gold} in gold)")
+        alone = {voter: sum(each.values(), Count()) for voter, each in quality.items() if voter != ALL}
+        if len(alone) > 1:
+            told = "; ".join(f"{voter} {count.shown()}" for voter, count in alone.items())
+            lines.append(f"Each voter alone, all fields pooled: {told}.")
         return "\n".join(lines)
 
-    def _quality(self, names: Sequence[str], evidence: Evidence) -> dict[str, tuple[int, int, int]]:
-        """Return (in gold, said, hits) per field, each half of the patients by voters of the other."""
+    def _parts(
+        self, names: Sequence[str], evidence: Evidence
+    ) -> list[tuple[Evidence, Sequence[Example]]]:
+        """Return what voters are made from, and the notes with gold that they are measured on."""
+        recipe = evidence.recipe
+        learned = recipe.adapter is not None or bool(recipe.shots)
+        if learned and self._models & set(names):
+            known = {note.id for note in evidence.examples}
+            held = [e for e in evidence.train if e.id not in known and e.gold is not None]
+            return [(evidence, held)] if held else []
         halves: tuple[list[int], list[int]] = [], []
         for i, example in enumerate(evidence.examples):
             halves[int(digest(example.group), 16) % 2].append(i)
-        counts = {field.name: (0, 0, 0) for field in evidence.fields}
-        for own, other in (halves, halves[::-1]):
-            if not own or not other:
-                continue
-            notes = [evidence.examples[i] for i in own]
-            votes = self._votes(names, _part(evidence, other), notes)
-            found = combine(notes, evidence.fields, votes)
-            for note, weak in zip(notes, found.notes, strict=True):
-                said = {name: label.value for name, label in weak.labels.items()}
-                for field in evidence.fields:
-                    before, more = counts[field.name], _count(field, note.gold or {}, said)
-                    counts[field.name] = (
-                        before[0] + more[0],
-                        before[1] + more[1],
-                        before[2] + more[2],
-                    )
-        return counts
+        return [
+            (_part(evidence, other), [evidence.examples[i] for i in own])
+            for own, other in (halves, halves[::-1])
+            if own and other
+        ]
+
+    def _quality(self, names: Sequence[str], evidence: Evidence) -> dict[str, dict[str, Count]]:
+        """Return the counts per field, of all voters together (``ALL``) and of each alone."""
+        found: dict[str, dict[str, Count]] = {}
+        for made_from, notes in self._parts(names, evidence):
+            votes = self._votes(names, made_from, notes)
+            for name, cast in {ALL: votes, **{n: {n: votes[n]} for n in names}}.items():
+                counts = found.setdefault(name, {f.name: Count() for f in evidence.fields})
+                labels = combine(notes, evidence.fields, cast)
+                for note, weak in zip(notes, labels.notes, strict=True):
+                    said = {field: label.value for field, label in weak.labels.items()}
+                    for field in evidence.fields:
+                        counts[field.name] += _count(field, note.gold or {}, said)
+        return found
 
 
 def _hidden(notes: Sequence[Example]) -> list[Example]:
@@ -154,12 +204,12 @@ def _part(evidence: Evidence, places: Sequence[int]) -> Evidence:
     )
 
 
-def _count(field: FieldSpec, gold: Gold, said: Gold) -> tuple[int, int, int]:
-    """Return (in gold, said, hits) of one field of one note, «nothing found» left out."""
+def _count(field: FieldSpec, gold: Gold, said: Gold) -> Count:
+    """Return the counts of one field of one note, «nothing found» left out."""
     if field.name not in gold:
-        return 0, 0, 0
+        return Count()
     wanted, given = _positive(field, gold), _positive(field, said)
-    return len(wanted), len(given), len(wanted & given)
+    return Count(len(wanted), len(given), len(wanted & given))
 
 
 def _positive(field: FieldSpec, values: Gold) -> set[str]:

@@ -253,6 +253,9 @@ class FineTune:
             raise InputError("there are no weak labels in this run", "learn from gold")
         found = self._options.weak(args.weak.labels)
         labelled, trust = weak.examples(found, evidence.fields, args.weak)
+        # The round's estimate is made on patients that are not shown: nothing of theirs is learned.
+        unseen = {e.group for e in evidence.train} - {e.group for e in evidence.examples}
+        labelled = tuple(e for e in labelled if e.group not in unseen)
         if args.data == "weak":
             return labelled, trust
         own = {e.id for e in evidence.examples if e.gold is not None}

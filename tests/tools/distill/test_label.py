@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from pydantic import JsonValue
 
 from preceptor.core.errors import InputError
 from preceptor.core.ports import Evidence, Tool
-from preceptor.core.records import Example, Gold
+from preceptor.core.records import AdapterRef, Example, Gold
 from preceptor.tools.distill.label import LabelExamples, LabelExamplesArgs
 from preceptor.tools.distill.weak import Vote, read
 from tests.contracts.evidence import NAMES, believes_everything, corpus, evidence_of
@@ -85,3 +86,39 @@ def test_refuses_what_it_cannot_do() -> None:
         tool().run(LabelExamplesArgs(voters=("oracle",)), EVIDENCE)
     with pytest.raises(InputError, match="no unlabelled notes"):
         LabelExamples([], {"words": words}).run(LabelExamplesArgs(), EVIDENCE)
+
+
+def by_heart(evidence: Evidence, notes: Sequence[Example]) -> list[Vote]:
+    """Know the shown notes' answers by heart, as trained weights may; say «present» of all others."""
+    known = {e.text: e.gold or {} for e in EVIDENCE.examples}
+    return [Vote(values=known.get(n.text) or dict.fromkeys(NAMES, "present")) for n in notes]
+
+
+def test_a_student_is_not_measured_on_what_it_learned_from() -> None:
+    voters = {"words": words, "student": by_heart}
+    made = LabelExamples(UNLABELLED, voters, models=("student",))
+    tuned = EVIDENCE.recipe.model_copy(update={"adapter": AdapterRef(digest="a" * 20)})
+    all_shown = replace(EVIDENCE, recipe=tuned)
+    none = made.run(LabelExamplesArgs(voters=("student",)), all_shown).text
+    assert "Not measured: " in none
+    assert "precision" not in none
+    held = tuple(e.model_copy(update={"id": f"held-{e.id}"}) for e in corpus(30)[-8:])
+    held = tuple(e.model_copy(update={"text": f"{e.text} Seen again."}) for e in held)
+    with_held = replace(all_shown, train=(*EVIDENCE.examples, *held))
+    told = made.run(LabelExamplesArgs(voters=("student",)), with_held).text
+    name = next(iter(NAMES))
+    there = sum((e.gold or {})[name] != "unknown" for e in held)
+    right = sum((e.gold or {})[name] == "present" for e in held)
+    line = f"- {name}: precision {right / len(held):.2f}, recall {right / there:.2f} ({there} in gold)"
+    assert line in told
+    # Rules learned nothing from the recipe: they are measured on shown notes all the same.
+    rules = made.run(LabelExamplesArgs(voters=("words",)), with_held).text
+    assert rules == made.run(LabelExamplesArgs(voters=("words",)), EVIDENCE).text
+
+
+def test_each_voter_is_measured_alone_too() -> None:
+    one = tool().run(LabelExamplesArgs(voters=("words",)), EVIDENCE).text
+    assert "alone" not in one
+    two = tool().run(LabelExamplesArgs(voters=("words", "blind")), EVIDENCE).text
+    assert "Each voter alone, all fields pooled: words precision 0." in two
+    assert "; blind precision none said, recall 0.00." in two

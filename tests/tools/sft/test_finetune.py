@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -301,6 +302,25 @@ def test_weak_labels_are_learned_from_with_care(tmp_path: Path) -> None:
         prepared(tool, data="weak", weak={**use, "absent": "unknown"})
     _, gold = prepared(tool)
     assert prepared(tool, data="both", weak=use)[1] == gold  # Gold goes before.
+
+
+def test_weak_labels_of_patients_that_are_held_out_are_not_learned_from(tmp_path: Path) -> None:
+    said = {e.id: "present" if i % 2 else "unknown" for i, e in enumerate(small.NOTES)}
+    tool = weakly(tmp_path, said)
+    whole = small.evidence()
+    groups = sorted({e.group for e in whole.examples})
+    shown = [i for i, e in enumerate(whole.examples) if e.group in groups[: len(groups) // 2]]
+    part = replace(
+        whole,
+        examples=tuple(whole.examples[i] for i in shown),
+        answers=tuple(whole.answers[i] for i in shown),
+        scored=tuple(whole.scored[i] for i in shown),
+        train=whole.examples,
+    )
+    args = FineTuneArgs.model_validate({"data": "weak", "weak": {"labels": "a" * 20}})
+    assert {row.id for row in data.load(tool.prepare(args, part)[1])} == {e.id for e in part.examples}
+    every = data.load(tool.prepare(args, replace(part, train=()))[1])
+    assert {row.id for row in every} == {e.id for e in small.NOTES}
 
 
 def test_weak_labels_that_are_not_there(tmp_path: Path, tool: FineTune) -> None:

@@ -69,7 +69,7 @@ class Serving(Record):
         base: The content hash of the base model.
         architecture: What ``config.json`` names.
         merge_difference: The largest difference of a logit between base with adapter and merged.
-        dated: Whether the chat template says the date, which the Modelfile fixes.
+        dated: Whether the chat template says a date, which is always the same one then.
     """
 
     version: int = VERSION
@@ -287,7 +287,7 @@ def _card(source: Source, fresh: Path, serving: Serving) -> str:
         score=_score(fresh / "metrics.json"),
         seals=", ".join(f"{part} `{seal}`" for part, seal in made.seals.items()) or "not told",
         name=serving.name,
-        dated=" (the date in it is that of the export)" if serving.dated else "",
+        dated=" (the date in it is always the same one)" if serving.dated else "",
         shots=len(recipe.shots),
     )
 

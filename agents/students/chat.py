@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from preceptor.core.errors import StudentError, boundary
 from preceptor.core.records import Message
-from preceptor.core.template import ChatTemplate, Turn
+from preceptor.core.template import ChatTemplate, Turn, undated
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -29,6 +29,7 @@ class Chat:
             raise StudentError("the model's tokenizer has no chat template", "use an instruct model")
         self._tokenizer = tokenizer
         self._template = ChatTemplate(tokenizer)
+        self._told = undated(tokenizer.chat_template)
 
     def ids(self, prompts: Sequence[Sequence[Message]]) -> list[list[int]]:
         """Return the token ids of prompts, up to where the answer begins."""
@@ -49,7 +50,9 @@ class Chat:
         return self._template.apply(turns, self._templated, trouble)
 
     def _templated(self, turns: list[Turn]) -> str:
-        text = self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        text = self._tokenizer.apply_chat_template(
+            turns, chat_template=self._told, tokenize=False, add_generation_prompt=True
+        )
         return str(text)
 
 

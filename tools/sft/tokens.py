@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from preceptor.core.template import ChatTemplate, Turn
+from preceptor.core.template import ChatTemplate, Turn, undated
 from preceptor.tools.sft.job import Failed
 
 
@@ -30,6 +30,7 @@ class Template:
         self._tokenizer = tokenizer
         self._ends = ends
         self._template = ChatTemplate(tokenizer)
+        self._told = undated(tokenizer.chat_template)
 
     def row(self, prompt: Sequence[Turn], answer: str) -> tuple[list[int], list[int]]:
         """Return (prompt ids, answer ids with the end token).
@@ -55,7 +56,7 @@ class Template:
 
     @property
     def dated(self) -> bool:
-        """Whether the template may say today's date."""
+        """Whether the template says a date, which is then always the same."""
         return "strftime_now" in str(self._tokenizer.chat_template)
 
     def asked(self, prompt: Sequence[Turn]) -> str:
@@ -77,10 +78,14 @@ class Template:
         return self._template.apply(prompt, lambda turns: self._both(turns, answer), trouble)
 
     def _both(self, turns: list[Turn], answer: str) -> tuple[str, str]:
-        apply = self._tokenizer.apply_chat_template
-        asked = str(apply(turns, tokenize=False, add_generation_prompt=True))
-        full = [*turns, {"role": "assistant", "content": answer}]
-        return asked, str(apply(full, tokenize=False, add_generation_prompt=False))
+        asked = self._applied(turns, opened=True)
+        return asked, self._applied([*turns, {"role": "assistant", "content": answer}], opened=False)
+
+    def _applied(self, turns: list[Turn], *, opened: bool) -> str:
+        text = self._tokenizer.apply_chat_template(
+            turns, chat_template=self._told, tokenize=False, add_generation_prompt=opened
+        )
+        return str(text)
 
     def _ids(self, text: str) -> list[int]:
         encoded = self._tokenizer.backend_tokenizer.encode(text, add_special_tokens=False)

@@ -11,7 +11,13 @@ from pathlib import Path
 from preceptor.core.record import DIGEST_CHARS
 
 _WEIGHTS = (".safetensors", ".bin")
-_DECISIVE = ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+_DECISIVE = (
+    "config.json",
+    "generation_config.json",  # which tokens end an answer
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+)
 
 
 def files(folder: Path) -> list[Path]:

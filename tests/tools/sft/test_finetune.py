@@ -309,7 +309,7 @@ def test_weak_labels_of_patients_that_are_held_out_are_not_learned_from(tmp_path
     tool = weakly(tmp_path, said)
     whole = small.evidence()
     groups = sorted({e.group for e in whole.examples})
-    shown = [i for i, e in enumerate(whole.examples) if e.group in groups[: len(groups) // 2]]
+    shown = [i for i, e in enumerate(whole.examples) if e.group in groups[:-1]]
     part = replace(
         whole,
         examples=tuple(whole.examples[i] for i in shown),

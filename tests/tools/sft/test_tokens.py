@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,27 @@ def test_prompt_ids_are_those_of_a_student_in_process(name: str) -> None:
             assert said[-1] == end
             assert end not in said[:-1]
             assert tokenizer.decode(said[:-1]) == answer
+
+
+def test_a_template_that_says_the_date_says_the_same_on_every_day() -> None:
+    tokenizer = AutoTokenizer.from_pretrained(small.model())
+    tokenizer.chat_template = "{{ strftime_now('%d %b %Y, %H:%M') }} " + str(tokenizer.chat_template)
+    assert isinstance(tokenizer, PreTrainedTokenizerFast)
+    asked = Chat(tokenizer).text([Message("user", "When?")])
+    assert asked.startswith("26 Jul 2024, 00:00 ")
+    template = Template(tokenizer, frozenset({tokenizer.eos_token_id}))
+    assert template.dated
+    assert template.asked([{"role": "user", "content": "When?"}]) == asked
+
+
+def test_the_hash_of_a_model_tells_where_its_answers_end(tmp_path: Path) -> None:
+    made = Path(shutil.copytree(small.model(), tmp_path / "model"))
+    before = base.model_digest(made)
+    file = made / "generation_config.json"
+    file.write_text(
+        json.dumps({**json.loads(file.read_text("utf-8")), "eos_token_id": [1, 2]}), "utf-8"
+    )
+    assert base.model_digest(made) != before
 
 
 def test_rows_are_those_of_trl_where_no_special_token_is_typed() -> None:

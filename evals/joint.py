@@ -21,7 +21,7 @@ class TaskShare(Record):
         notes: Its train notes that were learned from.
         patients: Their patients.
         rows: Rows of these notes.
-        shown: Rows of it per epoch.
+        shown: Rows of it that an epoch learns from; those that tell when to stop are left out.
         left_out: Train notes that nearly repeat a dev or test note of any of the tasks, or are of a dev
             or test patient of another task about the same patients.
         measured: Dev notes, and their patients.

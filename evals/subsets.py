@@ -21,7 +21,7 @@ Labels = Counter[tuple[str, str]]
 
 
 def nested(
-    examples: Sequence[Example], sizes: Sequence[int], seed: int = 0
+    examples: Sequence[Example], sizes: Sequence[int], seed: int = 0, *, nearest: bool = False
 ) -> dict[int, tuple[Example, ...]]:
     """Return, per size, the notes of whole patients, at most so many, each in the data's order.
 
@@ -32,6 +32,8 @@ def nested(
         examples: Labelled notes.
         sizes: How many notes, at least 1 each.
         seed: Of the draw; the same on every machine and for every order of ``examples``.
+        nearest: Whether the next patient comes in, too, where that brings the number of notes nearer to
+            the size, so that there may be more of them.
 
     Raises:
         InputError: If a size is above the number of notes, or no patient fits into it.
@@ -47,7 +49,8 @@ def nested(
         taken: set[str] = set()
         count = 0
         for group in order:
-            if count + len(members[group]) > size:
+            over = count + len(members[group]) - size
+            if over > 0 and not (nearest and over < size - count):
                 break
             taken.add(group)
             count += len(members[group])

@@ -42,11 +42,15 @@ Made by Preceptor from run `{run}`. It extracts {fields} fields with the student
 - `index/`: the snapshot of the index of worked examples, if the recipe retrieves any ({index}).
 - `adapter/`: the weights that were trained, if any were ({adapter}). Where the student is served by
   Ollama they are merged into what is served, and `tokenizer/` renders what it is asked.
-- `metrics.json`: the report of the run, with the sealed test, intervals, costs and split seals.
+- `metrics.json`: {metrics}.
 
 Worked examples in the recipe ({shots} here) and in an index are text of training notes: with either,
 this folder is as private as the notes.
 """
+
+
+REPORT = "the report of the run, with the sealed test, intervals, costs and split seals"
+UNSEALED = "the numbers on dev; the sealed test was not opened"
 
 
 class Bundle(Record):
@@ -160,6 +164,7 @@ def _fill(fresh: Path, made: Bundle, metrics: Mapping[str, JsonValue], kept: Kep
         shots=len(recipe.shots),
         adapter=recipe.adapter.digest if recipe.adapter else "none here",
         index=f"{recipe.index.k} per field" if recipe.index else "none here",
+        metrics=REPORT if "test" in metrics else UNSEALED,
     )
     (fresh / "README.md").write_text(text + (f"\n{kept.remark}\n" if kept.remark else ""), "utf-8")
 

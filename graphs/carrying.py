@@ -1,6 +1,7 @@
-"""A training of a run on another machine: which job goes out, and where its result comes back to.
+"""A training on another machine: which job goes out, and where its result comes back to.
 
-Owns finding the job in a run's folder. What is carried and checked is ``tools.sft.carry``.
+Owns finding the job in the folder of a run, a curve or a joint training. What is carried and checked
+is ``tools.sft.carry``.
 """
 
 from __future__ import annotations

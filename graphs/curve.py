@@ -13,10 +13,10 @@ from pathlib import Path
 from pydantic import Field
 
 from preceptor.core.errors import InputError
-from preceptor.core.records import ModelRef, Recipe
+from preceptor.core.records import Example, ModelRef, Recipe
 from preceptor.core.settings import Settings
 from preceptor.evals import curve, subsets
-from preceptor.graphs import lab, training
+from preceptor.graphs import bundle, lab, training
 from preceptor.graphs.lab import Asked, Heard
 from preceptor.tools.sft.args import Changes, FineTuneArgs
 from preceptor.tools.sft.data import FEWEST_NOTES
@@ -70,7 +70,7 @@ def trim(sizes: tuple[int, ...], train: int) -> tuple[int, ...]:
 
 def folder_of(request: Request, settings: Settings) -> Path:
     """Return where a task's curves are made."""
-    return Path(settings.runs_dir) / f"curve-{lab.load(request, settings).name}"
+    return Path(settings.runs_dir) / f"curve-{bundle.folder_name(lab.load(request, settings).name)}"
 
 
 def measure(request: Request, settings: Settings, heard: Heard) -> tuple[curve.Curve, Path]:
@@ -83,12 +83,13 @@ def measure(request: Request, settings: Settings, heard: Heard) -> tuple[curve.C
     _check_student(request.student, settings)
     folder = folder_of(request, settings)
     with lab.opened(request, folder, settings, heard) as opened:
+        drawn = subsets_of(opened, request)
         start = opened.start(request.student, request.constrained)
         zero = opened.ask(start, "zero-shot on dev")
         rows = [curve.row("zero_shot", f"{request.student}, untouched", [zero])]
         args = FineTuneArgs(profile=request.profile, change=request.change)
-        for size in trim(request.sizes, len(opened.train)):
-            runs = [_point(opened, start, args, size, seed) for seed in range(request.seeds)]
+        for size, points in drawn.items():
+            runs = [_point(opened, start, args, size, seed, notes) for seed, notes in points]
             rows.append(curve.row("trained", f"{size} notes", runs, zero))
         if request.larger:
             opened.students.close()
@@ -127,9 +128,34 @@ def _check_student(spec: str, settings: Settings) -> None:
         )
 
 
-def _point(opened: lab.Lab, start: Recipe, args: FineTuneArgs, size: int, seed: int) -> curve.Run:
+def subsets_of(opened: lab.Lab, request: Request) -> dict[int, list[tuple[int, tuple[Example, ...]]]]:
+    """Return, per size, each seed with the notes of its training.
+
+    Raises:
+        InputError: If a size is too small for the data's patients.
+    """
+    found: dict[int, list[tuple[int, tuple[Example, ...]]]] = {}
+    for size in trim(request.sizes, len(opened.train)):
+        for seed in range(request.seeds):
+            notes = subsets.nested(opened.train, [size], seed, nearest=True)[size]
+            if len(notes) < FEWEST_NOTES:
+                raise InputError(
+                    f"size {size}: whole patients make {len(notes)} notes of it, too few to train on",
+                    f"at least {FEWEST_NOTES} are needed: a larger size",
+                )
+            found.setdefault(size, []).append((seed, notes))
+    return found
+
+
+def _point(
+    opened: lab.Lab,
+    start: Recipe,
+    args: FineTuneArgs,
+    size: int,
+    seed: int,
+    notes: tuple[Example, ...],
+) -> curve.Run:
     """Train on one subset, and ask what came of it."""
-    notes = subsets.nested(opened.train, [size], seed)[size]
     name = f"{size} notes, seed {seed}"
     recipe, seconds = opened.tune(start, notes, args, seed, f"training on {name}")
     found = opened.ask(recipe, f"{name} on dev")

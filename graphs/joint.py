@@ -23,7 +23,7 @@ from preceptor.evals import curve, stats, subsets
 from preceptor.evals.joint import Joint, TaskShare
 from preceptor.graphs import bundle, lab, leaks, training
 from preceptor.graphs.lab import Asked, Heard, Lab
-from preceptor.tools.sft import joint
+from preceptor.tools.sft import data, joint
 from preceptor.tools.sft.args import Changes, FineTuneArgs
 from preceptor.tools.sft.data import FEWEST_NOTES
 from preceptor.tools.sft.finetune import is_small
@@ -171,6 +171,9 @@ class _Made:
         limits = Limits(threads=1, seconds=len(labs) * Limits().seconds)
         whole = is_small(self.faces(self.starts[0].model).folder)
         how = How(request.args().hyper(whole=whole), limits, request.seed)
+        every = [row for rows in self.mix.values() for row in rows]
+        learned, _ = data.split(every, how.hyper.validation, request.seed)
+        self.kept = {row.id for row in learned}
         self.job, self.rows, self.paths = joint.prepare(self.starts[0].model, self.faces, self.mix, how)
 
     def each(self) -> Iterator[tuple[Lab, Recipe]]:
@@ -219,7 +222,7 @@ class _Made:
             notes=len(share.notes),
             patients=patients,
             rows=len(share.rows()),
-            shown=sum(row.times for row in self.mix[name]),
+            shown=sum(row.times for row in self.mix[name] if row.id in self.kept),
             left_out=one.left_out + sum(e.id in self.leaks.forbidden[i] for e in one.train),
             measured=(len(one.dev), len({e.group for e in one.dev})),
             split_seed=one.drawn.seed,

@@ -61,3 +61,19 @@ def test_what_cannot_be() -> None:
         nested(NOTES, [121])
     with pytest.raises(InputError, match="no whole patient fits into 1 notes"):
         nested(NOTES, [1])
+
+
+def test_the_nearest_number_of_notes_may_be_more() -> None:
+    large = [
+        Example(id=f"n{i}", group=f"p{i // 30}", text="x", gold={"a": "yes" if i % 2 else "no"})
+        for i in range(150)
+    ]
+    assert {s: len(n) for s, n in nested(large, [50, 40, 80]).items()} == {50: 30, 40: 30, 80: 60}
+    near = nested(large, [16, 40, 50, 80, 150], nearest=True)
+    assert {size: len(notes) for size, notes in near.items()} == {
+        16: 30, 40: 30, 50: 60, 80: 90, 150: 150
+    }  # fmt: skip
+    for small, larger in ((16, 40), (40, 50), (50, 80), (80, 150)):
+        assert {e.id for e in near[small]} <= {e.id for e in near[larger]}
+    with pytest.raises(InputError, match="no whole patient fits into 15 notes"):
+        nested(large, [15], nearest=True)

@@ -65,3 +65,17 @@ def test_one_training_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Pat
     for given in ([], ["last", "--round", "1"]):
         assert main(["sft", "export-job", run, *given, "--out", str(tmp_path / "x")]) == 2
         assert "which training?" in capsys.readouterr().err
+
+
+def test_trainings_of_curves_and_joint_trainings_go_out_and_back(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    place = tmp_path / "runs" / "curve-small"
+    job = small.write(tmp_path / "fresh")
+    (place / "training" / "jobs").mkdir(parents=True)
+    (tmp_path / "fresh").rename(place / "training" / "jobs" / job.fingerprint)
+    out, named = str(tmp_path / "out"), ["--runs-dir", str(tmp_path / "runs")]
+    assert main(["sft", "export-job", "curve-small", "last", "--out", out, "--with-base", *named]) == 0
+    pretend(tmp_path / "out", job)
+    assert main(["sft", "import-job", out, "--run", "curve-small", *named]) == 0
+    assert "give its command again" in capsys.readouterr().out

@@ -12,6 +12,8 @@ from preceptor.core.errors import InputError
 from preceptor.core.settings import Settings
 from preceptor.evals import splits
 from preceptor.evals.curve import Curve
+from preceptor.evals.splits import SplitSpec
+from preceptor.evals.task import Task
 from preceptor.graphs import curve, lab
 from tests.graphs import small
 
@@ -75,6 +77,35 @@ def test_a_curve_is_measured_on_dev_and_goes_on_where_it_was(capsys: Captured) -
     assert (again.notes, again.patients, again.measured_on) == (10, 10, "dev")
     assert {p.name for p in Path("out").iterdir()} == {"curve.json", "curve.md", "curve.svg"}
     assert not Path("runs/openings.jsonl").exists()
+
+
+def few_patients() -> Task:
+    """Return the small task with a name that is a path, and patients of 18 notes each."""
+    made = small.task()
+    notes = [
+        e.model_copy(update={"group": f"p{i // 18}", "text": f"Visit {i} in ward {i % 13}. {e.text}"})
+        for i, e in enumerate(made.examples)
+    ]
+    split = SplitSpec(train=36, dev=36, test=18)
+    named = {"name": "a/../../away", "examples": tuple(notes), "split": split}
+    return made.model_copy(update=named)
+
+
+def test_sizes_are_checked_before_anything_is_asked(tmp_path: Path) -> None:
+    task = "tests.graphs.test_curve:few_patients"
+    settings = Settings(runs_dir=tmp_path / "deep" / "runs")
+    request = curve.Request(task=task, student="simulated", sizes=(8, curve.ALL), seeds=2)
+    heard: list[str] = []
+    with pytest.raises(InputError, match="no whole patient fits into 8 notes"):
+        curve.measure(request, settings, lambda name, _: heard.append(name))
+    with lab.opened(request, tmp_path / "lab", settings, lambda name, _: None) as opened:
+        nearest = curve.subsets_of(opened, request.model_copy(update={"sizes": (16,)}))
+        assert {len(notes) for _, notes in nearest[16]} == {18}
+        assert [seed for seed, _ in nearest[16]] == [0, 1]
+    assert heard == []
+    place = curve.folder_of(request, settings)
+    assert place.parent == tmp_path / "deep" / "runs", "a name leads nowhere else"
+    assert {p.name for p in tmp_path.iterdir()} <= {"deep", "lab"}
 
 
 def test_copies_of_dev_and_test_are_left_out(tmp_path: Path) -> None:

@@ -124,6 +124,8 @@ def test_one_adapter_is_measured_on_each_and_used(capsys: Captured) -> None:
     assert (one.task, one.weight, one.notes, one.rows, one.shown) == ("small", 1.0, 12, 36, 36)
     assert (two.task, two.weight, two.notes, two.rows, two.shown) == ("habits", 1.5, 12, 24, 36)
     assert two.left_out == 1
+    readme = Path("runs/joint-small-habits/habits/README.md").read_text("utf-8")
+    assert "`metrics.json`: the numbers on dev; the sealed test was not opened." in readme
     assert one.joint.gain is not None
     assert (one.alone, one.over_alone) == (None, None)
     (job,) = Path("runs/joint-small-habits/training/jobs").iterdir()
@@ -138,6 +140,14 @@ def test_one_adapter_is_measured_on_each_and_used(capsys: Captured) -> None:
     assert again.adapter == first.adapter
     assert [t.joint for t in again.tasks] == [t.joint for t in first.tasks]
     assert all(t.alone is not None and t.over_alone is not None for t in again.tasks)
+    aside = [*given]
+    aside[aside.index("quick")] = "standard"
+    assert main(aside) == 0
+    stopping = Joint.from_json(capsys.readouterr().out)
+    log = [json.loads(x) for j in Path("runs/joint-small-habits/training/jobs").iterdir()
+           for x in (j / "events.jsonl").read_text().splitlines()]  # fmt: skip
+    assert sum(t.shown for t in stopping.tasks) in {e["rows"] for e in log if e["event"] == "start"}
+    assert sum(t.shown for t in stopping.tasks) < 72
     assert {p.name for p in Path("out").iterdir()} == {"joint.json", "joint.md", "small", "habits"}
     assert main(["eval", "out/habits", "--task", SECOND, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["notes"] == 20

@@ -6,6 +6,7 @@ with ``preceptor[local]`` there, and nothing else of this machine.
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +28,7 @@ Base model: `{spec}` (content hash `{digest}`){where}. {rows} rows, {method}, {e
 `data.jsonl` holds the text of notes: treat this folder like the notes.
 
     python3 -m venv env && env/bin/pip install 'preceptor[local]'
-    PYTHON=env/bin/python sh run.sh
+    {base}PYTHON=env/bin/python sh run.sh
 
 The command can be killed at any time and given again: it goes on from its last checkpoint. It is done
 when `result.json` is there. Then bring this folder back and import it; the rows are checked, and that
@@ -43,6 +44,9 @@ _SCRIPT = """\
 set -e
 exec {command}{option}
 """
+
+
+_NO_BASE = "set BASE to the folder of the base model, which did not come along"
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ def export_job(folder: Path, job: Job, rows: bytes, paths: Paths, how: Parcel | 
         raise InputError("these are not the rows of this job", "prepare the job again")
     how = how or Parcel()
     python = '"${PYTHON:-python3}"'
-    option = "" if how.with_base else " --base BASE_MODEL_FOLDER"
+    option = "" if how.with_base else f' --base "${{BASE:?{_NO_BASE}}}"'
     words = {
         "fingerprint": job.fingerprint,
         "spec": job.base.spec,
@@ -92,23 +96,31 @@ def export_job(folder: Path, job: Job, rows: bytes, paths: Paths, how: Parcel | 
         "method": job.hyper.method,
         "epochs": job.hyper.epochs,
         "option": option,
+        "base": "" if how.with_base else "BASE=/folder/of/the/base/model ",
     }
+    there = Paths(base="base" if how.with_base else "", start="start" if paths.start else "")
+    fresh = folder.with_name(f".{folder.name}-{os.getpid()}")
+    shutil.rmtree(fresh, ignore_errors=True)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        fresh.mkdir(parents=True)
         if how.with_base:
-            _copy(Path(paths.base), folder / "base")
+            _copy(Path(paths.base), fresh / "base")
         if paths.start:
-            _copy(Path(paths.start), folder / "start")
+            _copy(Path(paths.start), fresh / "start")
+        write_whole(fresh / DATA, rows)
+        write_whole(fresh / JOB, job.to_json().encode())
+        write_whole(fresh / PATHS, compact(there.model_dump(mode="json")))
+        write_whole(fresh / "README.md", _README.format(**words).encode())
+        write_whole(fresh / "run.sh", _SCRIPT.format(**words).encode())
+        for name, text in submit.files(job.fingerprint, how.launch.processes or 1).items():
+            write_whole(fresh / name, text.encode())
+        if folder.is_dir():
+            folder.rmdir()
+        fresh.rename(folder)
     except OSError as cause:
         raise store_error("write", folder, cause) from cause
-    there = Paths(base="base" if how.with_base else "", start="start" if paths.start else "")
-    write_whole(folder / DATA, rows)
-    write_whole(folder / JOB, job.to_json().encode())
-    write_whole(folder / PATHS, compact(there.model_dump(mode="json")))
-    write_whole(folder / "README.md", _README.format(**words).encode())
-    write_whole(folder / "run.sh", _SCRIPT.format(**words).encode())
-    for name, text in submit.files(job.fingerprint, how.launch.processes or 1).items():
-        write_whole(folder / name, text.encode())
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
     return folder
 
 

@@ -12,7 +12,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     verbs = parser.add_subparsers(dest="what", required=True, metavar="export-job|import-job")
     out = verbs.add_parser("export-job", help="write a training as a folder that trains by itself")
-    out.add_argument("run", help="a run's folder or name, or last")
+    out.add_argument("run", help="folder or name of a run, a curve or a joint training, or last")
     out.add_argument(
         "job", nargs="?", default="", help="the training's hash (its beginning), a round, or last"
     )
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     from preceptor.graphs import carrying, training
     from preceptor.tools.sft.carry import Parcel
 
-    path = find_run(args, args.run)
+    path = _place(args)
     if args.what == "export-job":
         if bool(args.job) == (args.round is not None):
             raise InputError("which training?", "name a hash, a round's number or last, or --round N")
@@ -44,5 +44,15 @@ def run(args: argparse.Namespace) -> int:
         return 0
     result = carrying.take_back(args.folder, path)
     print(f"{path}: training {result.job} is finished, weights {result.adapter.digest}")
-    print(f"Go on with: preceptor resume {path}")
+    resumed = (path / "run.json").exists()
+    print(f"Go on with: preceptor resume {path}" if resumed else "Go on: give its command again.")
     return 0
+
+
+def _place(args: argparse.Namespace) -> Path:
+    """Return the folder that has the trainings: of a run, or of a curve or a joint training."""
+    root = Path(settings(args).runs_dir)
+    for path in (Path(args.run), root / args.run):
+        if (path / "training" / "jobs").is_dir():
+            return path
+    return find_run(args, args.run)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from preceptor.core.errors import InputError
+from preceptor.core.errors import InputError, StoreError
 from preceptor.core.files import compact
 from preceptor.core.record import digest
 from preceptor.core.records import AdapterRef
@@ -70,7 +70,15 @@ def test_out_and_back(tmp_path: Path) -> None:
 
 def test_a_base_that_stays_here_is_named_there(tmp_path: Path) -> None:
     exported(tmp_path, with_base=False)
-    assert "--base" in (tmp_path / "out" / "run.sh").read_text()
+    script = tmp_path / "out" / "run.sh"
+    told = {**os.environ, "PYTHON": "echo"}
+    told.pop("BASE", None)
+    lost = subprocess.run(["sh", str(script)], env=told, capture_output=True, text=True)
+    assert (lost.returncode != 0, "set BASE to the folder" in lost.stderr) == (True, True)
+    told["BASE"] = "/models/my base"
+    done = subprocess.run(["sh", str(script)], env=told, capture_output=True, text=True)
+    assert done.stdout.strip().endswith("job.json --base /models/my base")
+    assert "BASE=/folder/of/the/base/model PYTHON=" in (tmp_path / "out" / "README.md").read_text()
     with pytest.raises(InputError, match="--base"):
         Place.read(tmp_path / "out")
 
@@ -94,6 +102,21 @@ def test_what_comes_back_is_checked(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not the job's data"):
         import_job(out, root, job)
     assert not root.exists()
+
+
+def test_a_disk_that_is_full_leaves_no_half_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfile", full)
+        with pytest.raises(StoreError, match="make room"):
+            exported(tmp_path)
+    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.glob(".out*"))
+    exported(tmp_path / "again")
 
 
 def test_a_folder_that_is_not_empty(tmp_path: Path) -> None:

@@ -149,9 +149,12 @@ def page(
     if found.low > 0 or found.high < 0:
         verdict = "surpasses" if found.low > 0 else "falls short of"
     print(f"\nThe student of weak labels {verdict} its labeller at this size: {points(found)} points.")
+    untouched = arms["student, untouched"].scored()
+    weak_gain = stats.paired_difference(untouched, arms["student, weak labels"].scored())
+    print(f"Beside the untouched student: {points(weak_gain)} points.")
     best = arms.get("student, hidden gold")
     if best is not None:
-        gold_gain = stats.paired_difference(arms["student, untouched"].scored(), best.scored())
+        gold_gain = stats.paired_difference(untouched, best.scored())
         print(f"The same training on hidden gold, beside the untouched: {points(gold_gain)} points.")
         if gold_gain.low <= 0:
             print("It did not teach right labels, either: this says little about weak ones.")

@@ -12,10 +12,11 @@ import ollama
 import pytest
 
 from preceptor.agents.publish import Model, Publisher
-from preceptor.agents.servers.hosting import Library, fill
+from preceptor.agents.servers.hosting import Created, Library, fill, hollow
 from preceptor.agents.servers.ollama import OllamaServer
 from preceptor.core.errors import StudentError
 
+COPY = "preceptor/live-test:2"
 LIVE = os.environ.get("PRECEPTOR_OLLAMA_URL", "")
 
 
@@ -88,6 +89,21 @@ def test_a_blob_of_another_content_is_refused(server: OllamaServer) -> None:
     assert error.value.response.status_code == 400
 
 
+def test_a_copy_takes_the_place_of_what_had_the_name() -> None:
+    with OllamaServer(models={}) as server:
+        publisher = Publisher(server.url)
+        for name, template in (("a:1", "{{ .Prompt }}!"), ("b:1", "{{ .Prompt }}?")):
+            server.library.created[name] = Created({}, template)
+            server.library._engines[name] = hollow(server.library.created[name])
+        publisher.copy("a:1", "b:1")
+        assert {m.template for m in server.library.created.values()} == {"{{ .Prompt }}!"}
+        publisher.delete("a:1")
+        assert publisher.names() == ["b:1"]
+        with pytest.raises(StudentError, match=r"could not copy 'a:1' to 'b:1' \(status 404\)"):
+            publisher.copy("a:1", "b:1")
+        publisher.close()
+
+
 @pytest.mark.parametrize("template", ["{{ if .System }}a", "{{ range .Messages }}", "{{ .Prompt"])
 def test_templates_that_are_none(template: str) -> None:
     with pytest.raises((ValueError, KeyError)):
@@ -110,6 +126,10 @@ def test_a_real_server_takes_the_embedded_student() -> None:
         assert got.prompt_eval_count
         publisher.create(made, said.append)
         assert "model.safetensors: there already" in said
+        publisher.copy(made.name, COPY)
+        digests = publisher.digests()
+        assert digests[COPY] == digests[made.name]
+        publisher.delete(COPY)
     finally:
         publisher.delete(made.name)
         publisher.close()

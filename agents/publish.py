@@ -7,6 +7,7 @@ should, is decided elsewhere. Nothing is sent twice: a file that the server has 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from pydantic import JsonValue
 
 from preceptor.core.errors import StudentError
 from preceptor.core.record import DIGEST_CHARS
+from preceptor.core.settings import check_url
 
 Say = Callable[[str], None]
 """Hears what is being done, a line at a time."""
@@ -53,6 +55,9 @@ class Publisher:
     """
 
     def __init__(self, host: str = "") -> None:
+        # The library reads the address when it is imported.
+        check_url(os.environ.get("OLLAMA_HOST", ""), "OLLAMA_HOST")
+        check_url(host, "--host")
         import ollama
 
         self._client = ollama.Client(host=host or None, timeout=TIMEOUT)

@@ -174,7 +174,7 @@ def evaluate(session: Session, state: RunState) -> RunState:
         before = session.evaluate(session.recipe(state["working"]), ids, "train")
         after = session.evaluate(session.recipe(state["candidate"]), ids, "train")
     except BudgetStop as stop:
-        return {"stop": _out_of_budget(session, state["round"], stop)}
+        return _cut_short(session, state, stop, None)
     gain = after.mean - before.mean
     was, now = scorers.field_scores(before.scored), scorers.field_scores(after.scored)
     by_field = {name: round(now[name] - was[name], 6) for name in was}
@@ -202,7 +202,7 @@ def judge(session: Session, state: RunState) -> RunState:
     try:
         decision = _decide(session, state)
     except BudgetStop as stop:
-        return {"stop": _out_of_budget(session, state["round"], stop)}
+        return _cut_short(session, state, stop, state["estimate"])
     changed = _standing(state, decision)
     weights = session.recipe(changed.get("working", state["working"])).adapter
     fold = (state.get("fold") or state["round"]) if weights is not None else 0
@@ -286,6 +286,21 @@ def _remember(session: Session, state: RunState, decision: Decision) -> str:
         }
     )
     return session.put_list([*session.get_list(state["attempts"]), done.model_dump(mode="json")])
+
+
+def _cut_short(session: Session, state: RunState, stop: BudgetStop, estimate: float | None) -> RunState:
+    """Return what a budget that ends before the verdict leaves: the move stands in the report."""
+    move = Attempt.model_validate(session.get_list(state["move"])[0])
+    cut = move.model_copy(
+        update={
+            "outcome": "unfinished",
+            "reason": "the budget ended before it was judged",
+            "train_gain": estimate,
+        }
+    )
+    attempts = [*session.get_list(state["attempts"]), cut.model_dump(mode="json")]
+    ended = _out_of_budget(session, state["round"], stop)
+    return {"stop": ended, "attempts": session.put_list(attempts)}
 
 
 def _out_of_budget(session: Session, round_: int, stop: BudgetStop) -> Literal["budget"]:

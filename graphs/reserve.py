@@ -1,6 +1,7 @@
 """What a run keeps back for the sealed test, so that refining cannot spend it.
 
-Owns that amount: calls, and the dollars of a student that costs any. Leaves the account to
+Owns that amount: calls, and the dollars of a student that costs any; and the limits of a run that were
+changed when it was resumed. Leaves the account to
 ``core.ledger``, which is handed the smaller budget until the test is opened.
 """
 
@@ -15,6 +16,7 @@ from preceptor.core.errors import InputError
 from preceptor.core.ledger import Budget
 from preceptor.core.prices import PRICE_HINT, PriceTable
 from preceptor.core.records import Recipe, Split
+from preceptor.core.runs import RunStore
 from preceptor.evals.splits import Splits
 from preceptor.evals.task import Task
 
@@ -46,6 +48,22 @@ def held_back(options: Options, task: Task, drawn: Splits, prices: PriceTable, s
     if budget.dollars is not None:
         left["dollars"] = budget.dollars - _dollars(budget.dollars, task, drawn, prices, start)
     return budget.model_copy(update=left) if left else budget
+
+
+def renewed(store: RunStore, options: Options, more: Budget | None) -> Budget:
+    """Return a run's limits as they stand now, and write down those that are new.
+
+    Args:
+        store: The run, locked.
+        options: What it began with.
+        more: Limits that take the place of its own; those that it leaves out stay.
+    """
+    said = [e.data["limits"] for e in store.trace if e.kind == "limits"]
+    known = dict(said[-1]) if said and isinstance(said[-1], dict) else options.budget.limits()
+    new = {**known, **(more.limits() if more is not None else {})}
+    if new != known:
+        store.trace.append("limits", {"limits": {**new}}, f"limits-{len(said) + 1}")
+    return Budget.model_validate(new)
 
 
 def _calls(limit: float, task: Task, drawn: Splits) -> float:

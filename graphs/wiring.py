@@ -143,9 +143,18 @@ def create(
 
 @contextmanager
 def reopen(
-    path: Path, settings: Settings | None = None, listener: Listener | None = None
+    path: Path,
+    settings: Settings | None = None,
+    listener: Listener | None = None,
+    budget: Budget | None = None,
 ) -> Iterator[Session]:
     """Open a run that is there.
+
+    Args:
+        path: Its folder.
+        settings: The settings of now; only the run's own options decide what is asked.
+        listener: Who shows what happens.
+        budget: Limits that take the place of the run's own, from now on.
 
     Raises:
         StoreError: If it is no run, is locked, or its task's data have changed since.
@@ -154,6 +163,7 @@ def reopen(
     options = Options.model_validate(store.config["options"])
     settings = settings or settings_file.load(None, os.environ, {})
     with store.lock():
+        options = options.model_copy(update={"budget": reserve.renewed(store, options, budget)})
         task = load_task(options)
         if task.fingerprint != store.config["task_fingerprint"]:
             raise StoreError(

@@ -19,6 +19,7 @@ rendered here, as it was for training, and no template of the server's touches i
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +42,7 @@ from preceptor.core.errors import StudentError
 from preceptor.core.fields import object_schema
 from preceptor.core.ports import Cancel
 from preceptor.core.records import Call, Message, ModelRef, Reply
-from preceptor.core.settings import masked
+from preceptor.core.settings import check_url, masked
 
 if TYPE_CHECKING:
     import httpx
@@ -84,6 +85,8 @@ class OllamaStudent:
     """
 
     def __init__(self, name: str, options: StudentOptions) -> None:
+        # The library reads the address when it is imported.
+        check_url(options.base_url or os.environ.get("OLLAMA_HOST", ""), "OLLAMA_HOST")
         import httpx
         import ollama
 

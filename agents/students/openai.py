@@ -34,7 +34,7 @@ from preceptor.core.errors import StudentError
 from preceptor.core.fields import object_schema
 from preceptor.core.ports import Cancel
 from preceptor.core.records import Call, ModelRef, Reply
-from preceptor.core.settings import masked
+from preceptor.core.settings import check_url, masked
 
 if TYPE_CHECKING:
     import openai
@@ -105,6 +105,8 @@ class OpenAIStudent:
         import openai
         from openai.types.chat import ChatCompletion
 
+        named = "the student's name" if url else "OPENAI_BASE_URL"
+        check_url(url or os.environ.get("OPENAI_BASE_URL", ""), named)
         self._name = name
         self._completion = ChatCompletion
         self._url = with_path(url)

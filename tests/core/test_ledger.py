@@ -56,7 +56,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_claimed() -> None:
     with pytest.raises(BudgetStop) as caught:
         book.reserve("b", dollars=0.5, student_calls=41)
     assert str(caught.value) == (
-        "budget: 40 student_calls left of 100, 'b' asks for 41 (raise budget.student_calls and resume)"
+        "40 student_calls are left, the next step asks for 41 (allow more: --student-calls)"
     )
     assert book.left() == {"dollars": 1, "student_calls": 40}
     book.reserve("b", student_calls=40)
@@ -162,10 +162,10 @@ def test_wall_time_adds_up_over_processes_and_stops(tmp_path: Path) -> None:
     assert second.left() == {"wall_seconds": 40}
     second.reserve("b", wall_seconds=30).settle(wall_seconds=30)
     assert second.spent()["wall_seconds"] == 60, "the clock counts, not the estimate"
-    with pytest.raises(BudgetStop, match="40 wall_seconds left of 100"):
+    with pytest.raises(BudgetStop, match="40 wall_seconds are left"):
         second.reserve("c", wall_seconds=41)
     clock.now += 41
-    with pytest.raises(BudgetStop, match="0 wall_seconds left"):
+    with pytest.raises(BudgetStop, match="0 wall_seconds are left"):
         second.reserve("d")
     assert second.left() == {"wall_seconds": 0}
 

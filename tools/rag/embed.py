@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from preceptor.core.errors import InputError, StudentError, boundary
+from preceptor.core.settings import check_url
 from preceptor.tools.rag.retry import Patience, persist
 from preceptor.tools.rag.tokens import frequencies, is_piece
 
@@ -183,9 +185,12 @@ class OllamaEmbedder(_Remote):
     """An embedding model that Ollama serves (``/api/embed``)."""
 
     def __init__(self, spec: str, admit: Admit | None, patience: Patience) -> None:
+        name, _, url = spec.removeprefix("ollama:").partition("@")
+        check_url(url, "the embedder's name")
+        # The library reads the address when it is imported.
+        check_url(os.environ.get("OLLAMA_HOST", ""), "OLLAMA_HOST")
         import ollama
 
-        name, _, url = spec.removeprefix("ollama:").partition("@")
         super().__init__(spec, url or OLLAMA, admit, patience)
         self._name = name
         self._client = ollama.Client(host=self._url, timeout=TIMEOUT)
@@ -219,6 +224,7 @@ class OpenAIEmbedder(_Remote):
         import openai
 
         name, _, url = spec.removeprefix("openai:").rpartition("@")
+        check_url(url, "the embedder's name")
         super().__init__(spec, url, admit, patience)
         base = url.rstrip("/") if url.rstrip("/").endswith("/v1") else url.rstrip("/") + "/v1"
         self._name = name

@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
+from preceptor.core.errors import PreceptorError
 from preceptor.core.prices import PRICE_HINT
 from preceptor.core.settings import Settings, masked, secrets
 
@@ -99,7 +100,7 @@ def teacher(chosen: Settings, environ: Mapping[str, str]) -> Iterator[Check]:
     if key and not environ.get(key):
         yield Check("teacher", "missing", f"{masked(spec)}: {key} is not set", f"export {key}=…")
     else:
-        yield Check("teacher", "ok", masked(spec))
+        yield _teacher(spec, chosen, environ.get(key, "") if key == "OPENAI_API_KEY" else "")
     price = chosen.price_table().find(spec)
     if price is None:
         yield Check("teacher's price", "note", "unknown", PRICE_HINT)
@@ -107,6 +108,51 @@ def teacher(chosen: Settings, environ: Mapping[str, str]) -> Iterator[Check]:
         free = "free" if not price.input and not price.output else ""
         shown = free or f"${price.input:g} and ${price.output:g} per million tokens in and out"
         yield Check("teacher's price", "ok", shown + (f" ({price.date})" if price.date else ""))
+
+
+def _teacher(spec: str, chosen: Settings, key: str) -> Check:
+    """Look whether a teacher can be set up, may hear anything, and is there if Ollama serves it."""
+    import httpx
+
+    from preceptor.agents import destination
+    from preceptor.agents import teacher as teachers
+
+    try:
+        teachers.make(spec, teachers.TeacherOptions(api_key=key))
+    except PreceptorError as error:
+        return Check("teacher", "missing", f"{masked(spec)}: {error.message}", error.hint)
+    if chosen.egress == "local-only" and destination.is_remote(spec):
+        mend = "another teacher, or egress = 'redacted'"
+        return Check("teacher", "missing", f"{masked(spec)}: the policy lets nothing out", mend)
+    if spec.startswith("ollama:"):
+        name, url = spec.removeprefix("ollama:").partition("@")[0], destination.of(spec)
+        try:
+            listed = httpx.get(f"{_with_scheme(url)}/api/tags", timeout=3.0).json()["models"]
+            there = {str(model["name"]) for model in listed}
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
+            return Check("teacher", "missing", f"{masked(spec)}: no server answers", "ollama serve")
+        if (name if ":" in name else f"{name}:latest") not in there:
+            return Check("teacher", "missing", f"{masked(spec)}: not there", f"ollama pull {name}")
+    return Check("teacher", "ok", masked(spec))
+
+
+def embedder(chosen: Settings) -> Iterator[Check]:
+    """Look whether the configured embedder answers; none is needed if none is configured."""
+    if not chosen.embedder:
+        return
+    from preceptor.agents import destination
+    from preceptor.tools.rag.embed import embedder_for
+
+    if chosen.egress == "local-only" and destination.is_remote(chosen.embedder):
+        mend = "another embedder, or egress = 'redacted'"
+        said = f"{masked(chosen.embedder)}: the policy lets nothing out"
+        yield Check("embedder", "missing", said, mend)
+        return
+    try:
+        size = len(embedder_for(chosen.embedder, None).embed(["pain"])[0])
+        yield Check("embedder", "ok", f"{masked(chosen.embedder)}: {size} dimensions")
+    except PreceptorError as error:
+        yield Check("embedder", "missing", f"{masked(chosen.embedder)}: {error.message}", error.hint)
 
 
 def qdrant(chosen: Settings) -> Iterator[Check]:
@@ -154,7 +200,10 @@ def _local_template(kind: str, name: str) -> Check:
 
 def ollama_url(environ: Mapping[str, str]) -> str:
     """Return where Ollama listens."""
-    url = environ.get("OLLAMA_HOST") or "http://127.0.0.1:11434"
+    return _with_scheme(environ.get("OLLAMA_HOST") or "http://127.0.0.1:11434")
+
+
+def _with_scheme(url: str) -> str:
     return (url if "://" in url else f"http://{url}").rstrip("/")
 
 

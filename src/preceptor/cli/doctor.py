@@ -14,7 +14,8 @@ from pathlib import Path
 from preceptor.cli import checks, faces
 from preceptor.cli.checks import Check, State
 from preceptor.cli.options import add_json, add_settings, settings
-from preceptor.core.settings import Settings, masked
+from preceptor.core.errors import InputError
+from preceptor.core.settings import Settings, check_url, masked
 
 LEAST_CONTEXT = 1024
 """Tokens; a note of two pages and its prompt do not fit in fewer."""
@@ -63,7 +64,7 @@ def _machine(chosen: Settings) -> Iterator[Check]:
     yield Check("cores", "ok", str(cores))
     yield checks.memory()
     yield checks.gpu()
-    writable = os.access(nearest, os.W_OK)
+    writable = nearest.is_dir() and os.access(nearest, os.W_OK)
     mend = "" if writable else "choose another with --runs-dir"
     yield Check("runs folder", "ok" if writable else "missing", str(runs), mend)
 
@@ -71,6 +72,7 @@ def _machine(chosen: Settings) -> Iterator[Check]:
 def _services(chosen: Settings) -> Iterator[Check]:
     yield checks.keys(os.environ)
     yield from checks.teacher(chosen, os.environ)
+    yield from checks.embedder(chosen)
     yield from checks.qdrant(chosen)
 
 
@@ -110,6 +112,10 @@ def _ollama() -> Check:
     import httpx
 
     url = checks.ollama_url(os.environ)
+    try:
+        check_url(url, "OLLAMA_HOST")
+    except InputError as error:
+        return Check("ollama", "note", error.message, error.hint)
     try:
         found = httpx.get(f"{url}/api/tags", timeout=2.0).json()
         return Check("ollama", "ok", f"{len(found['models'])} models at {masked(url)}")

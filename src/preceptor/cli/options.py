@@ -9,6 +9,9 @@ from pathlib import Path
 from preceptor.core.errors import InputError
 from preceptor.core.settings import Settings, load
 
+BUDGET = ("dollars", "teacher_tokens", "student_calls", "compute_seconds", "wall_seconds")
+"""What can be limited, as in ``core.ledger.Budget``."""
+
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """Add what says where things are."""
@@ -64,6 +67,18 @@ def overrides(args: argparse.Namespace) -> dict[str, str]:
     if args.runs_dir is not None:
         found["runs_dir"] = str(args.runs_dir)
     return found
+
+
+def add_budget(parser: argparse.ArgumentParser, title: str) -> None:
+    """Declare the limits of spending."""
+    group = parser.add_argument_group(title)
+    for name in BUDGET:
+        group.add_argument(f"--{name.replace('_', '-')}", type=float, metavar="N")
+
+
+def budget(args: argparse.Namespace) -> dict[str, float]:
+    """Return the limits that were given."""
+    return {name: getattr(args, name) for name in BUDGET if getattr(args, name) is not None}
 
 
 def find_run(args: argparse.Namespace, name: str) -> Path:

@@ -11,7 +11,14 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from preceptor.cli.options import add_json, add_launcher, add_settings, settings
+from preceptor.cli.options import (
+    add_budget,
+    add_json,
+    add_launcher,
+    add_settings,
+    budget,
+    settings,
+)
 
 if TYPE_CHECKING:
     from preceptor.core.settings import Settings
@@ -37,12 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="the run's name (default: from task and time)")
     parser.add_argument("--approve", action="store_true", help="ask before each changing move")
     parser.add_argument("--unconstrained", action="store_true", help="do not force the schema")
-    budget = parser.add_argument_group("budget (no limit if not given)")
-    budget.add_argument("--dollars", type=float)
-    budget.add_argument("--teacher-tokens", type=float)
-    budget.add_argument("--student-calls", type=float)
-    budget.add_argument("--compute-seconds", type=float)
-    budget.add_argument("--wall-seconds", type=float)
+    add_budget(parser, "budget (no limit if not given)")
     add_launcher(parser)
     add_settings(parser)
     add_json(parser)
@@ -98,7 +100,6 @@ def _say_what_leaves(asked: Options, policy: str) -> None:
 
 def _given(args: argparse.Namespace) -> dict[str, object]:
     """Return what was said on the command line, in the shape of the options."""
-    keys = ("dollars", "teacher_tokens", "student_calls", "compute_seconds", "wall_seconds")
     limits = {"rounds": args.rounds, "plateau": args.plateau, "target": args.target}
     found: dict[str, object] = {
         "task": args.task,
@@ -110,7 +111,7 @@ def _given(args: argparse.Namespace) -> dict[str, object]:
         "embedder": args.embedder,
         "constrained": not args.unconstrained,
         "approve": args.approve,
-        "budget": {k: getattr(args, k) for k in keys if getattr(args, k) is not None},
+        "budget": budget(args),
         "limits": limits,
     }
     if args.looks is not None:

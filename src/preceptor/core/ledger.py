@@ -186,12 +186,11 @@ class Ledger:
             asked = amounts.get(name, 0.0)
             if asked is None:
                 hint = PRICE_HINT if name == "dollars" else f"remove the limit budget.{name}"
-                raise InputError(f"{key!r}: {name} are limited, and its cost is unknown", hint)
+                raise InputError(f"{name} are limited, and what the next step costs is unknown", hint)
             if asked > room or (name == WALL and room == 0.0):
                 raise BudgetStop(
-                    f"budget: {room:g} {name} left of {self.budget.limits()[name]:g}, "
-                    f"{key!r} asks for {asked:g}",
-                    f"raise budget.{name} and resume",
+                    f"{room:g} {name} are left, the next step asks for {asked:g}",
+                    f"allow more: --{name.replace('_', '-')}",
                 )
 
     def _settle(self, key: str, actual: Mapping[str, float | None]) -> None:

@@ -337,7 +337,8 @@ class Attempt(Record):
         round: When.
         tool: Which tool.
         args: With which arguments.
-        outcome: ``accepted``, ``pending``, ``rejected``, ``no_effect``, ``error``.
+        outcome: ``accepted``, ``pending``, ``rejected``, ``no_effect``, ``error``, or ``unfinished`` if
+            the budget ended before the verdict.
         reason: Why, in one line.
         train_gain: The estimated gain on the held-out part of train, in points of [0, 1].
         fields: The same per field.
@@ -347,7 +348,7 @@ class Attempt(Record):
     round: int
     tool: str
     args: dict[str, JsonValue]
-    outcome: Literal["accepted", "pending", "rejected", "no_effect", "error"]
+    outcome: Literal["accepted", "pending", "rejected", "no_effect", "error", "unfinished"]
     reason: str = ""
     train_gain: float | None = None
     fields: dict[str, float] = Field(default_factory=dict)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, JsonValue, SecretStr, ValidationError
 
@@ -132,7 +133,10 @@ class Settings(Record):
         Raises:
             InputError: If an own price is none.
         """
-        return PriceTable().override(dict(self.prices))
+        try:
+            return PriceTable().override(dict(self.prices))
+        except InputError as error:
+            raise InputError(masked(error.message), error.hint) from error
 
 
 @dataclass(frozen=True)
@@ -188,9 +192,9 @@ def explain(
         key = ".".join(k if _BARE.fullmatch(k) else f'"{k}"' for k in keys)
         shown = masked(value) if isinstance(value, str) else value
         if by:
-            found.append(Setting(key, shown, by[-1].origin, by[-1].where))
+            found.append(Setting(masked(key), shown, by[-1].origin, masked(by[-1].where)))
         else:
-            found.append(Setting(key, shown, "default"))
+            found.append(Setting(masked(key), shown, "default"))
     return found
 
 
@@ -210,6 +214,26 @@ def check_address(what: str, spec: str) -> None:
             f"{what} {masked(spec)!r}: a password or key in a URL is no setting",
             "put it in the environment instead: OPENAI_BASE_URL or OLLAMA_HOST may hold the whole URL",
         )
+
+
+def check_url(url: str, name: str) -> None:
+    """Refuse an address that no client can use; it is not quoted, since it may hold a password.
+
+    Args:
+        url: The address, with or without ``http://``; an empty one is the client's own default.
+        name: Where it stands: ``OLLAMA_HOST``, or the model's name.
+
+    Raises:
+        InputError: Saying how it is written.
+    """
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        # Reading the port checks it.
+        usable = parts.scheme in ("http", "https") and (parts.port or 1) > 0 and " " not in url
+    except ValueError:
+        usable = False
+    if url and not usable:
+        raise InputError(f"{name} holds no address", "write it as http://HOST:PORT")
 
 
 def secrets(environ: Mapping[str, str]) -> dict[str, bool]:

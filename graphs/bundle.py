@@ -35,7 +35,7 @@ _README = """# Bundle of {task}
 Made by Preceptor from run `{run}`. It extracts {fields} fields with the student `{student}`.
 
     preceptor extract <this folder> --in notes.jsonl --out answers.jsonl
-    preceptor eval <this folder> --task {task} --split dev
+    preceptor eval <this folder> --task {named} --split dev
 
 - `bundle.json`: what is asked and by which recipe (prompt, mode, decoding); `recipe` is its hash.
 - `schema.json`: JSON Schema of one answer.
@@ -101,6 +101,7 @@ def export(store: RunStore, made: Bundle, metrics: Mapping[str, JsonValue], rema
         tokenizer=served / "tokenizer" if served else None,
         index=store.artefacts.get(recipe.index.digest) if recipe.index else None,
         remark=remark,
+        named=_named(store),
     )
     return write_to(store.path / "bundle", made, metrics, kept)
 
@@ -115,6 +116,7 @@ class Kept:
         index: The snapshot of the index, if its recipe has one.
         tokenizer: The folder of a served student's tokenizer, if it was trained here.
         remark: A paragraph more for its README.
+        named: How the task is named on a command line; its name if empty.
     """
 
     source: str
@@ -122,6 +124,14 @@ class Kept:
     index: bytes | None = None
     tokenizer: Path | None = None
     remark: str = ""
+    named: str = ""
+
+
+def _named(store: RunStore) -> str:
+    """Return how a run's task was named: what is a file stands for any place where it may lie."""
+    options = store.config["options"]
+    given = str(options.get("task", "")) if isinstance(options, dict) else ""
+    return Path(given).name if given.endswith((".yaml", ".yml")) else given
 
 
 def write_to(target: Path, made: Bundle, metrics: Mapping[str, JsonValue], kept: Kept) -> Path:
@@ -158,6 +168,7 @@ def _fill(fresh: Path, made: Bundle, metrics: Mapping[str, JsonValue], kept: Kep
         shutil.copytree(kept.tokenizer, fresh / "tokenizer")
     text = _README.format(
         task=made.task,
+        named=kept.named or made.task,
         run=kept.source,
         fields=len(made.fields),
         student=recipe.model.spec,

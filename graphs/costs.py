@@ -17,7 +17,7 @@ class Cost(Record):
         teacher_turns: Requests to the teacher.
         teacher_tokens: Input and output tokens of the teacher.
         dollars: For student and teacher.
-        trainings: Fine-tunings.
+        trainings: Fine-tunings; a part of one where they are fewer than rounds.
         training_tokens: Of their rows, over all epochs.
         training_seconds: Computing, with loading.
         seconds: Of the student's computing and its trainings; the teacher's time comes on top.
@@ -28,7 +28,7 @@ class Cost(Record):
     teacher_turns: int
     teacher_tokens: int
     dollars: float | None
-    trainings: int = 0
+    trainings: float = 0
     training_tokens: int = 0
     training_seconds: float | None = 0.0
     seconds: float | None
@@ -65,12 +65,14 @@ class Plan(Record):
         notes: Notes per split.
         calls_per_note: Student calls for one note.
         rounds: The most rounds.
+        likely_rounds: Those of a run of this kind.
         seconds_per_call: As measured; None if nothing was measured.
         round_likely: One round.
         round_worst: Likewise.
         likely: The whole run.
         worst: The whole run, within the limits of the budget.
         stopped_by: The limits of the budget that the worst case would meet.
+        likely_stopped_by: Those that the likely run would meet, too.
         unpriced: Models whose price is not known.
         turn_tokens: Input tokens of one turn of a chat teacher, from a brief of this task.
         training: Why no training will be made, if the move is offered and something is in the way.
@@ -84,12 +86,14 @@ class Plan(Record):
     notes: dict[str, int]
     calls_per_note: int
     rounds: int
+    likely_rounds: int
     seconds_per_call: float | None
     round_likely: Cost
     round_worst: Cost
     likely: Cost
     worst: Cost
     stopped_by: tuple[str, ...] = ()
+    likely_stopped_by: tuple[str, ...] = ()
     unpriced: tuple[str, ...] = ()
     turn_tokens: int = 0
     training: str = ""

@@ -263,6 +263,7 @@ class _Made:
         kept = bundle.Kept(
             source=self.folder.name,
             adapter=training.adapter_folder(self.folder, result.adapter),
+            named=self.request.tasks[i],
             remark=f"The adapter was trained on several tasks together: {others}.",
         )
         place = target / bundle.folder_name(one.task.name)

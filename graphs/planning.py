@@ -14,14 +14,12 @@ is kept is diagnosed on the rest of train: c·t·(1 − 1/folds). The sealed tes
 
 from __future__ import annotations
 
-from math import ceil
-
 from preceptor.core import render
 from preceptor.core.records import ModelRef
 from preceptor.core.settings import Settings
 from preceptor.evals import splits
 from preceptor.evals.task import Task
-from preceptor.graphs import estimates, labelling, teaching, wiring
+from preceptor.graphs import estimates, labelling, reserve, teaching, wiring
 from preceptor.graphs.costs import Cost, Labels, Plan
 from preceptor.tools.distill.label import USUAL as LABELLED
 
@@ -62,6 +60,9 @@ def plan(options: wiring.Options, settings: Settings, measure: bool = False) -> 
     """
     task = wiring.load_task(options)
     drawn = splits.make(task, options.seed)
+    wiring.check_names(options, settings)
+    start = wiring.start_recipe(task, ModelRef(spec=options.student))
+    reserve.held_back(options, task, drawn, settings.price_table(), start)
     pace = estimates.pace(options, task, drawn) if measure else None
     sums = _Sums(options, settings, task, drawn, pace)
     rounds = options.limits.rounds
@@ -74,7 +75,7 @@ def plan(options: wiring.Options, settings: Settings, measure: bool = False) -> 
         sums.whole(rounds, looks, looks), sums.worst_turns * rounds, trainings[1], worst=True
     )
     bound = options.budget.limits()
-    met = tuple(name for name, limit in bound.items() if _amount(worst, name, limit) > limit)
+    met = _met(worst, bound)
     likely = sums.cost(
         sums.whole(likely_rounds, likely_looks, kept), LIKELY_TURNS * likely_rounds, trainings[0]
     )
@@ -86,6 +87,7 @@ def plan(options: wiring.Options, settings: Settings, measure: bool = False) -> 
         notes={part: len(drawn.ids(part)) for part in splits.PARTS},
         calls_per_note=sums.per_note,
         rounds=rounds,
+        likely_rounds=likely_rounds,
         seconds_per_call=pace,
         round_likely=sums.cost(
             sums.round(LIKELY_LOOKS, LIKELY_KEPT), LIKELY_TURNS, trainings[0] / max(1, likely_rounds)
@@ -94,6 +96,7 @@ def plan(options: wiring.Options, settings: Settings, measure: bool = False) -> 
         likely=_within(likely, bound),
         worst=_within(worst, bound),
         stopped_by=met,
+        likely_stopped_by=_met(likely, bound),
         unpriced=sums.unpriced(),
         turn_tokens=sums.turn,
         training=sums.refused,
@@ -193,7 +196,7 @@ class _Sums:
             teacher_turns=round(turns),
             teacher_tokens=round(turns * (inputs + outputs)),
             dollars=None if student is None or teacher is None else student + teacher,
-            trainings=ceil(trainings),
+            trainings=round(trainings, 2),
             training_tokens=round(trainings * (self._training.tokens if self._training else 0)),
             training_seconds=trained,
             seconds=None if asked is None or trained is None else asked + trained,
@@ -235,21 +238,31 @@ def _amount(cost: Cost, name: str, unknown: float) -> float:
         "teacher_tokens": cost.teacher_tokens,
         "dollars": cost.dollars,
         "compute_seconds": cost.seconds,
+        "wall_seconds": cost.seconds,
     }.get(name)
     return unknown if found is None else found
 
 
+def _met(cost: Cost, bound: dict[str, float]) -> tuple[str, ...]:
+    """Return the limits that a cost is above."""
+    return tuple(name for name, limit in bound.items() if _amount(cost, name, limit) > limit)
+
+
 def _within(cost: Cost, bound: dict[str, float]) -> Cost:
-    """Return a cost cut down to the budget's limits, each resource by itself."""
+    """Return the part of a cost that comes before the first limit ends it; all grows alike."""
+    shares = [bound[name] / _amount(cost, name, bound[name]) for name in _met(cost, bound)]
+    share = min(shares, default=1.0)
+    if share == 1.0:
+        return cost
 
-    def cut(name: str, amount: float | None) -> float | None:
-        return None if amount is None else min(amount, bound.get(name, amount))
+    def part(amount: float | None) -> float | None:
+        return None if amount is None else share * amount
 
+    whole = ("student_calls", "student_tokens", "teacher_turns", "teacher_tokens", "training_tokens")
     return cost.model_copy(
         update={
-            "student_calls": int(cut("student_calls", cost.student_calls) or 0),
-            "teacher_tokens": int(cut("teacher_tokens", cost.teacher_tokens) or 0),
-            "dollars": cut("dollars", cost.dollars),
-            "seconds": cut("compute_seconds", cost.seconds),
+            **{name: int(share * getattr(cost, name)) for name in whole},
+            **{name: part(getattr(cost, name)) for name in ("dollars", "training_seconds", "seconds")},
+            "trainings": round(share * cost.trainings, 2),
         }
     )

@@ -160,7 +160,15 @@ def dev_notes(
         options = wiring.Options.model_validate(RunStore.open(run).config["options"])
     else:
         options = wiring.Options.model_validate(given)
-    task = wiring.load_task(options)
+    try:
+        task = wiring.load_task(options)
+    except InputError as lost:
+        if target.task:
+            raise
+        raise InputError(
+            f"the dev notes of task {made.task!r}, which the two are compared on, are not found",
+            "name the task's file, or pkg.mod:attr: --task",
+        ) from lost
     drawn = splits.make(task, options.seed if target.seed is None else target.seed)
     seal = made.seals.get("dev", "")
     if drawn.digest("dev") != seal:

@@ -15,7 +15,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from preceptor.agents import destination, teacher
+from preceptor.agents import destination, students, teacher
 from preceptor.core import settings as settings_file
 from preceptor.core.egress import Egress
 from preceptor.core.errors import StoreError
@@ -100,6 +100,20 @@ def start_recipe(task: Task, model: ModelRef, constrained: bool = True) -> Recip
     )
 
 
+def check_names(options: Options, settings: Settings) -> None:
+    """Refuse what can be told from names and numbers alone; nothing is opened or asked.
+
+    Raises:
+        InputError: If a student or move is none, a model that costs dollars under a limit of them has
+            no price, or the launcher's settings do not go together.
+    """
+    students.check(options.student)
+    moves.check(options, settings)
+    training.launch(settings)
+    for model in filter(None, (options.teacher, options.labeller)):
+        Ledger(None, options.budget, settings.price_table()).cost(model, 0, 0)
+
+
 @contextmanager
 def create(
     options: Options, root: Path, name: str, settings: Settings, listener: Listener | None = None
@@ -118,11 +132,8 @@ def create(
         student = opened.of(Recipe(model=ModelRef(spec=options.student)))
         start = start_recipe(task, student.ref, options.constrained)
         teacher.make(options.teacher)
-        moves.check(options, settings)
+        check_names(options, settings)
         embedder_of(options.embedder)
-        training.launch(settings)
-        for model in filter(None, (options.teacher, options.labeller)):
-            Ledger(None, options.budget, settings.price_table()).cost(model, 0, 0)
         reserve.held_back(options, task, parts, settings.price_table(), start)
         fits.check(student, start, task)
         config: dict[str, JsonValue] = {

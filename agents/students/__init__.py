@@ -66,6 +66,19 @@ class StudentOptions:
     simulated: SimulatedSpec | None = None
 
 
+def check(spec: str) -> None:
+    """Refuse a name of no student; nothing is opened.
+
+    Raises:
+        InputError: If the name says no kind of student, or carries a secret.
+    """
+    check_address("student", spec)
+    kind, _, name = spec.partition(":")
+    alone = kind in ("nano", "scripted", "simulated") and not name
+    if not alone and not (kind in ("hf", "ollama", "openai") and name):
+        raise InputError(f"no such model: {spec!r}", f"write {SPECS}")
+
+
 def make(
     ref: ModelRef, adapter: AdapterRef | None = None, options: StudentOptions | None = None
 ) -> Student:
@@ -80,22 +93,20 @@ def make(
         InputError: If the spec names no kind of student, carries a secret, or takes no adapter.
         StudentError: If the model or server cannot be used.
     """
-    check_address("student", ref.spec)
+    check(ref.spec)
     options = options or StudentOptions()
     kind, _, name = ref.spec.partition(":")
     if adapter is not None and kind not in ("nano", "hf", "simulated"):
         raise InputError(
             f"model {ref.spec!r} takes no adapter", "serve the merged weights under a name of their own"
         )
-    if kind == "nano" and not name:
+    if kind == "nano":
         return _hf(str(resources.files("preceptor.nano") / "weights"), ref, adapter, options)
-    if kind == "hf" and name:
+    if kind == "hf":
         return _hf(name, ref, adapter, options)
-    if kind in ("ollama", "openai") and name:
+    if kind in ("ollama", "openai"):
         return _served(kind, name, options)
-    if kind in ("scripted", "simulated") and not name:
-        return _shipped_fake(kind, adapter, options)
-    raise InputError(f"no such model: {ref.spec!r}", f"write {SPECS}")
+    return _shipped_fake(kind, adapter, options)
 
 
 def _hf(path: str, ref: ModelRef, adapter: AdapterRef | None, options: StudentOptions) -> Student:

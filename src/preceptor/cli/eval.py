@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 
 from preceptor.cli.options import add_json, add_settings, settings
 
@@ -12,7 +13,8 @@ from preceptor.cli.options import add_json, add_settings, settings
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "student", help="a bundle's or finished run's folder, or a model (nano, ollama:…)"
+        "student",
+        help="a bundle's folder, a finished run's folder or name, or a model (nano, ollama:…)",
     )
     parser.add_argument("--task", required=True, help="a task's name, a .yaml file, or pkg.mod:attr")
     parser.add_argument("--split", choices=("train", "dev", "test"), default="dev")
@@ -33,12 +35,19 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(
             "the test split is sealed", "say --open-test to open it; the opening is logged"
         )
+    chosen = settings(args)
+    run = Path(chosen.runs_dir) / args.student
+    named = (run / "run.json").is_file() and not Path(args.student).exists()
     console = Console()
     measured = measuring.measure(
         measuring.Request(
-            student=args.student, task=args.task, split=args.split, seed=args.seed, mode=args.mode
+            student=str(run) if named else args.student,
+            task=args.task,
+            split=args.split,
+            seed=args.seed,
+            mode=args.mode,
         ),
-        settings(args),
+        chosen,
         lambda progress: console.progress(args.split, progress),
     )
     console.close()

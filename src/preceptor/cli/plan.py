@@ -38,7 +38,8 @@ def text(found: Plan) -> str:
     sizes = ", ".join(f"{count} {part}" for part, count in found.notes.items())
     head = [
         f"{found.task}: {sizes} notes; {found.mode}, {found.calls_per_note} calls per note.",
-        f"Student {found.student}, teacher {found.teacher}, at most {found.rounds} rounds.",
+        f"Student {found.student}, teacher {found.teacher}, at most {found.rounds} rounds, "
+        f"likely {found.likely_rounds}.",
         "",
         f"{'':<22}{'round, likely':>15}{'round, worst':>15}{'run, likely':>15}{'run, worst':>15}",
     ]
@@ -57,6 +58,8 @@ def text(found: Plan) -> str:
         )
     if found.stopped_by:
         tail.append(f"The worst case ends at the limit of {', '.join(found.stopped_by)}.")
+    if found.likely_stopped_by:
+        tail.append(f"So does the likely run, at {', '.join(found.likely_stopped_by)}.")
     if found.turn_tokens:
         tail.append(
             f"A turn of the teacher reads about {found.turn_tokens:,} tokens: a brief of this task."
@@ -97,7 +100,7 @@ _ROWS: dict[str, Callable[[Cost], str]] = {
     "teacher turns": lambda c: f"{c.teacher_turns:,}",
     "teacher tokens": lambda c: f"{c.teacher_tokens:,}",
     "dollars": _dollars,
-    "trainings": lambda c: f"{c.trainings:,}",
+    "trainings": lambda c: f"{c.trainings:,g}",
     "training seconds": lambda c: _amount(c.training_seconds),
     "all seconds": lambda c: _amount(c.seconds),
 }

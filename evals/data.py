@@ -33,6 +33,9 @@ DELIMITERS = (",", ";", "\t", "|")
 
 _QUOTED = re.compile(r'"[^"]*"?')
 
+USUAL = ("group", "split", "gold")
+"""Columns that are understood by their names alone."""
+
 csv.field_size_limit(2**30)  # a note may be longer than the library's default of 128 KiB
 
 
@@ -42,10 +45,13 @@ class Columns(Record):
     Attributes:
         id: The example's id; the row number if the data have none.
         text: The note.
-        group: The patient; every example is its own group if not given.
-        split: The part that the data prescribe (train, dev or test), if they do.
-        gold: An object of gold values by field name (JSONL; in CSV its JSON text). If not given,
-            each field is looked for in a column of its own.
+        group: The patient. If not given: the column ``group`` if there is one. Null: every example is
+            its own group.
+        split: The part that the data prescribe (train, dev or test). If not given: the column
+            ``split`` if there is one. Null: the data prescribe none.
+        gold: An object of gold values by field name (JSONL; in CSV its JSON text). If not given: the
+            column ``gold`` if there is one and the fields have no columns. Null: each field is looked
+            for in a column of its own.
         fields: The column of a field, where it is not named like the field.
     """
 
@@ -88,8 +94,12 @@ def load(source: Source, fields: tuple[FieldSpec, ...], folder: Path = Path()) -
     seen: dict[str, int] = {}
     groups: dict[str, tuple[JsonValue, int]] = {}
     out = []
+    layout: _Layout | None = None
     for line, row in rows(path, _format(source, path), source.delimiter):
-        example = _example(row, source.columns, fields, f"{path}, line {line}")
+        where = f"{path}, line {line}"
+        layout = layout or _Layout(source.columns, fields, row, where)
+        layout.check(row, where)
+        example = _example(row, layout.columns, fields, where)
         first = seen.setdefault(example.id, line)
         if first != line:
             raise TaskError(
@@ -98,9 +108,50 @@ def load(source: Source, fields: tuple[FieldSpec, ...], folder: Path = Path()) -
             )
         _same_part(path, line, example, groups)
         out.append(example)
-    if not out:
+    if layout is None:
         raise TaskError(f"{path}: no examples in it", "give it at least one row")
+    layout.close()
     return tuple(out)
+
+
+class _Layout:
+    """Which column holds what in one file: what the task file says, and what the first row shows."""
+
+    def __init__(
+        self, said: Columns, fields: tuple[FieldSpec, ...], first: Row, where: str
+    ) -> None:
+        own = {said.fields.get(f.name, f.name) for f in fields}
+        taken = own | {said.id, said.text, said.group, said.split, said.gold}
+        free = {n for n in USUAL if n not in said.model_fields_set and n not in taken}
+        if said.fields or own <= first.keys():
+            free.discard("gold")
+        self.columns = said.model_copy(update={n: n for n in free if n in first})
+        self._free = free
+        self._first, self._where = first, where
+        self._unseen = set() if self.columns.gold else own
+
+    def check(self, row: Row, where: str) -> None:
+        """Raise a TaskError if a column that was not named is there in some rows only."""
+        self._unseen -= row.keys()
+        for name in sorted(self._free):
+            if name in row and name not in self._first:
+                raise TaskError(
+                    f"{where}: a column {name!r}, which the first row does not have",
+                    f"give every row one, or say 'columns: {{{name}: null}}' to leave it alone",
+                )
+            if name in self._first and name != "gold" and row.get(name) in (None, ""):
+                raise TaskError(
+                    f"{where}: column {name!r} is empty or not there",
+                    f"fill it in every row, or say 'columns: {{{name}: null}}' to leave it alone",
+                )
+
+    def close(self) -> None:
+        """Raise a TaskError if no row has a column for some field."""
+        if self._unseen:
+            raise TaskError(
+                f"{self._where}: no column {min(self._unseen)!r}",
+                f"there are: {', '.join(self._first)}",
+            )
 
 
 def _same_part(
@@ -252,7 +303,10 @@ def _text(value: JsonValue, column: str, where: str) -> str:
 
 
 def _gold(row: Row, columns: Columns, fields: tuple[FieldSpec, ...], where: str) -> Gold | None:
-    """Return the gold values of a row, None if it has none; an empty cell is a missing value."""
+    """Return the gold values of a row, None if it has none.
+
+    An empty cell, or in JSON lines a column that this row leaves out, is a missing value.
+    """
     if columns.gold:
         raw = _cell(row, columns.gold, where)
         raw = _json(raw, f"{where}, column {columns.gold!r}") if isinstance(raw, str) and raw else raw
@@ -260,7 +314,7 @@ def _gold(row: Row, columns: Columns, fields: tuple[FieldSpec, ...], where: str)
             raise TaskError(f"{where}: column {columns.gold!r} is no object", 'e.g. {"pain": "absent"}')
         found = raw if isinstance(raw, dict) else {}
     else:
-        cells = ((f, _cell(row, columns.fields.get(f.name, f.name), where)) for f in fields)
+        cells = ((f, row.get(columns.fields.get(f.name, f.name))) for f in fields)
         found = {f.name: _value(f, cell, where) for f, cell in cells if cell not in (None, "")}
     return read_gold(fields, found, where) if found else None
 

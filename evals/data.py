@@ -10,7 +10,6 @@ from __future__ import annotations
 import codecs
 import csv
 import json
-import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -31,7 +30,8 @@ Row = dict[str, JsonValue]
 DELIMITERS = (",", ";", "\t", "|")
 """What may stand between the cells of a CSV file; the first one if nothing speaks for another."""
 
-_QUOTED = re.compile(r'"[^"]*"?')
+HEAD_LINES, HEAD_CHARS = 500, 200_000
+"""How much of a CSV file is looked at to tell its delimiter."""
 
 USUAL = ("group", "split", "gold")
 """Columns that are understood by their names alone."""
@@ -70,7 +70,7 @@ class Source(Record):
         path: The file; in a task file relative to it.
         format: ``jsonl`` or ``csv``; by the file's ending if not given.
         columns: Which column holds what.
-        delimiter: Between the columns of a CSV file; guessed from its first line if not given.
+        delimiter: Between the columns of a CSV file; told by its first rows if not given.
     """
 
     path: str
@@ -117,9 +117,7 @@ def load(source: Source, fields: tuple[FieldSpec, ...], folder: Path = Path()) -
 class _Layout:
     """Which column holds what in one file: what the task file says, and what the first row shows."""
 
-    def __init__(
-        self, said: Columns, fields: tuple[FieldSpec, ...], first: Row, where: str
-    ) -> None:
+    def __init__(self, said: Columns, fields: tuple[FieldSpec, ...], first: Row, where: str) -> None:
         own = {said.fields.get(f.name, f.name) for f in fields}
         taken = own | {said.id, said.text, said.group, said.split, said.gold}
         free = {n for n in USUAL if n not in said.model_fields_set and n not in taken}
@@ -186,7 +184,7 @@ def rows(path: Path, kind: Format, between: str | None = None) -> Iterator[tuple
     Args:
         path: The file.
         kind: How it is written.
-        between: What stands between the cells of a CSV file; guessed from its first line if None.
+        between: What stands between the cells of a CSV file; told by its first rows if None.
 
     Raises:
         TaskError: With file and line, for a row that cannot be read.
@@ -197,23 +195,52 @@ def rows(path: Path, kind: Format, between: str | None = None) -> Iterator[tuple
             if kind == "jsonl":
                 yield from _jsonl(path, lines)
                 return
-            first = next(lines, "")
-            yield from _csv(path, chain([first], lines), between or delimiter(path, first))
+            begin = [] if between else _begin(lines)
+            yield from _csv(path, chain(begin, lines), between or _delimiter(path, begin))
     except FileNotFoundError as cause:
         raise TaskError(f"{path}: no such file", "paths are relative to the task file") from cause
     except OSError as cause:
         raise TaskError(f"{path}: cannot be read: {cause.strerror}") from cause
 
 
-def delimiter(path: Path, header: str) -> str:
-    """Return what stands between the cells of a CSV file: a comma, unless its header says otherwise.
+def delimiter(path: Path) -> str:
+    """Return what stands between the cells of a CSV file: what cuts its first rows into equal numbers.
 
     Spreadsheet programs write semicolons where the comma is the decimal sign.
+
+    Raises:
+        TaskError: If the file's beginning is not UTF-8.
     """
+    with path.open("rb") as file:
+        return _delimiter(path, _begin(_decoded(path, file)))
+
+
+def _begin(lines: Iterator[str]) -> list[str]:
+    begin: list[str] = []
+    size = 0
+    while len(begin) < HEAD_LINES and size < HEAD_CHARS and (line := next(lines, "")):
+        begin.append(line)
+        size += len(line)
+    return begin
+
+
+def _delimiter(path: Path, begin: list[str]) -> str:
     if path.suffix.casefold() == ".tsv":
         return "\t"
-    bare = _QUOTED.sub("", header)
-    return "," if "," in bare else max(DELIMITERS, key=bare.count)
+    return max(DELIMITERS, key=lambda between: _evenness(begin, between))
+
+
+def _evenness(begin: list[str], between: str) -> tuple[float, int]:
+    """Return the share of the first rows that have as many cells as the header, and that number."""
+    reader = csv.reader(begin, delimiter=between, strict=True)
+    counts: list[int] = []
+    try:
+        counts.extend(len(row) for row in reader if row)
+    except csv.Error:  # a cell that goes on behind the beginning, or a quote that is none
+        counts.append(0)
+    if not counts or counts[0] < 2:
+        return 0.0, 0
+    return sum(n == counts[0] for n in counts) / len(counts), counts[0]
 
 
 def _decoded(path: Path, file: BinaryIO) -> Iterator[str]:

@@ -75,7 +75,7 @@ def draft(path: Path) -> Draft:
         TaskError: If the file cannot be read, or no column looks like notes or labels.
     """
     kind = _kind(path)
-    between = _delimiter(path) if kind == "csv" else None
+    between = data.delimiter(path) if kind == "csv" else None
     table = [row for _, row in data.rows(path, kind, between)]
     if not table:
         raise TaskError(f"{path}: no rows in it", "give it at least one labelled note")
@@ -120,11 +120,6 @@ def _kind(path: Path) -> data.Format:
             f"save it as CSV in UTF-8, or name it {', '.join(kinds)}",
         )
     return found
-
-
-def _delimiter(path: Path) -> str:
-    with path.open("rb") as file:
-        return data.delimiter(path, file.readline().decode("utf-8", "replace"))
 
 
 def _text(value: JsonValue) -> str:

@@ -9,7 +9,7 @@ import yaml
 
 from preceptor.core.errors import TaskError
 from preceptor.core.fields import LabelField, ListField
-from preceptor.evals import splits, taskfile
+from preceptor.evals import data, splits, taskfile
 from preceptor.evals.task import resolve
 
 jsonschema = pytest.importorskip("jsonschema")
@@ -94,6 +94,28 @@ def test_csv_with_quotes_and_line_breaks(tmp_path: Path) -> None:
     assert [e.text for e in task.examples] == ["one, two\nthree", "four"]
     assert task.examples[0].gold == {"cough": "yes", "drugs": ["x"]}
     assert task.examples[1].gold == {"drugs": []}
+
+
+CUT = {
+    "a comma in a column's name": ("id;note;cough, today\n", "{};Was well{} so he said.;yes\n", ";"),
+    "a comma in every note": ("id;note;cough, today\n", "{};Well, he said{}.;yes\n", ";"),
+    "semicolons in the notes": ("id,note,cough; today\n", "{},Was well; home; {}.,yes\n", ","),
+    "quoted line breaks": ('"id"|"note"|"cough, today"\n', '{}|"One, two;\nthree {}|"|yes\n', "|"),
+    "more than is looked at": ("id;note;cough, today\n", '{};"Well{}.\n' + "\n" * 300 + '";yes\n', ";"),
+}
+
+
+@pytest.mark.parametrize("case", CUT.values(), ids=CUT.keys())
+def test_the_rows_tell_what_parts_their_cells(tmp_path: Path, case: tuple[str, str, str]) -> None:
+    header, line, between = case
+    text = header + "".join(line.format(i, i) for i in range(20))
+    path = tmp_path / "notes.csv"
+    path.write_text(text, "utf-8")
+    name = "cough; today" if between == "," else "cough, today"
+    assert data.delimiter(path) == between
+    assert [row[name] for _, row in data.rows(path, "csv")] == ["yes"] * 20
+    path.write_text(text + "20;torn\n", "utf-8")
+    assert data.delimiter(path) == between
 
 
 def test_columns_of_other_names_and_a_given_split(tmp_path: Path) -> None:

@@ -272,7 +272,7 @@ def test_group_and_split_are_understood_by_their_names(tmp_path: Path) -> None:
 
 def test_a_gold_object_is_understood_by_its_name(tmp_path: Path) -> None:
     gold = {"cough": "no", "drugs": []}
-    notes = [{"id": f"n{i}", "text": f"note {i}", "gold": gold} for i in range(3)]
+    notes: list[dict[str, Any]] = [{"id": f"n{i}", "text": f"note {i}", "gold": gold} for i in range(3)]
     notes.append({"id": "n3", "text": "no gold", "gold": None})
     found = taskfile.load(write(tmp_path, PLAIN, notes)).examples
     assert [e.gold for e in found] == [gold, gold, gold, None]

@@ -71,12 +71,15 @@ class Source(Record):
         format: ``jsonl`` or ``csv``; by the file's ending if not given.
         columns: Which column holds what.
         delimiter: Between the columns of a CSV file; told by its first rows if not given.
+        items: Between the items of a list that is written as a text («cane; walker»). A text that
+            begins with ``[`` is JSON all the same, and each is if this is not given.
     """
 
     path: str
     format: Format | None = None
     columns: Columns = Columns()
     delimiter: str | None = Field(default=None, min_length=1, max_length=1)
+    items: str | None = Field(default=None, min_length=1, max_length=1)
 
 
 def load(source: Source, fields: tuple[FieldSpec, ...], folder: Path = Path()) -> tuple[Example, ...]:
@@ -99,7 +102,7 @@ def load(source: Source, fields: tuple[FieldSpec, ...], folder: Path = Path()) -
         where = f"{path}, line {line}"
         layout = layout or _Layout(source.columns, fields, row, where)
         layout.check(row, where)
-        example = _example(row, layout.columns, fields, where)
+        example = _example(row, layout.columns, fields, where, source.items)
         first = seen.setdefault(example.id, line)
         if first != line:
             raise TaskError(
@@ -303,14 +306,16 @@ def _cell(row: Row, column: str, where: str) -> JsonValue:
     return row[column]
 
 
-def _example(row: Row, columns: Columns, fields: tuple[FieldSpec, ...], where: str) -> Example:
+def _example(
+    row: Row, columns: Columns, fields: tuple[FieldSpec, ...], where: str, items: str | None
+) -> Example:
     text = _cell(row, columns.text, where)
     if not isinstance(text, str) or not text.strip():
         raise TaskError(f"{where}: column {columns.text!r} holds no text", "fill it or drop the row")
     name = columns.id and _text(_cell(row, columns.id, where), columns.id, where)
     group = columns.group and _text(_cell(row, columns.group, where), columns.group, where)
     name = name or f"row-{where.rpartition(' ')[2]}"
-    gold = _gold(row, columns, fields, where)
+    gold = _gold(row, columns, fields, where, items)
     part = _cell(row, columns.split, where) if columns.split else None
     if part and part not in PARTS:
         raise TaskError(f"{where}: split {part!r}", f"one of {', '.join(PARTS)}, or empty")
@@ -329,7 +334,9 @@ def _text(value: JsonValue, column: str, where: str) -> str:
     return str(value)
 
 
-def _gold(row: Row, columns: Columns, fields: tuple[FieldSpec, ...], where: str) -> Gold | None:
+def _gold(
+    row: Row, columns: Columns, fields: tuple[FieldSpec, ...], where: str, items: str | None
+) -> Gold | None:
     """Return the gold values of a row, None if it has none.
 
     An empty cell, or in JSON lines a column that this row leaves out, is a missing value.
@@ -342,13 +349,15 @@ def _gold(row: Row, columns: Columns, fields: tuple[FieldSpec, ...], where: str)
         found = raw if isinstance(raw, dict) else {}
     else:
         cells = ((f, row.get(columns.fields.get(f.name, f.name))) for f in fields)
-        found = {f.name: _value(f, cell, where) for f, cell in cells if cell not in (None, "")}
+        found = {f.name: _value(f, cell, where, items) for f, cell in cells if cell not in (None, "")}
     return read_gold(fields, found, where) if found else None
 
 
-def _value(field: FieldSpec, cell: JsonValue, where: str) -> JsonValue:
-    """Return a CSV cell as its field wants it: a list is written as JSON."""
+def _value(field: FieldSpec, cell: JsonValue, where: str, items: str | None) -> JsonValue:
+    """Return a cell as its field wants it: a list that is written as a text is cut, or read as JSON."""
     if isinstance(field, ListField) and isinstance(cell, str):
+        if items and not cell.lstrip().startswith("["):
+            return [*cell.split(items)]
         return _json(cell, f"{where}, field {field.name!r}")
     return cell
 
@@ -357,5 +366,8 @@ def _json(text: str, where: str) -> JsonValue:
     try:
         value: JsonValue = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as cause:
-        raise TaskError(f"{where}: not JSON", 'write lists as ["a", "b"]') from cause
+        raise TaskError(
+            f"{where}: not JSON",
+            'write lists as ["a", "b"], or say what parts them: "items: \';\'" under data',
+        ) from cause
     return value

@@ -43,6 +43,9 @@ NOTHING = (
     "unknown", "not mentioned", "not stated", "none", "nothing", "no", "absent", "negative", "n/a",
     "false", "0", "unbekannt", "keine", "nein",
 )  # fmt: skip
+ITEM_MARKS = (";", "|", ",")
+"""What may stand between the items of a list that is written as a text."""
+
 _NO_NAME = re.compile(r"[^\w \-/]+")
 _NAME_RULE = "letters, digits, '_', '-', '/' or spaces, a letter first, 64 at most"
 _TASK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -64,6 +67,7 @@ class Draft(Record):
         unused: Columns that are none of these.
         remarks: What is odd, one line each.
         delimiter: What stands between the cells of a CSV file, if it is no comma.
+        items: What stands between the items of lists that are written as texts, if there are such.
     """
 
     id: str | None
@@ -78,6 +82,7 @@ class Draft(Record):
     unused: tuple[str, ...]
     remarks: tuple[str, ...] = ()
     delimiter: str | None = None
+    items: str | None = None
 
 
 Table = dict[str, list[str]]
@@ -108,7 +113,8 @@ def draft(path: Path) -> Draft:
     else:
         asked = {c: columns[c] for c in rest if c.strip() and not _named([c], (*IDS, "group", "split"))}
         asked = {c: cells for c, cells in asked.items() if not _holds_objects(cells)}
-    lists = tuple(c for c, cells in asked.items() if _is_list(cells))
+    mark, parted = (None, []) if gold else _parted(asked)
+    lists = tuple(c for c, cells in asked.items() if c in parted or _is_list(cells))
     labels = {c: _labels(cells) for c, cells in asked.items() if c not in lists}
     fields = _field_names([c for c in asked if c in lists or labels[c]])
     if not fields or (gold and len(fields) < len(asked)):
@@ -127,8 +133,10 @@ def draft(path: Path) -> Draft:
         remarks=(
             *_empty(columns, lines, [text, *([group] if group else [])]),
             *_passed_over(columns, lines, rest, name),
+            *_unscored(columns, parted),
         ),
         delimiter=between if between not in (None, ",") and path.suffix.casefold() == ".csv" else None,
+        items=mark,
     )
 
 
@@ -202,6 +210,13 @@ def _empty(columns: Table, lines: Sequence[int], needed: Sequence[str]) -> Itera
         if bare:
             more = f" and {len(bare) - 1} more" if bare[1:] else ""
             yield f"{column!r} is empty in line {bare[0]}{more}: fill it or drop the row"
+
+
+def _unscored(columns: Table, parted: Sequence[str]) -> Iterator[str]:
+    for column in parted:
+        bare = sum(not cell.strip() for cell in columns[column])
+        if bare:
+            yield f"{column!r} is empty {bare} times and not scored there: write [] if that is «none»"
 
 
 def _passed_over(
@@ -280,6 +295,28 @@ def _reads_as_list(cell: str) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
+def _parted(asked: Table) -> tuple[str | None, list[str]]:
+    """Return the columns of lists that are written as texts, and what stands between their items."""
+    found = {m: [c for c, cells in asked.items() if _is_parted(cells, m)] for m in ITEM_MARKS}
+    mark = max(ITEM_MARKS, key=lambda m: len(found[m]))
+    return (mark, found[mark]) if found[mark] else (None, [])
+
+
+def _is_parted(cells: Sequence[str], mark: str) -> bool:
+    """Return whether cells are short items of which there are sometimes several, in several ways."""
+    filled = [cell for cell in cells if cell.strip() and not _reads_as_list(cell)]
+    cut = [[item.strip().casefold() for item in cell.split(mark) if item.strip()] for cell in filled]
+    items = Counter(item for row in cut for item in row)
+    if len({len(row) for row in cut}) < 2 or not all(map(_is_item, items)):
+        return False
+    combined = len({frozenset(row) for row in cut}) > len(items)
+    return combined or (not _labels(cells) and items.total() >= 2 * len(items))
+
+
+def _is_item(item: str) -> bool:
+    return len(item) <= MOST_LABEL_CHARS and any(map(str.isalpha, item))
+
+
 def _labels(cells: Sequence[str]) -> tuple[str, ...]:
     """Return the labels, most frequent first; none if the column does not look like labels."""
     counts: Counter[str] = Counter()
@@ -343,6 +380,8 @@ def _yaml(name: str, copy: str, found: Draft) -> str:
     source: dict[str, object] = {"path": copy, "columns": columns}
     if found.delimiter:
         source["delimiter"] = found.delimiter
+    if found.items:
+        source["items"] = found.items
     said = {
         "name": name,
         "description": "",

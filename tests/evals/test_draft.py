@@ -196,6 +196,34 @@ def test_ids_that_stand_twice_are_remarked(tmp_path: Path) -> None:
     assert draft.draft(path).remarks == ("'note_id' is empty in line 5, so the row number is the id",)
 
 
+AIDS = ("cane", "cane; walker", "walker; rollator", "", "rollator; cane")
+PARTED = {
+    "semicolons": (AIDS, ";"),
+    "commas": (tuple(cell.replace(";", ",") for cell in AIDS), ","),
+    "labels": (("yes", "no", "yes; probable"), None),
+    "labels of two parts": (("mild, acute", "mild, late", "severe, acute", "severe, late"), None),
+    "numbers": (("37,5", "37", "38,5", "38", "5", "36"), None),
+}
+
+
+@pytest.mark.parametrize("case", PARTED.values(), ids=PARTED.keys())
+def test_lists_that_are_written_as_texts(
+    case: tuple[tuple[str, ...], str | None], tmp_path: Path
+) -> None:
+    cells, mark = case
+    rows = [(i, NOTE.format(i), ("yes", "no")[i % 2], cells[i % len(cells)]) for i in range(60)]
+    path = tmp_path / "n.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("id", "text", "pain", "aids"), *rows])
+    file_, found = draft.write("it", path, tmp_path)
+    assert (found.items, found.lists) == ((mark, ("aids",)) if mark else (None, ()))
+    assert list(found.labels) == (["pain"] if mark else ["pain", "aids"])
+    gold = taskfile.load(file_).examples[1].gold
+    assert gold == {"pain": "no", "aids": ["cane", "walker"] if mark else cells[1]}
+    remark = "'aids' is empty 12 times and not scored there: write [] if that is «none»"
+    assert found.remarks == ((remark,) if mark else ())
+
+
 def test_what_is_no_text_says_how_to_save_it(tmp_path: Path) -> None:
     path = tmp_path / "n.xlsx"
     path.write_bytes(b"PK")

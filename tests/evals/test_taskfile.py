@@ -128,6 +128,14 @@ def test_columns_of_other_names_and_a_given_split(tmp_path: Path) -> None:
     assert (made.train, made.dev, made.test) == (("row-2",), ("row-3",), ("row-4",))
 
 
+def test_lists_may_be_written_as_texts(tmp_path: Path) -> None:
+    cells = ["aspirin; ibuprofen ;", '"[""a; b""]"', "[]", ""]
+    text = "id,note,cough,drugs\n" + "".join(f"{i},n{i},yes,{c}\n" for i, c in enumerate(cells))
+    task = taskfile.load(write(tmp_path, with_data(**CSV_DATA, items=";"), text))
+    found = [(e.gold or {}).get("drugs") for e in task.examples]
+    assert found == [["aspirin", "ibuprofen"], ["a; b"], [], None]
+
+
 def test_no_gold_at_all_is_an_unlabelled_example(tmp_path: Path) -> None:
     task = taskfile.load(write(tmp_path, FILE, [*rows(), row(9, truth=None)]))
     assert task.examples[-1].gold is None

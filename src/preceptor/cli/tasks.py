@@ -102,6 +102,8 @@ def _new(args: argparse.Namespace) -> int:
         print(f"  {name}: {shown}{of.get(name, '')}")
     for name in found.lists:
         print(f"  {name}: a list{of.get(name, '')}")
+    if found.items:
+        print(f"  lists that are no JSON: parted by {found.items!r}")
     if found.unused:
         print(f"  not used: {', '.join(found.unused)}")
     for remark in found.remarks:

@@ -67,16 +67,24 @@ def notes(path: Path, columns: data.Columns) -> Iterator[tuple[int, Example]]:
 
     Args:
         path: The file.
-        columns: Which column holds id, text and, if named and there, the group.
+        columns: Which column holds id, text and the group; a column ``group`` need not be named.
 
     Raises:
-        InputError: With file and row, if a row is no note.
+        InputError: With file and row, if a row is no note, or has a column ``group`` while the first
+            row has none, or the other way round.
     """
-    optional_group = columns.group is None
     group = columns.group or "group"
+    grouped: bool | None = None if columns.group is None else True
     for number, row in _rows(path):
         where = f"{path}, row {number}"
-        wanted = [columns.id or "id", columns.text, *([] if optional_group else [group])]
+        if grouped is None:
+            grouped = group in row
+        if not grouped and group in row:
+            raise InputError(
+                f"{where}: a column {group!r}, which the first row does not have",
+                "give every row one; null or empty where a note has no group",
+            )
+        wanted = [columns.id or "id", columns.text, *([group] if grouped else [])]
         missing = [name for name in wanted if name not in row]
         if missing:
             raise InputError(

@@ -9,7 +9,7 @@ import yaml
 
 from preceptor.core.errors import TaskError
 from preceptor.core.fields import LabelField, ListField
-from preceptor.evals import splits, taskfile
+from preceptor.evals import data, splits, taskfile
 from preceptor.evals.task import resolve
 
 jsonschema = pytest.importorskip("jsonschema")
@@ -96,6 +96,28 @@ def test_csv_with_quotes_and_line_breaks(tmp_path: Path) -> None:
     assert task.examples[1].gold == {"drugs": []}
 
 
+CUT = {
+    "a comma in a column's name": ("id;note;cough, today\n", "{};Was well{} so he said.;yes\n", ";"),
+    "a comma in every note": ("id;note;cough, today\n", "{};Well, he said{}.;yes\n", ";"),
+    "semicolons in the notes": ("id,note,cough; today\n", "{},Was well; home; {}.,yes\n", ","),
+    "quoted line breaks": ('"id"|"note"|"cough, today"\n', '{}|"One, two;\nthree {}|"|yes\n', "|"),
+    "more than is looked at": ("id;note;cough, today\n", '{};"Well{}.\n' + "\n" * 300 + '";yes\n', ";"),
+}
+
+
+@pytest.mark.parametrize("case", CUT.values(), ids=CUT.keys())
+def test_the_rows_tell_what_parts_their_cells(tmp_path: Path, case: tuple[str, str, str]) -> None:
+    header, line, between = case
+    text = header + "".join(line.format(i, i) for i in range(20))
+    path = tmp_path / "notes.csv"
+    path.write_text(text, "utf-8")
+    name = "cough; today" if between == "," else "cough, today"
+    assert data.delimiter(path) == between
+    assert [row[name] for _, row in data.rows(path, "csv")] == ["yes"] * 20
+    path.write_text(text + "20;torn\n", "utf-8")
+    assert data.delimiter(path) == between
+
+
 def test_columns_of_other_names_and_a_given_split(tmp_path: Path) -> None:
     columns = {"id": None, "text": "note", "fields": {"cough": "c", "drugs": "d"}, "split": "part"}
     text = "note;c;d;part\n" + "".join(f"n{i};YES;[];{p}\n" for i, p in enumerate(splits.PARTS))
@@ -104,6 +126,14 @@ def test_columns_of_other_names_and_a_given_split(tmp_path: Path) -> None:
     made = splits.make(task)
     assert task.examples[0].gold == {"cough": "yes", "drugs": []}
     assert (made.train, made.dev, made.test) == (("row-2",), ("row-3",), ("row-4",))
+
+
+def test_lists_may_be_written_as_texts(tmp_path: Path) -> None:
+    cells = ["aspirin; ibuprofen ;", '"[""a; b""]"', "[]", ""]
+    text = "id,note,cough,drugs\n" + "".join(f"{i},n{i},yes,{c}\n" for i, c in enumerate(cells))
+    task = taskfile.load(write(tmp_path, with_data(**CSV_DATA, items=";"), text))
+    found = [(e.gold or {}).get("drugs") for e in task.examples]
+    assert found == [["aspirin", "ibuprofen"], ["a; b"], [], None]
 
 
 def test_no_gold_at_all_is_an_unlabelled_example(tmp_path: Path) -> None:
@@ -224,6 +254,71 @@ def test_an_unknown_format_and_a_missing_task_file(tmp_path: Path) -> None:
     assert "notes.xml: cannot tell its format" in broken(tmp_path, with_data(path="notes.xml"))
     with pytest.raises(TaskError, match="no such file"):
         resolve(str(tmp_path / "none.yaml"))
+
+
+PLAIN = {**FILE, "data": {"path": "notes.jsonl"}}
+
+
+def plain(i: int, **more: object) -> dict[str, object]:
+    """Return a row under the names that the manual gives."""
+    part = splits.PARTS[i // 4]
+    whole = {"id": f"n{i}", "group": f"p{i // 2}", "text": f"note {i}", "split": part}
+    return {**whole, "cough": "yes", "drugs": ["aspirin"], **more}
+
+
+def without(made: dict[str, object], *names: str) -> dict[str, object]:
+    return {name: value for name, value in made.items() if name not in names}
+
+
+def test_group_and_split_are_understood_by_their_names(tmp_path: Path) -> None:
+    task = taskfile.load(write(tmp_path, PLAIN, [plain(i) for i in range(12)]))
+    made = splits.make(task)
+    assert len({e.group for e in task.examples}) == 6
+    assert made.train == ("n0", "n1", "n2", "n3")
+    assert made.test == ("n8", "n9", "n10", "n11")
+
+
+def test_a_gold_object_is_understood_by_its_name(tmp_path: Path) -> None:
+    gold = {"cough": "no", "drugs": []}
+    notes: list[dict[str, Any]] = [{"id": f"n{i}", "text": f"note {i}", "gold": gold} for i in range(3)]
+    notes.append({"id": "n3", "text": "no gold", "gold": None})
+    found = taskfile.load(write(tmp_path, PLAIN, notes)).examples
+    assert [e.gold for e in found] == [gold, gold, gold, None]
+    both = [{**note, "cough": "yes", "drugs": ["x"]} for note in notes[:3]]
+    found = taskfile.load(write(tmp_path, PLAIN, both)).examples
+    assert found[0].gold == {"cough": "yes", "drugs": ["x"]}, "columns of the fields go first"
+
+
+def test_columns_that_are_named_otherwise_or_not_at_all_are_left_alone(tmp_path: Path) -> None:
+    notes = [plain(i, ward=f"w{i // 6}", split="", gold="by hand") for i in range(12)]
+    columns = {"group": "ward", "split": None}
+    found = taskfile.load(write(tmp_path, with_data(path="notes.jsonl", columns=columns), notes))
+    assert {e.group for e in found.examples} == {"w0", "w1"}
+    assert not any(e.meta for e in found.examples)
+    asked = {**PLAIN, "split": {}, "fields": [{"name": "split", "values": ["left", "right"]}]}
+    found = taskfile.load(write(tmp_path, asked, [plain(i, split="left") for i in range(3)]))
+    assert found.examples[0].gold == {"split": "left"}, "a field of that name"
+    assert not found.examples[0].meta
+
+
+@pytest.mark.parametrize("name", ["group", "split"])
+def test_a_usual_column_is_there_in_every_row_or_in_none(tmp_path: Path, name: str) -> None:
+    empty = f"line 2: column {name!r} is empty or not there (fill it in every row, or say "
+    for bad in (plain(1, **{name: ""}), plain(1, **{name: None}), without(plain(1), name)):
+        assert empty in broken(tmp_path, PLAIN, [plain(0), bad])
+    late = [without(plain(0), name), without(plain(1), name), plain(2)]
+    assert f"line 3: a column {name!r}, which the first row" in broken(tmp_path, PLAIN, late)
+    named = with_data(path="notes.jsonl", columns={name: name})
+    assert f"line 2: no column {name!r}" in broken(tmp_path, named, [plain(0), without(plain(1), name)])
+
+
+def test_a_field_that_a_row_leaves_out_is_not_scored_for_it(tmp_path: Path) -> None:
+    notes = [without(plain(0), "drugs"), *(plain(i) for i in range(1, 12))]
+    found = taskfile.load(write(tmp_path, PLAIN, notes)).examples
+    assert found[0].gold == {"cough": "yes"}
+    assert found[1].gold == {"cough": "yes", "drugs": ["aspirin"]}
+    nowhere = [without(plain(i), "drugs") for i in range(12)]
+    assert "line 1: no column 'drugs' (there are: id, group" in broken(tmp_path, PLAIN, nowhere)
 
 
 def test_no_error_quotes_a_note(tmp_path: Path) -> None:

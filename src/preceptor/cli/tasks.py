@@ -92,11 +92,21 @@ def _new(args: argparse.Namespace) -> int:
     print(f"{file}, guessed from {args.source}:")
     row = "(none: each row its own)"
     print(f"  text {found.text}, id {found.id or '(row number)'}, patient {found.group or row}")
+    if found.split:
+        print(f"  split {found.split}: train, dev and test as it says")
+    if found.gold:
+        print(f"  fields in {found.gold}")
+    of = {name: f", column {column!r}" for name, column in found.columns.items()}
     for name, values in found.labels.items():
-        print(f"  {name}: {', '.join(values)} (nothing found: {found.defaults[name]})")
+        shown = f"{', '.join(values)} (nothing found: {found.defaults[name]})"
+        print(f"  {name}: {shown}{of.get(name, '')}")
     for name in found.lists:
-        print(f"  {name}: a list")
+        print(f"  {name}: a list{of.get(name, '')}")
+    if found.items:
+        print(f"  lists that are no JSON: parted by {found.items!r}")
     if found.unused:
         print(f"  not used: {', '.join(found.unused)}")
+    for remark in found.remarks:
+        print(f"  note: {remark}")
     print(f"Read and correct it, then: preceptor tasks check {file}")
     return 0

@@ -1,0 +1,35 @@
+"""``preceptor tasks new`` as a user meets it: what was guessed is said, and what is odd."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from preceptor.cli import main
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_what_was_guessed_is_said(capsys: Captured) -> None:
+    rows = [
+        f"n{i % 59},p{i // 6},{('train', 'dev', 'test')[i // 6 % 3]},"
+        f"A note about a man who was seen on the ward under number {i}.,{('ja', 'nein')[i % 2]}"
+        for i in range(60)
+    ]
+    Path("n.csv").write_text("\n".join(["note_id,Patient,split,text,Sturz?", *rows]), "utf-8")
+    assert main(["tasks", "new", "falls", "--from", "n.csv"]) == 0
+    said = capsys.readouterr().out
+    assert "text text, id (row number), patient Patient" in said
+    assert "split split: train, dev and test as it says" in said
+    assert "Sturz: ja, nein (nothing found: nein), column 'Sturz?'" in said
+    assert "note: 'note_id' holds the same in lines 2 and 61, so the row number is the id" in said
+    assert main(["tasks", "check", "falls/task.yaml"]) == 0
+    said = capsys.readouterr().out
+    assert "60 examples of 10 groups" in said
+    assert [line.split()[1] for line in said.splitlines()[2:5]] == ["24", "18", "18"]

@@ -61,12 +61,14 @@ class Runner:
         lock: A folder whose lock keeps two trainings of this machine apart; None for no lock.
         python: The interpreter.
         launch: How the training process is started.
+        most: The seconds that one attempt may take, of those that the job may; None for all of them.
     """
 
     root: Path
     lock: Path | None = None
     python: str = sys.executable
     launch: Launch = field(default_factory=Launch)
+    most: float | None = None
 
     def folder(self, job: Job) -> Path:
         """Return where a job lies."""
@@ -109,7 +111,8 @@ class Runner:
         if known is not None:
             return known
         folder = self._prepare(job, rows, paths)
-        child = _Child(self, folder, job.limits.seconds + GRACE)
+        limits = [job.limits.seconds, *([self.most] if self.most is not None else [])]
+        child = _Child(self, folder, min(limits) + GRACE)
         child.follow(on_progress, cancel)
         result = self.result(job)
         if result is None:
@@ -219,6 +222,8 @@ class _Child:
     def _start(self) -> subprocess.Popen[bytes]:
         threads = _threads(self._folder)
         command = self._runner.launch.command(self._runner.python, self._folder / JOB)
+        if self._runner.most is not None:
+            command += ["--seconds", f"{self._runner.most:.3f}"]
         try:
             with (self._folder / LOG).open("ab") as log:
                 # A session of its own: Ctrl-C at a terminal reaches us alone, and we cancel it.

@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -57,7 +58,9 @@ def is_memory(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in said
 
 
-def attempt(place: Place, say: Writer, callbacks: Sequence[Any] = ()) -> Result:
+def attempt(
+    place: Place, say: Writer, callbacks: Sequence[Any] = (), until: float | None = None
+) -> Result:
     """Train with ever less at once until it fits into memory; write the weights.
 
     Raises:
@@ -67,7 +70,7 @@ def attempt(place: Place, say: Writer, callbacks: Sequence[Any] = ()) -> Result:
     while portion is not None:
         training = None
         try:
-            training = Training(place, portion, say, callbacks)
+            training = Training(place, portion, say, callbacks, until)
             return finish(training, training.run())
         except (RuntimeError, MemoryError) as error:
             if not is_memory(error):
@@ -169,12 +172,14 @@ def set_up(place: Place) -> None:
         check_room(place.folder, place.base)
 
 
-def run(place: Place, callbacks: Sequence[Any] = ()) -> Result:
+def run(place: Place, callbacks: Sequence[Any] = (), until: float | None = None) -> Result:
     """Do a job, or the rest of it; a finished one is left as it is.
 
     Args:
         place: The job.
         callbacks: Further callbacks of transformers.
+        until: The moment (``time.monotonic``) at which this process has to stop, whatever the job's
+            own limit; the job is the same without it.
 
     Raises:
         Failed: What went wrong; it stands in ``failure.json``, too.
@@ -190,7 +195,7 @@ def run(place: Place, callbacks: Sequence[Any] = ()) -> Result:
             ranks.join()
             ranks.wait()
             set_up(place)
-            return attempt(place, say, callbacks)
+            return attempt(place, say, callbacks, until)
     except PreceptorError as error:
         kind = error.kind if isinstance(error, Failed) else "data"
         message = quoting.without_notes(error.message, place.folder / DATA)
@@ -218,7 +223,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("job", type=Path, help="job.json, or its folder")
     parser.add_argument("--base", default="", help="the base model's folder")
     parser.add_argument("--start", default="", help="the folder of the adapter to go on from")
+    parser.add_argument(
+        "--seconds", type=float, help="stop after so many, loading included; the job is the same"
+    )
     asked = parser.parse_args(argv)
+    until = time.monotonic() + asked.seconds if asked.seconds is not None else None
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ["HF_HUB_OFFLINE"] = "1"
     try:
@@ -235,7 +244,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if busy:
             return busy
         try:
-            result = run(place)
+            result = run(place, until=until)
         except PreceptorError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1

@@ -109,13 +109,21 @@ class Training:
         portion: How much.
         say: Where events go.
         callbacks: Further callbacks of transformers.
+        until: The moment (``time.monotonic``) at which this process has to stop.
     """
 
-    def __init__(self, place: Place, portion: Portion, say: Writer, callbacks: Sequence[Any]) -> None:
+    def __init__(
+        self,
+        place: Place,
+        portion: Portion,
+        say: Writer,
+        callbacks: Sequence[Any],
+        until: float | None = None,
+    ) -> None:
         from transformers import set_seed
 
         self.place, self.portion, self.say = place, portion, say
-        self.clock = Clock()
+        self.clock = Clock(until=until)
         job = place.job
         set_seed(job.seed)
         self.learner = load(job, place.base, place.start)
@@ -138,20 +146,32 @@ class Training:
             self.clock.before, self.clock.tokens_before = marker.seconds, marker.tokens
             state = type(state).load_from_json(str(at / "trainer_state.json"))
             self.say.say("resumed", step=state.global_step)
-        if found is None or not self._over(state):
+        if found is not None and self._over(state):
+            if out_of_patience(validation(state.log_history), self.place.job.hyper.patience):
+                self.clock.why = "patience"
+        elif self.clock.is_up or self.clock.before > self.place.job.limits.seconds:
+            self.clock.why = "time"
+        else:
             self.trainer.train(resume_from_checkpoint=str(found[0]) if found else None)
             state = self.trainer.state
-        elif out_of_patience(validation(state.log_history), self.place.job.hyper.patience):
-            self.clock.why = "patience"
         if self.clock.why == "cancelled":
             raise Failed("training was cancelled", "start it again: it goes on", "cancelled")
         if self.clock.why == "time" and (state.epoch or 0) < 1:
-            raise Failed(
-                f"{self.place.job.limits.seconds:g} s were not enough for one epoch",
-                "give it more time, fewer fields, or a lower share of defaults",
+            raise self._too_slow()
+        return losses(state.log_history), validation(state.log_history), self._keep_best(state)
+
+    def _too_slow(self) -> Failed:
+        if self.clock.is_up and self.clock.seconds <= self.place.job.limits.seconds:
+            return Failed(
+                "the seconds left for this training were not enough for one epoch",
+                "give it more: it goes on from its checkpoint",
                 "time",
             )
-        return losses(state.log_history), validation(state.log_history), self._keep_best(state)
+        return Failed(
+            f"{self.place.job.limits.seconds:g} s were not enough for one epoch",
+            "give it more time, fewer fields, or a lower share of defaults",
+            "time",
+        )
 
     @staticmethod
     def tokens(trainer: Any) -> int:

@@ -30,12 +30,14 @@ class Clock:
         before: Seconds of earlier processes, up to the checkpoint that this one goes on from.
         tokens_before: Tokens likewise.
         began: When this one began, None if it has not.
+        until: When it has to stop, None for no such moment.
         why: What ended training early: ``time``, ``patience`` or ``cancelled``.
     """
 
     before: float = 0.0
     tokens_before: int = 0
     began: float | None = None
+    until: float | None = None
     why: str = ""
     saved: float = field(default_factory=time.monotonic)
 
@@ -48,6 +50,11 @@ class Clock:
     def seconds(self) -> float:
         """Seconds of all processes."""
         return self.before + self.here
+
+    @property
+    def is_up(self) -> bool:
+        """Whether this process has used up what it was given, loading included."""
+        return self.until is not None and time.monotonic() > self.until
 
 
 def memory_mb() -> int:
@@ -139,7 +146,8 @@ class Watch:
         clock, limits = self._clock, self._job.limits
         if (self._folder / CANCEL).exists():
             return "cancelled"
-        if clock.seconds > limits.seconds and state.global_step < state.max_steps:
+        late = clock.is_up or clock.seconds > limits.seconds
+        if late and state.global_step < state.max_steps:
             return "time"
         return "save" if time.monotonic() - clock.saved > limits.checkpoint_seconds else ""
 

@@ -217,6 +217,30 @@ def test_the_time_limit(tmp_path: Path) -> None:
     assert (result.stopped, result.steps) == ("time", 4)
 
 
+def test_the_seconds_that_this_process_was_given(tmp_path: Path) -> None:
+    """They are not the job's: it stops as at the job's own limit, and may go on when there are more."""
+    job = small.write(tmp_path, ROWS, EVERY_STEP)
+    assert train.main([str(tmp_path), "--seconds", "0"]) == 1
+    assert failure(tmp_path).kind == "time"
+    assert "not enough for one epoch" in failure(tmp_path).message
+    made: list[Training] = []
+    real = Training.run
+
+    def run(self: Training) -> Any:
+        made.append(self)
+        return real(self)
+
+    def end(_: Any) -> None:
+        made[-1].clock.until = 0.0
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Training, "run", run)
+        with pytest.raises(Failed, match="the seconds left for this training were not enough"):
+            trained(tmp_path, At(1, end, begin=True))
+        result = trained(tmp_path, At(4, end, begin=True))
+    assert (result.stopped, result.steps, result.job) == ("time", 5, job.fingerprint)
+
+
 def test_memory_that_runs_out_makes_the_parts_smaller(
     whole: tuple[Path, Result], tmp_path: Path
 ) -> None:

@@ -55,7 +55,7 @@ def guard(task: Task, splits: Splits) -> Guard:
 
 
 def reserve_on(ledger: Ledger) -> Reserve:
-    """Return what books a training's seconds before they are spent; where limited, no more than is left.
+    """Return what books a training's seconds before they are spent, no more than are left.
 
     Each attempt is a claim of its own: one that was broken off has cost what it took.
     """

@@ -39,7 +39,7 @@ class Grant:
 
 
 Reserve = Callable[[str, float], Grant]
-"""(what it is for, the most seconds) -> what is granted, anew with each call. It may raise BudgetStop."""
+"""(what it is for, the most seconds) -> what is granted, anew each time. It may raise BudgetStop."""
 
 
 @dataclass(frozen=True)

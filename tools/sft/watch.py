@@ -82,6 +82,11 @@ def out_of_patience(found: list[tuple[int, float]], patience: int) -> bool:
     return 0 < patience < len(values) and min(values[-patience:]) >= min(values[:-patience])
 
 
+def is_epoch(args: Any, state: Any) -> bool:
+    """Tell whether a step is the last one of an epoch."""
+    return int(state.global_step) % (int(state.max_steps) // int(args.num_train_epochs)) == 0
+
+
 _WISHES = ("", "save", "time", "cancelled")
 """What may follow a step; of several processes, the first one's wish goes."""
 
@@ -138,8 +143,18 @@ class Watch:
         if wish in ("cancelled", "time"):
             self._clock.why = wish
             control.should_training_stop = True
-        if wish:
+        # After an epoch's last step it is saved once it is validated: a checkpoint without that
+        # validation would never get it, and another step might seem the best.
+        if wish and not is_epoch(args, state):
             control.should_save = True
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Validate, and save again, whole epochs only: a stop in the middle of one ends it, too.
+
+        Where training is stopped by chance must not decide which step is the best.
+        """
+        if not is_epoch(args, state):
+            control.should_evaluate = control.should_save = False
 
     def _wish(self, state: Any) -> str:
         """Return what this process would do after a step: go on, save, or stop and why."""

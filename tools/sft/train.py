@@ -166,10 +166,39 @@ def set_up(place: Place) -> None:
             "name the right folder with --base",
             "setup",
         )
-    if place.start is not None and base.read_about(place.start).base != place.job.base.digest:
-        raise Failed("the adapter to go on from belongs to another base model", "", "setup")
+    check_start(place)
     if place.job.kind == "merged" or place.job.merge:
         check_room(place.folder, place.base)
+
+
+def check_start(place: Place) -> None:
+    """Refuse to begin at other weights than the job names.
+
+    Raises:
+        Failed: If they are others, or not named where they are needed.
+        InputError: If they are damaged.
+    """
+    named = place.job.start
+    if named is None:
+        if place.start is not None:
+            raise Failed("this job goes on from no adapter", "leave --start out", "setup")
+        return
+    if place.start is None:
+        raise Failed(
+            f"the folder of adapter {named.digest}, from which this job goes on, is not known",
+            "give it with --start",
+            "setup",
+        )
+    about = base.read_about(place.start)
+    if about.base != place.job.base.digest:
+        raise Failed("the adapter to go on from belongs to another base model", "", "setup")
+    if about.adapter != named:
+        raise Failed(
+            f"the weights in {place.start.name!r} are {about.adapter.digest}, not {named.digest}, "
+            "from which this job goes on",
+            "name the right folder with --start",
+            "setup",
+        )
 
 
 def run(place: Place, callbacks: Sequence[Any] = (), until: float | None = None) -> Result:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from preceptor.core.record import Record, digest
@@ -27,7 +28,15 @@ from preceptor.tools.sft.trainer import (
     make_trainer,
     overlap_of,
 )
-from preceptor.tools.sft.watch import Clock, Watch, as_callback, losses, out_of_patience, validation
+from preceptor.tools.sft.watch import (
+    Clock,
+    Watch,
+    as_callback,
+    best_of,
+    losses,
+    out_of_patience,
+    validation,
+)
 
 
 @dataclass(frozen=True)
@@ -139,7 +148,7 @@ class Training:
         Returns:
             The loss of each step, (step, loss) on the patients aside, and the step that was kept.
         """
-        found = checkpoints.last(self.place.folder / CHECKPOINTS)
+        found = self._go_on_from()
         state = self.trainer.state
         if found is not None:
             at, marker = found
@@ -159,6 +168,16 @@ class Training:
         if self.clock.why == "time" and (state.epoch or 0) < 1:
             raise self._too_slow()
         return losses(state.log_history), validation(state.log_history), self._keep_best(state)
+
+    def _go_on_from(self) -> tuple[Path, checkpoints.Marker] | None:
+        """Return the checkpoint to go on from, and remove those that cannot be."""
+        root = self.place.folder / CHECKPOINTS
+        found = checkpoints.last(root, self.place.job.fingerprint)
+        ranks.wait()  # All have looked.
+        dropped = checkpoints.drop_after(root, found[0] if found else None) if ranks.first() else []
+        if dropped:
+            self.say.say("passed_over", checkpoints=[*dropped])
+        return found
 
     def _too_slow(self) -> Failed:
         if self.clock.is_up and self.clock.seconds <= self.place.job.limits.seconds:
@@ -184,13 +203,15 @@ class Training:
 
     def _keep_best(self, state: Any) -> int:
         """Load the weights of the step that did best on the patients aside, the last if none are."""
-        found = validation(state.log_history)
-        best = min(found, key=lambda v: v[1])[0] if found else int(state.global_step)
-        at = self.place.folder / CHECKPOINTS / f"checkpoint-{best}"
+        found = best_of(validation(state.log_history))
+        best = found if found is not None else int(state.global_step)
+        at = checkpoints.at(self.place.folder / CHECKPOINTS, best)
         if best != self.trainer.state.global_step:
             if checkpoints.read(at) is None:
                 raise Failed(
-                    f"the checkpoint of step {best} is damaged", "remove the job's folder", "crash"
+                    f"the checkpoint of the best step, {str(at)!r}, is damaged",
+                    "start it again: it goes on from an earlier one, or from the beginning",
+                    "crash",
                 )
             self.trainer._load_from_checkpoint(str(at))
         return best

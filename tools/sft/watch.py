@@ -76,6 +76,11 @@ def validation(history: list[dict[str, float]]) -> list[tuple[int, float]]:
     return [(int(e["step"]), e["eval_loss"]) for e in history if "eval_loss" in e]
 
 
+def best_of(found: list[tuple[int, float]]) -> int | None:
+    """Return the step of the lowest loss, the first of several; None if there is none."""
+    return min(found, key=lambda v: v[1])[0] if found else None
+
+
 def out_of_patience(found: list[tuple[int, float]], patience: int) -> bool:
     """Tell whether the last ``patience`` values are none better than the best before them."""
     values = [loss for _, loss in found]
@@ -180,8 +185,10 @@ class Watch:
         clock.saved = time.monotonic()
         ranks.wait()  # All have written their part of it.
         if ranks.first():
-            at = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-            checkpoints.mark(at, clock.seconds, clock.tokens_before + counted)
+            at = checkpoints.at(Path(args.output_dir), state.global_step)
+            best = best_of(validation(state.log_history))
+            tokens = clock.tokens_before + counted
+            checkpoints.mark(at, self._job.fingerprint, clock.seconds, tokens, best)
         self._say.say("checkpoint", step=state.global_step)
 
 

@@ -104,7 +104,7 @@ def test_cancelled_then_two_at_once(tmp_path: Path) -> None:
     with pytest.raises(Interrupted, match="cancelled"):
         runner.run(job, rows, paths(), cancel=lambda: (folder / CHECKPOINTS).exists())
     assert runner.result(job) is None
-    assert checkpoints.last(folder / CHECKPOINTS) is not None
+    assert checkpoints.last(folder / CHECKPOINTS, job.fingerprint) is not None
     found: list[Result] = []
     (tmp_path / "device").mkdir(exist_ok=True)
     with lock.lock(tmp_path / "device"), pytest.raises(StoreError, match="another training is running"):

@@ -1,4 +1,5 @@
-"""A training that is stopped around a validation and gone on with comes to what it would have come to."""
+# ruff: noqa: TID253  (training is what it is about)
+"""Stopped and gone on with, a training comes to what it would have come to."""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ pytest.importorskip("trl", reason="pip install preceptor[local]")
 
 from transformers import TrainerCallback
 
-from preceptor.tools.sft import train
-from preceptor.tools.sft.job import CANCEL, Failed, Hyper, Limits, Result
+from preceptor.tools.sft import data, train
+from preceptor.tools.sft.job import CANCEL, CHECKPOINTS, Failed, Hyper, Limits, Result
 from preceptor.tools.sft.place import Place
 from tests.contracts.evidence import corpus
 from tests.tools.sft import small
@@ -79,3 +80,40 @@ def test_cancelled_in_the_middle_of_an_epoch(
             train.run(Place.read(folder), [CancelAt(folder, step)])
         (folder / CANCEL).unlink(missing_ok=True)
     assert came_to(train.run(Place.read(folder))) == came_to(whole)
+
+
+def test_a_best_checkpoint_that_is_damaged(whole: Result, tmp_path: Path) -> None:
+    """What was trained after it is trained again; it would have no weights to keep in the end."""
+    folder = made(tmp_path)
+    first = whole.validation[0][0]
+    with pytest.raises(Failed, match="cancelled"):
+        train.run(Place.read(folder), [CancelAt(folder, first + 1)])
+    (folder / CANCEL).unlink(missing_ok=True)
+    weights = folder / CHECKPOINTS / f"checkpoint-{first}" / "adapter_model.safetensors"
+    damaged = bytearray(weights.read_bytes())
+    damaged[-1] ^= 1
+    weights.write_bytes(damaged)
+    assert came_to(train.run(Place.read(folder))) == came_to(whole)
+
+
+def test_a_best_checkpoint_that_is_damaged_meanwhile(tmp_path: Path) -> None:
+    """The error names it, and starting again helps."""
+    hyper = HYPER.model_copy(update={"method": "full", "rate": 1e-2, "patience": 1, "epochs": 20})
+    rows = small.rows(corpus(20), fields=1)
+    aside = {row.id for row in data.split(rows, hyper.validation, 0)[1]}
+    # What is learned from the others is ever more wrong on the patients left aside.
+    said = {True: "[999, 777, 555, 333]", False: '{"dry mouth": "unknown"}'}
+    rows = [row.model_copy(update={"answer": said[row.id in aside]}) for row in rows]
+    small.write(tmp_path, hyper, found=rows)
+
+    class Damage(TrainerCallback):
+        def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            best = Path(args.output_dir) / f"checkpoint-{state.best_global_step}"
+            (best / "training_args.bin").unlink()
+
+    with pytest.raises(Failed, match=r"checkpoint-\d+', is damaged") as told:
+        train.run(Place.read(tmp_path), [Damage()])
+    assert "start it again" in told.value.hint
+    result = train.run(Place.read(tmp_path))
+    assert result.stopped == "patience"
+    assert result.best_step < result.steps

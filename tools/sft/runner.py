@@ -8,7 +8,6 @@ it ends. Leaves what is trained to ``job`` and what came of it to ``finetune``.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from preceptor.core import child, lock
 from preceptor.core.errors import InputError, Interrupted, StoreError
 from preceptor.core.files import compact, parse_line, store_error, write_whole
 from preceptor.core.ports import Cancel, OnProgress
-from preceptor.tools.sft import base, quoting
+from preceptor.tools.sft import base, kept, quoting
 from preceptor.tools.sft.events import Reader, progress
 from preceptor.tools.sft.job import (
     ADAPTER,
@@ -75,15 +74,21 @@ class Runner:
         return self.root / "jobs" / job.fingerprint
 
     def result(self, job: Job) -> Result | None:
-        """Return what came of a job, None if it is not finished or its weights are gone."""
+        """Return what came of a job, None if it is not finished or its weights are gone or damaged.
+
+        Damaged ones are made anew of the job's own copy, if that is whole.
+
+        Raises:
+            InputError: If what stands there is of another job, or is no result.
+            StoreError: If the disk refuses.
+        """
         result = read_result(self.folder(job), job)
         if result is None:
             return None
-        kept = base.adapter_folder(self.root, result.adapter)
-        own = self.folder(job) / ADAPTER
-        if not kept.is_dir() and own.is_dir():
-            self._publish(own, kept)
-        return result if kept.is_dir() else None
+        at, own = base.adapter_folder(self.root, result.adapter), self.folder(job) / ADAPTER
+        if not kept.is_whole(at, result) and kept.is_whole(own, result):
+            kept.publish(own, at, result)
+        return result if kept.is_whole(at, result) else None
 
     def run(
         self,
@@ -132,30 +137,11 @@ class Runner:
             said = paths.model_copy(update={"lock": held}).model_dump(mode="json")
             write_whole(folder / PATHS, compact(said))
             write_whole(folder / JOB, job.to_json().encode())
-            for name in (CANCEL, FAILURE):
+            # A result without its weights is none: they are trained again.
+            lost = [RESULT] if self.result(job) is None else []
+            for name in (CANCEL, FAILURE, *lost):
                 (folder / name).unlink(missing_ok=True)
         return folder
-
-    def _publish(self, own: Path, kept: Path) -> None:
-        """Put trained weights where they are looked for, whole or not at all."""
-        base.read_about(own)
-        temporary = kept.with_name(f".{kept.name}.{os.getpid()}.tmp")
-        try:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copytree(own, temporary, copy_function=_link)
-            temporary.rename(kept)
-        except OSError as cause:
-            if not kept.is_dir():
-                raise store_error("write", kept, cause) from cause
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
 
 
 def _tell(reader: Reader, on_progress: OnProgress | None) -> None:

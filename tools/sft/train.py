@@ -26,7 +26,7 @@ from preceptor.core import lock
 from preceptor.core.errors import PreceptorError, StoreError, boundary
 from preceptor.core.files import compact, write_whole
 from preceptor.core.records import AdapterRef
-from preceptor.tools.sft import base, quoting, ranks
+from preceptor.tools.sft import base, kept, quoting, ranks
 from preceptor.tools.sft.events import Writer
 from preceptor.tools.sft.job import (
     ADAPTER,
@@ -214,7 +214,7 @@ def run(place: Place, callbacks: Sequence[Any] = (), until: float | None = None)
         Failed: What went wrong; it stands in ``failure.json``, too.
     """
     known = read_result(place.folder, place.job)
-    if known is not None:
+    if known is not None and kept.is_whole(place.folder / ADAPTER, known):
         return known
     say = Writer(place.folder, mute=not ranks.first())
     if ranks.first():
@@ -223,6 +223,8 @@ def run(place: Place, callbacks: Sequence[Any] = (), until: float | None = None)
         with boundary(Failed, "training"):
             ranks.join()
             ranks.wait()
+            if ranks.first():
+                (place.folder / RESULT).unlink(missing_ok=True)  # Its weights are gone or damaged.
             set_up(place)
             return attempt(place, say, callbacks, until)
     except PreceptorError as error:

@@ -233,6 +233,9 @@ class _Child:
                 self._ask("time")
         elif now > self._asked + SOON:
             self._end()
+        elif not (self._folder / CANCEL).exists():
+            # A process that has just begun takes it for a request to the one before.
+            write_whole(self._folder / CANCEL, b"")
 
     def _ask(self, why: str) -> None:
         self._why, self._asked = why, time.monotonic()

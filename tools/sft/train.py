@@ -23,7 +23,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from preceptor.core import lock
-from preceptor.core.errors import PreceptorError, StoreError, boundary
+from preceptor.core.errors import Interrupted, PreceptorError, StoreError, boundary
 from preceptor.core.files import compact, write_whole
 from preceptor.core.records import AdapterRef
 from preceptor.tools.sft import base, kept, quoting, ranks
@@ -32,6 +32,7 @@ from preceptor.tools.sft.job import (
     ADAPTER,
     BUSY_DEVICE,
     BUSY_JOB,
+    CANCEL,
     CHECKPOINTS,
     DATA,
     FAILURE,
@@ -218,7 +219,8 @@ def run(place: Place, callbacks: Sequence[Any] = (), until: float | None = None)
         return known
     say = Writer(place.folder, mute=not ranks.first())
     if ranks.first():
-        (place.folder / FAILURE).unlink(missing_ok=True)
+        for name in (FAILURE, CANCEL):  # of an attempt before this one
+            (place.folder / name).unlink(missing_ok=True)
     try:
         with boundary(Failed, "training"):
             ranks.join()
@@ -250,6 +252,17 @@ def write_failure(place: Place, failure: Failure) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run from the command line; return the exit code."""
+    try:
+        return _main(argv)
+    except KeyboardInterrupt:
+        error = Interrupted(
+            "training was interrupted", "start it again: it goes on from its checkpoint"
+        )
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def _main(argv: Sequence[str] | None) -> int:
     parser = argparse.ArgumentParser(description="Train the job in a folder; go on if it was begun.")
     parser.add_argument("job", type=Path, help="job.json, or its folder")
     parser.add_argument("--base", default="", help="the base model's folder")

@@ -96,6 +96,18 @@ def drop_after(root: Path, found: Path | None) -> list[str]:
     return [folder.name for folder in dropped]
 
 
+def drop_torn(root: Path) -> None:
+    """Remove checkpoints that were never declared whole."""
+    for step in _steps(root):
+        if not (at(root, step) / MARKER).is_file():
+            shutil.rmtree(at(root, step), ignore_errors=True)
+
+
+def held(root: Path) -> int:
+    """Return how many bytes all checkpoints take."""
+    return sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
+
+
 def _steps(root: Path) -> list[int]:
     """Return the steps that have a checkpoint, the latest first."""
     numbers = (p.name.rpartition("-")[2] for p in root.glob("checkpoint-*"))

@@ -26,7 +26,7 @@ from preceptor.core import lock
 from preceptor.core.errors import Interrupted, PreceptorError, StoreError, boundary
 from preceptor.core.files import compact, write_whole
 from preceptor.core.records import AdapterRef
-from preceptor.tools.sft import base, kept, quoting, ranks
+from preceptor.tools.sft import base, checkpoints, kept, quoting, ranks
 from preceptor.tools.sft.events import Writer
 from preceptor.tools.sft.job import (
     ADAPTER,
@@ -45,8 +45,9 @@ from preceptor.tools.sft.job import (
     Result,
     read_result,
 )
-from preceptor.tools.sft.model import check_room, save, save_whole
+from preceptor.tools.sft.model import save, save_whole
 from preceptor.tools.sft.place import Place
+from preceptor.tools.sft.room import is_full
 from preceptor.tools.sft.training import Portion, Training
 from preceptor.tools.sft.watch import memory_mb
 
@@ -168,8 +169,6 @@ def set_up(place: Place) -> None:
             "setup",
         )
     check_start(place)
-    if place.job.kind == "merged" or place.job.merge:
-        check_room(place.folder, place.base)
 
 
 def check_start(place: Place) -> None:
@@ -231,9 +230,16 @@ def run(place: Place, callbacks: Sequence[Any] = (), until: float | None = None)
             return attempt(place, say, callbacks, until)
     except PreceptorError as error:
         kind = error.kind if isinstance(error, Failed) else "data"
+        hint = error.hint
+        if is_full(error):
+            kind, hint = "disk", hint or "make room and start it again"
         message = quoting.without_notes(error.message, place.folder / DATA)
-        write_failure(place, Failure(kind=kind, message=message, hint=error.hint))
-        say.say("failed", kind=kind)
+        if ranks.first():  # What is torn is of no use, and takes the room to say why.
+            checkpoints.drop_torn(place.folder / CHECKPOINTS)
+            shutil.rmtree(place.folder / ADAPTER, ignore_errors=True)
+        with suppress(StoreError):
+            write_failure(place, Failure(kind=kind, message=message, hint=hint))
+            say.say("failed", kind=kind)
         raise
 
 

@@ -19,6 +19,7 @@ from preceptor.tools.sft.events import Writer
 from preceptor.tools.sft.job import CHECKPOINTS, DATA, Failed, rate_for
 from preceptor.tools.sft.model import Learner, load
 from preceptor.tools.sft.place import Place
+from preceptor.tools.sft.room import KEPT, Room
 from preceptor.tools.sft.tokens import Template
 from preceptor.tools.sft.trainer import (
     Collator,
@@ -136,6 +137,8 @@ class Training:
         job = place.job
         set_seed(job.seed)
         self.learner = load(job, place.base, place.start)
+        self.room = Room.of(job, place.folder, place.base, self.learner.model)
+        self.room.check(checkpoints.held(place.folder / CHECKPOINTS))
         self.rate = job.hyper.rate or rate_for(job.hyper.method, self.learner.parameters)
         kept, aside = read_rows(place)
         window = job.limits.window
@@ -243,6 +246,7 @@ class Training:
         )
         trainer = make_trainer(
             learner.bf16,
+            self.room,
             model=learner.model,
             args=self._config(len(self.rows.train) / len(train), bool(aside)),
             data_collator=collator,
@@ -290,7 +294,7 @@ class Training:
             logging_nan_inf_filter=False,
             eval_strategy="epoch" if aside else "no",
             save_strategy="epoch",
-            save_total_limit=2,
+            save_total_limit=KEPT,
             prediction_loss_only=True,
             metric_for_best_model="eval_loss" if aside else None,
             greater_is_better=False if aside else None,

@@ -180,12 +180,15 @@ class Watch:
             control.should_training_stop = True
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Declare the checkpoint whole."""
+        """Declare the checkpoint whole, if there was room for it."""
         clock, counted = self._clock, self._counted()
         clock.saved = time.monotonic()
         ranks.wait()  # All have written their part of it.
+        at = checkpoints.at(Path(args.output_dir), state.global_step)
+        if not at.is_dir():
+            self._say.say("checkpoint_skipped", step=state.global_step)
+            return
         if ranks.first():
-            at = checkpoints.at(Path(args.output_dir), state.global_step)
             best = best_of(validation(state.log_history))
             tokens = clock.tokens_before + counted
             checkpoints.mark(at, self._job.fingerprint, clock.seconds, tokens, best)

@@ -20,10 +20,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from preceptor.core import child, lock
-from preceptor.core.errors import InputError, Interrupted, StoreError
-from preceptor.core.files import compact, parse_line, store_error, write_whole
+from preceptor.core.errors import InputError, Interrupted
+from preceptor.core.files import compact, store_error, write_whole
 from preceptor.core.ports import Cancel, OnProgress
-from preceptor.tools.sft import base, kept, quoting
+from preceptor.tools.sft import base, device, kept, quoting
 from preceptor.tools.sft.events import Reader, progress
 from preceptor.tools.sft.job import (
     ADAPTER,
@@ -121,7 +121,7 @@ class Runner:
         child.follow(on_progress, cancel)
         result = self.result(job)
         if result is None:
-            raise _error(folder, child.code)
+            raise _error(folder, child.code, self.lock)
         return result
 
     def _prepare(self, job: Job, rows: bytes, paths: Paths) -> Path:
@@ -207,7 +207,10 @@ class _Child:
 
     def _start(self) -> subprocess.Popen[bytes]:
         threads = _threads(self._folder)
+        if self._runner.lock is not None:
+            device.end_orphan(self._runner.lock, self._folder, SOON)
         command = self._runner.launch.command(self._runner.python, self._folder / JOB)
+        command += ["--parent", str(os.getpid())]
         if self._runner.most is not None:
             command += ["--seconds", f"{self._runner.most:.3f}"]
         try:
@@ -246,7 +249,7 @@ class _Child:
         if self._process is not None:
             self.code = self._killed(self._process)
             return
-        pid = _holder(self._folder)
+        pid = device.holder(self._folder)
         if pid is not None:
             os.kill(pid, signal.SIGKILL)
 
@@ -277,22 +280,10 @@ def _threads(folder: Path) -> str:
     return str(Job.from_json((folder / JOB).read_bytes()).limits.threads)
 
 
-def _holder(folder: Path) -> int | None:
-    """Return the process that holds a job's lock, None if nobody does, or not on this machine.
-
-    The lock is held at this moment, so that the number in it is of a process that lives.
-    """
-    if lock.holder(folder) is None:
-        return None
-    said = parse_line((folder / lock.LOCK_FILE).read_bytes()) or {}
-    pid, host = said.get("pid"), said.get("host")
-    return pid if isinstance(pid, int) and host == os.uname().nodename else None
-
-
-def _error(folder: Path, code: int | None) -> Exception:
+def _error(folder: Path, code: int | None, machine: Path | None) -> Exception:
     """Return the one line that says why a process gave no result."""
-    if code == BUSY_DEVICE:
-        return StoreError("another training is running on this machine", "wait until it ends")
+    if code == BUSY_DEVICE and machine is not None:
+        return device.busy(machine)
     try:
         failure = Failure.from_json((folder / FAILURE).read_bytes())
     except (OSError, ValidationError, ValueError):

@@ -26,7 +26,7 @@ from preceptor.core import lock
 from preceptor.core.errors import Interrupted, PreceptorError, StoreError, boundary
 from preceptor.core.files import compact, write_whole
 from preceptor.core.records import AdapterRef
-from preceptor.tools.sft import base, checkpoints, kept, quoting, ranks
+from preceptor.tools.sft import base, checkpoints, device, kept, quoting, ranks
 from preceptor.tools.sft.events import Writer
 from preceptor.tools.sft.job import (
     ADAPTER,
@@ -276,6 +276,7 @@ def _main(argv: Sequence[str] | None) -> int:
     parser.add_argument(
         "--seconds", type=float, help="stop after so many, loading included; the job is the same"
     )
+    parser.add_argument("--parent", type=int, help="the process that waits for this one")
     asked = parser.parse_args(argv)
     until = time.monotonic() + asked.seconds if asked.seconds is not None else None
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -290,7 +291,7 @@ def _main(argv: Sequence[str] | None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     with ExitStack() as held:
-        busy = take_locks(place, held) if ranks.first() else 0
+        busy = take_locks(place, held, asked.parent) if ranks.first() else 0
         if busy:
             return busy
         try:
@@ -304,7 +305,7 @@ def _main(argv: Sequence[str] | None) -> int:
     return 0
 
 
-def take_locks(place: Place, held: ExitStack) -> int:
+def take_locks(place: Place, held: ExitStack, parent: int | None) -> int:
     """Take the job's lock, then the machine's; return the exit code if one is held, 0 if none is."""
     for folder, busy in ((place.folder, BUSY_JOB), (place.lock, BUSY_DEVICE)):
         if folder is None:
@@ -313,11 +314,14 @@ def take_locks(place: Place, held: ExitStack) -> int:
         try:
             held.enter_context(lock.lock(folder))
         except StoreError as error:
-            print(f"error: {error}", file=sys.stderr)
+            said = device.busy(folder) if busy == BUSY_DEVICE else error
+            print(f"error: {said}", file=sys.stderr)
             if busy == BUSY_DEVICE and ranks.world() > 1:  # A launcher keeps exit codes to itself.
-                failure = Failure(kind="setup", message="another training is running on this machine")
+                failure = Failure(kind="setup", message=said.message, hint=said.hint)
                 write_whole(place.folder / FAILURE, compact(failure.model_dump(mode="json")))
             return busy
+    if place.lock is not None:
+        device.note(place.lock, place.folder, parent)
     return 0
 
 

@@ -49,6 +49,7 @@ GRACE = 180.0
 """Seconds beyond its limit that a process gets for loading and writing before it is ended."""
 SOON = 20.0
 """Seconds between asking a process to stop and ending it."""
+_LESS = "memory may have run out: a smaller 'batch', or a smaller model, takes less; "
 
 
 @dataclass(frozen=True)
@@ -221,7 +222,11 @@ class _Child:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    env=child.environ(OMP_NUM_THREADS=threads, MKL_NUM_THREADS=threads),
+                    env=child.environ(
+                        OMP_NUM_THREADS=threads,
+                        MKL_NUM_THREADS=threads,
+                        **self._runner.launch.environ(),
+                    ),
                     start_new_session=True,
                 )
         except OSError as cause:
@@ -288,10 +293,12 @@ def _error(folder: Path, code: int | None, machine: Path | None) -> Exception:
         failure = Failure.from_json((folder / FAILURE).read_bytes())
     except (OSError, ValidationError, ValueError):
         ended = f"by signal {-code}" if code is not None and code < 0 else f"with code {code}"
+        # Who killed it is not known: less at once by itself would change the losses' last digits.
+        less = _LESS if code == -signal.SIGKILL else ""
         last = quoting.without_notes(_last_line(folder / LOG), folder / DATA)
         return InputError(
             f"the training process ended {ended}" + (f": {last}" if last else ""),
-            f"see {folder / LOG}; trying again goes on from the last checkpoint",
+            f"{less}see {folder / LOG}; trying again goes on from the last checkpoint",
         )
     kind = Interrupted if failure.kind == "cancelled" else InputError
     return kind(failure.message, failure.hint)

@@ -45,8 +45,9 @@ from preceptor.tools.sft.job import (
     Result,
     read_result,
 )
+from preceptor.tools.sft.launch import one_gpu
 from preceptor.tools.sft.model import save, save_whole
-from preceptor.tools.sft.place import Place
+from preceptor.tools.sft.place import Place, check_start
 from preceptor.tools.sft.room import is_full
 from preceptor.tools.sft.training import Portion, Training
 from preceptor.tools.sft.watch import memory_mb
@@ -171,36 +172,6 @@ def set_up(place: Place) -> None:
     check_start(place)
 
 
-def check_start(place: Place) -> None:
-    """Refuse to begin at other weights than the job names.
-
-    Raises:
-        Failed: If they are others, or not named where they are needed.
-        InputError: If they are damaged.
-    """
-    named = place.job.start
-    if named is None:
-        if place.start is not None:
-            raise Failed("this job goes on from no adapter", "leave --start out", "setup")
-        return
-    if place.start is None:
-        raise Failed(
-            f"the folder of adapter {named.digest}, from which this job goes on, is not known",
-            "give it with --start",
-            "setup",
-        )
-    about = base.read_about(place.start)
-    if about.base != place.job.base.digest:
-        raise Failed("the adapter to go on from belongs to another base model", "", "setup")
-    if about.adapter != named:
-        raise Failed(
-            f"the weights in {place.start.name!r} are {about.adapter.digest}, not {named.digest}, "
-            "from which this job goes on",
-            "name the right folder with --start",
-            "setup",
-        )
-
-
 def run(place: Place, callbacks: Sequence[Any] = (), until: float | None = None) -> Result:
     """Do a job, or the rest of it; a finished one is left as it is.
 
@@ -281,6 +252,8 @@ def _main(argv: Sequence[str] | None) -> int:
     until = time.monotonic() + asked.seconds if asked.seconds is not None else None
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ["HF_HUB_OFFLINE"] = "1"
+    if ranks.world() == 1:
+        os.environ.update(one_gpu())
     try:
         given = Paths(
             base=str(Path(asked.base).resolve()) if asked.base else "",

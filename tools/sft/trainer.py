@@ -266,7 +266,7 @@ def make_trainer(bf16: bool, room: Room, **given: Any) -> Any:
 
         def _save_checkpoint(self, model: Any, trial: Any) -> None:
             """Write a checkpoint, if there is room."""
-            usual = super()._save_checkpoint
+            usual: Any = super()._save_checkpoint
             room.save(self, lambda: usual(model, trial))
 
         def compute_loss(

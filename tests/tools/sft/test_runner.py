@@ -30,6 +30,7 @@ from preceptor.tools.sft.job import (
     Paths,
     Result,
 )
+from preceptor.tools.sft.launch import Launch
 from preceptor.tools.sft.place import Place
 from preceptor.tools.sft.runner import Runner
 from tests.tools.sft import small
@@ -150,8 +151,9 @@ def test_a_process_that_dies_is_told_in_one_line(tmp_path: Path) -> None:
     assert note[:30] not in str(told.value)
     killed = "import os\nprint('MemoryError: no room')\nos.sys.stdout.flush()\nos.kill(os.getpid(), 9)"
     runner = Runner(tmp_path / "root", python=fake(tmp_path, killed))
-    with pytest.raises(InputError, match="ended by signal 9: MemoryError: no room"):
+    with pytest.raises(InputError, match="ended by signal 9: MemoryError: no room") as told:
         runner.run(job, rows, paths())
+    assert "memory may have run out: a smaller 'batch'" in told.value.hint
 
 
 def test_a_process_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,3 +227,29 @@ def test_a_request_to_stop_that_a_beginning_process_removed_is_made_again(tmp_pa
     runner = Runner(tmp_path / "root", python=fake(tmp_path, program))
     with pytest.raises(Interrupted, match="cancelled"):
         runner.run(job, rows, paths(), cancel=lambda: True)
+
+
+@pytest.mark.parametrize(
+    ("visible", "seen"), [(None, "0"), ("2,3", "2"), ("GPU-aa, GPU-bb", "GPU-aa"), ("", "")]
+)
+def test_one_process_sees_one_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visible: str | None, seen: str
+) -> None:
+    if visible is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    job, rows = made(tmp_path / "made", LONG)
+    program = "import os, sys\nprint(repr(os.environ['CUDA_VISIBLE_DEVICES']))\nsys.exit(3)"
+    with pytest.raises(InputError, match=f"ended with code 3: {seen!r}"):
+        Runner(tmp_path / "root", python=fake(tmp_path, program)).run(job, rows, paths())
+    launched = Runner(tmp_path / "root", launch=Launch("accelerate", 2)).launch.environ()
+    assert "CUDA_VISIBLE_DEVICES" not in launched
+
+
+def test_one_process_by_hand_sees_one_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,4")
+    made(tmp_path, LONG)
+    with lock.lock(tmp_path):
+        assert train.main([str(tmp_path)]) == 75
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "3"

@@ -37,6 +37,11 @@ class Occupant(Record):
     job: str
     parent: int | None = None
 
+    @property
+    def is_orphan(self) -> bool:
+        """Whether who waited for it has died."""
+        return self.parent is not None and not _lives(self.parent)
+
 
 def note(folder: Path, job: Path, parent: int | None) -> None:
     """Say who holds the machine's lock; called by who does. Without room for it, nobody knows."""
@@ -78,6 +83,15 @@ def busy(folder: Path) -> StoreError:
     )
 
 
+def adopt(folder: Path, job: Path) -> None:
+    """Say that this process waits for a job now, if who did has died."""
+    found = occupant(folder)
+    if found is not None and found.is_orphan and Path(found.job) == job.resolve():
+        said = found.model_copy(update={"parent": os.getpid()})
+        with suppress(StoreError):
+            write_whole(folder / NOTE, compact(said.model_dump(mode="json")))
+
+
 def end_orphan(folder: Path, job: Path, patience: float) -> None:
     """End the training that runs if it is another job's and nobody waits for it any more.
 
@@ -89,12 +103,7 @@ def end_orphan(folder: Path, job: Path, patience: float) -> None:
         patience: Seconds that it gets to stop by itself.
     """
     found = occupant(folder)
-    if (
-        found is None
-        or found.parent is None
-        or _lives(found.parent)
-        or Path(found.job) == job.resolve()
-    ):
+    if found is None or not found.is_orphan or Path(found.job) == job.resolve():
         return
     with suppress(StoreError):  # Its run may have been removed.
         write_whole(Path(found.job) / CANCEL, b"")

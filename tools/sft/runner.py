@@ -188,6 +188,8 @@ class _Child:
         """Tell whether to go on waiting; starts the process where none is."""
         if self._process is None:
             if lock.holder(self._folder) is not None:
+                if self._runner.lock is not None and not self._adopted:
+                    device.adopt(self._runner.lock, self._folder)
                 self._adopted = True
                 return True
             ended = (RESULT, FAILURE) if self._adopted else (RESULT,)

@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("trl", reason="pip install preceptor[local]")
 
 from preceptor.core import lock
-from preceptor.core.errors import InputError, StoreError
+from preceptor.core.errors import InputError, Interrupted, StoreError
 from preceptor.tools.sft import checkpoints, device, train
 from preceptor.tools.sft.job import CANCEL, CHECKPOINTS, DATA, JOB, PATHS, Hyper, Job, Limits, Paths
 from preceptor.tools.sft.runner import Runner
@@ -30,7 +30,7 @@ from preceptor.core import lock
 from preceptor.tools.sft import device
 machine, job = Path(sys.argv[1]), Path(sys.argv[2])
 parent, heeds = int(sys.argv[3]), sys.argv[4] == "heeds"
-with lock.lock(machine):
+with lock.lock(machine), lock.lock(job):
     device.note(machine, job, parent)
     print("held", flush=True)
     while not (heeds and (job / "cancel").exists()):
@@ -114,6 +114,28 @@ def test_an_old_note_names_nobody(machine: Path, other: Path) -> None:
     with lock.lock(machine):
         assert device.occupant(machine) is None
         assert "process" not in device.busy(machine).message
+
+
+def test_an_orphan_that_was_adopted_is_not_ended(machine: Path, tmp_path: Path) -> None:
+    """Its own runner waits for it; another job's finds that somebody does."""
+    left, ours = job(tmp_path / "left"), Runner(tmp_path / "root", machine)
+    folder = ours.folder(left[0])
+    folder.mkdir(parents=True)
+    child = holding(machine, folder, dead(), "heeds")
+    other = Runner(tmp_path / "other", machine, python=fake(tmp_path, "import sys\nsys.exit(76)"))
+    named: list[str] = []
+
+    def cancel() -> bool:
+        with pytest.raises(StoreError) as told:
+            other.run(*job(tmp_path / "made", LONG.model_copy(update={"epochs": 1})))
+        assert child.poll() is None
+        named.append(told.value.message)
+        return True
+
+    with pytest.raises(Interrupted):
+        ours.run(*left, cancel=cancel)
+    assert f"process {child.pid}, job {folder}" in named[0]
+    assert child.wait() == 0
 
 
 PARENT = """

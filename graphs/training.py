@@ -6,10 +6,12 @@ training itself to ``tools.sft``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from preceptor.core.errors import BudgetStop
 from preceptor.core.ledger import Ledger
 from preceptor.core.ports import Cancel, OnProgress
 from preceptor.core.records import AdapterRef, Example
@@ -23,7 +25,7 @@ from preceptor.tools.sft.faces import Faces
 from preceptor.tools.sft.finetune import FineTune
 from preceptor.tools.sft.job import Limits
 from preceptor.tools.sft.launch import Launch
-from preceptor.tools.sft.options import FineTuneOptions, Settle
+from preceptor.tools.sft.options import FineTuneOptions, Grant, Reserve
 
 FOLDER, SERVED = "training", "served"
 """Below a run's folder: jobs and trained weights."""
@@ -52,18 +54,22 @@ def guard(task: Task, splits: Splits) -> Guard:
     return Guard(allowed=frozenset(own), forbidden=forbidden)
 
 
-def reserve_on(ledger: Ledger) -> Callable[[str, float], Settle]:
-    """Return what books a training's seconds; where they are limited, before they are spent."""
+def reserve_on(ledger: Ledger) -> Reserve:
+    """Return what books a training's seconds before they are spent, no more than are left.
 
-    def reserve(name: str, seconds: float) -> Settle:
-        left = ledger.left().get("compute_seconds")
-        asked = seconds if left is None else min(seconds, max(left, 1e-6))
-        claim = ledger.reserve(name, compute_seconds=asked)
+    Each attempt is a claim of its own: one that was broken off has cost what it took.
+    """
 
-        def settle(used: float) -> None:
-            claim.settle(compute_seconds=used)
-
-        return settle
+    def reserve(name: str, seconds: float) -> Grant:
+        left = ledger.left().get("compute_seconds", seconds)
+        if left <= 0:
+            raise BudgetStop(
+                "budget: no compute_seconds are left for a training",
+                "raise budget.compute_seconds and resume",
+            )
+        granted = min(seconds, left)
+        claim = ledger.reserve(f"{name}:{uuid.uuid4().hex[:8]}", compute_seconds=granted)
+        return Grant(granted, lambda used: claim.settle(compute_seconds=used))
 
     return reserve
 

@@ -204,7 +204,9 @@ class Result(Record):
     memory_mb: int
 
 
-FailureKind = Literal["setup", "data", "too_long", "out_of_memory", "nan", "time", "cancelled", "crash"]
+FailureKind = Literal[
+    "setup", "data", "too_long", "out_of_memory", "disk", "nan", "time", "cancelled", "crash"
+]
 
 
 class Failure(Record):

@@ -1,10 +1,12 @@
 """How the training process is started: by itself, or as several processes by ``accelerate launch``.
 
-Owns the command line. What several processes do differently is in ``ranks``.
+Owns the command line, and which GPUs the process sees. What several processes do differently is in
+``ranks``.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -41,6 +43,10 @@ class Launch:
         if self.launcher == "accelerate" and find_spec("accelerate") is None:
             raise InputError("accelerate is not installed", "pip install 'preceptor[local]'")
 
+    def environ(self) -> dict[str, str]:
+        """Return what the environment of the process has beside ours."""
+        return one_gpu() if self.launcher == "python" else {}
+
     def command(self, python: str, job: Path | str) -> list[str]:
         """Return the command that trains the job in a file."""
         if self.launcher == "python":
@@ -50,3 +56,12 @@ class Launch:
         count = ["--num_processes", str(self.processes)] if self.processes else []
         how = [*several, *count, "--num_machines", "1", "--mixed_precision", "no"]
         return [python, "-m", "accelerate.commands.launch", *how, "-m", ENTRY, str(job)]
+
+
+def one_gpu() -> dict[str, str]:
+    """Return the variable that shows a single process one GPU only: the first that it could see.
+
+    Of several the trainer would make one model per GPU in the same process, with steps of another size.
+    """
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
+    return {"CUDA_VISIBLE_DEVICES": seen.split(",")[0].strip()}

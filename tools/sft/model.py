@@ -14,12 +14,10 @@ from typing import Any
 
 from preceptor.core.files import write_whole
 from preceptor.core.record import canonical
-from preceptor.tools.sft import base, ranks
+from preceptor.tools.sft import ranks
 from preceptor.tools.sft.job import Failed, Job
 
 _CONFIG = "adapter_config.json"
-_ROOM = 1.2
-"""Disk that must be free, in sizes of the base model, before whole weights are written."""
 
 
 @dataclass(frozen=True)
@@ -132,22 +130,6 @@ def _ends(model: Any, tokenizer: Any) -> frozenset[int]:
     found = getattr(model.generation_config, "eos_token_id", None)
     listed = found if isinstance(found, list) else [found]
     return frozenset(i for i in (*listed, tokenizer.eos_token_id) if isinstance(i, int))
-
-
-def check_room(at: Path, folder: Path) -> None:
-    """Refuse to start what could not be written.
-
-    Raises:
-        Failed: If the disk has no room for whole weights of the model in ``folder``.
-    """
-    needed = int(base.model_bytes(folder) * _ROOM)
-    free = shutil.disk_usage(at).free
-    if free < needed:
-        raise Failed(
-            f"{needed // 2**20} MiB of disk are needed for the weights, {free // 2**20} are free",
-            "make room, or train adapters without merging",
-            "setup",
-        )
 
 
 def save(model: Any, job: Job, folder: Path, stored: str) -> None:

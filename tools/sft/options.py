@@ -24,9 +24,22 @@ from preceptor.tools.sft.runner import Runner
 
 NEEDED = ("torch", "transformers", "trl", "peft", "datasets")
 
-Settle = Callable[[float], None]
-Reserve = Callable[[str, float], Settle]
-"""(what it is for, the most seconds) -> what is told the seconds used. It may raise BudgetStop."""
+
+@dataclass(frozen=True)
+class Grant:
+    """Seconds that an attempt at a job may take, booked before they are spent.
+
+    Attributes:
+        seconds: How many: what was asked for, or what is left of it.
+        settle: Is told the seconds used.
+    """
+
+    seconds: float
+    settle: Callable[[float], None]
+
+
+Reserve = Callable[[str, float], Grant]
+"""(what it is for, the most seconds) -> what is granted, anew each time. It may raise BudgetStop."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +74,9 @@ class FineTuneOptions:
     launch: Launch = field(default_factory=Launch)
     home: Home | None = None
 
-    def runner(self, root: Path) -> Runner:
-        """Return what runs trainings below a folder."""
-        return Runner(root, self.lock, launch=self.launch)
+    def runner(self, root: Path, most: float | None = None) -> Runner:
+        """Return what runs trainings below a folder, each attempt for ``most`` seconds."""
+        return Runner(root, self.lock, launch=self.launch, most=most)
 
     def train(self, root: Path, job: Job, rows: bytes, paths: Paths) -> Result:
         """Return what comes of a job; one that is finished costs nothing.
@@ -79,8 +92,7 @@ class FineTuneOptions:
             BudgetStop: If the seconds that it may take do not fit the budget.
             Interrupted: If it was cancelled.
         """
-        runner = self.runner(root)
-        known = runner.result(job)
+        known = self.runner(root).result(job)
         if known is not None:
             return known
         missing = [name for name in NEEDED if find_spec(name) is None]
@@ -89,10 +101,11 @@ class FineTuneOptions:
                 f"training needs more packages: {', '.join(missing)}", "pip install 'preceptor[local]'"
             )
         name = f"fine_tune:{job.fingerprint}"
-        settle = self.reserve(name, job.limits.seconds) if self.reserve else None
+        grant = self.reserve(name, job.limits.seconds) if self.reserve else None
         began = time.monotonic()
         try:
+            runner = self.runner(root, grant.seconds if grant is not None else None)
             return runner.run(job, rows, paths, self.on_progress, self.cancel)
         finally:
-            if settle is not None:
-                settle(time.monotonic() - began)
+            if grant is not None:
+                grant.settle(time.monotonic() - began)

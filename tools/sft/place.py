@@ -1,6 +1,7 @@
 """Where a job lies on this machine.
 
-Owns the reading of a job's folder: the job, and the paths that stand beside it.
+Owns the reading of a job's folder: the job, the paths that stand beside it, and whether the weights to
+begin at are the ones that the job names.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from preceptor.core.errors import InputError
-from preceptor.tools.sft.job import JOB, PATHS, Job, Paths
+from preceptor.tools.sft import base
+from preceptor.tools.sft.job import JOB, PATHS, Failed, Job, Paths
 
 
 @dataclass(frozen=True)
@@ -61,4 +63,34 @@ class Place:
 
         return Place(
             folder, job, folder / Path(paths.base).expanduser(), at(paths.start), at(paths.lock)
+        )
+
+
+def check_start(place: Place) -> None:
+    """Refuse to begin at other weights than the job names.
+
+    Raises:
+        Failed: If they are others, or not named where they are needed.
+        InputError: If they are damaged.
+    """
+    named = place.job.start
+    if named is None:
+        if place.start is not None:
+            raise Failed("this job goes on from no adapter", "leave --start out", "setup")
+        return
+    if place.start is None:
+        raise Failed(
+            f"the folder of adapter {named.digest}, from which this job goes on, is not known",
+            "give it with --start",
+            "setup",
+        )
+    about = base.read_about(place.start)
+    if about.base != place.job.base.digest:
+        raise Failed("the adapter to go on from belongs to another base model", "", "setup")
+    if about.adapter != named:
+        raise Failed(
+            f"the weights in {place.start.name!r} are {about.adapter.digest}, not {named.digest}, "
+            "from which this job goes on",
+            "name the right folder with --start",
+            "setup",
         )

@@ -8,7 +8,6 @@ it ends. Leaves what is trained to ``job`` and what came of it to ``finetune``.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,10 +20,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from preceptor.core import child, lock
-from preceptor.core.errors import InputError, Interrupted, StoreError
-from preceptor.core.files import compact, parse_line, store_error, write_whole
+from preceptor.core.errors import InputError, Interrupted
+from preceptor.core.files import compact, store_error, write_whole
 from preceptor.core.ports import Cancel, OnProgress
-from preceptor.tools.sft import base, quoting
+from preceptor.tools.sft import base, device, kept, quoting
 from preceptor.tools.sft.events import Reader, progress
 from preceptor.tools.sft.job import (
     ADAPTER,
@@ -50,6 +49,7 @@ GRACE = 180.0
 """Seconds beyond its limit that a process gets for loading and writing before it is ended."""
 SOON = 20.0
 """Seconds between asking a process to stop and ending it."""
+_LESS = "memory may have run out: a smaller 'batch', or a smaller model, takes less; "
 
 
 @dataclass(frozen=True)
@@ -61,27 +61,35 @@ class Runner:
         lock: A folder whose lock keeps two trainings of this machine apart; None for no lock.
         python: The interpreter.
         launch: How the training process is started.
+        most: The seconds that one attempt may take, of those that the job may; None for all of them.
     """
 
     root: Path
     lock: Path | None = None
     python: str = sys.executable
     launch: Launch = field(default_factory=Launch)
+    most: float | None = None
 
     def folder(self, job: Job) -> Path:
         """Return where a job lies."""
         return self.root / "jobs" / job.fingerprint
 
     def result(self, job: Job) -> Result | None:
-        """Return what came of a job, None if it is not finished or its weights are gone."""
+        """Return what came of a job, None if it is not finished or its weights are gone or damaged.
+
+        Damaged ones are made anew of the job's own copy, if that is whole.
+
+        Raises:
+            InputError: If what stands there is of another job, or is no result.
+            StoreError: If the disk refuses.
+        """
         result = read_result(self.folder(job), job)
         if result is None:
             return None
-        kept = base.adapter_folder(self.root, result.adapter)
-        own = self.folder(job) / ADAPTER
-        if not kept.is_dir() and own.is_dir():
-            self._publish(own, kept)
-        return result if kept.is_dir() else None
+        at, own = base.adapter_folder(self.root, result.adapter), self.folder(job) / ADAPTER
+        if not kept.is_whole(at, result) and kept.is_whole(own, result):
+            kept.publish(own, at, result)
+        return result if kept.is_whole(at, result) else None
 
     def run(
         self,
@@ -109,11 +117,12 @@ class Runner:
         if known is not None:
             return known
         folder = self._prepare(job, rows, paths)
-        child = _Child(self, folder, job.limits.seconds + GRACE)
+        limits = [job.limits.seconds, *([self.most] if self.most is not None else [])]
+        child = _Child(self, folder, min(limits) + GRACE)
         child.follow(on_progress, cancel)
         result = self.result(job)
         if result is None:
-            raise _error(folder, child.code)
+            raise _error(folder, child.code, self.lock)
         return result
 
     def _prepare(self, job: Job, rows: bytes, paths: Paths) -> Path:
@@ -129,30 +138,11 @@ class Runner:
             said = paths.model_copy(update={"lock": held}).model_dump(mode="json")
             write_whole(folder / PATHS, compact(said))
             write_whole(folder / JOB, job.to_json().encode())
-            for name in (CANCEL, FAILURE):
+            # A result without its weights is none: they are trained again.
+            lost = [RESULT] if self.result(job) is None else []
+            for name in (CANCEL, FAILURE, *lost):
                 (folder / name).unlink(missing_ok=True)
         return folder
-
-    def _publish(self, own: Path, kept: Path) -> None:
-        """Put trained weights where they are looked for, whole or not at all."""
-        base.read_about(own)
-        temporary = kept.with_name(f".{kept.name}.{os.getpid()}.tmp")
-        try:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copytree(own, temporary, copy_function=_link)
-            temporary.rename(kept)
-        except OSError as cause:
-            if not kept.is_dir():
-                raise store_error("write", kept, cause) from cause
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
 
 
 def _tell(reader: Reader, on_progress: OnProgress | None) -> None:
@@ -198,6 +188,8 @@ class _Child:
         """Tell whether to go on waiting; starts the process where none is."""
         if self._process is None:
             if lock.holder(self._folder) is not None:
+                if self._runner.lock is not None and not self._adopted:
+                    device.adopt(self._runner.lock, self._folder)
                 self._adopted = True
                 return True
             ended = (RESULT, FAILURE) if self._adopted else (RESULT,)
@@ -218,7 +210,12 @@ class _Child:
 
     def _start(self) -> subprocess.Popen[bytes]:
         threads = _threads(self._folder)
+        if self._runner.lock is not None:
+            device.end_orphan(self._runner.lock, self._folder, SOON)
         command = self._runner.launch.command(self._runner.python, self._folder / JOB)
+        command += ["--parent", str(os.getpid())]
+        if self._runner.most is not None:
+            command += ["--seconds", f"{self._runner.most:.3f}"]
         try:
             with (self._folder / LOG).open("ab") as log:
                 # A session of its own: Ctrl-C at a terminal reaches us alone, and we cancel it.
@@ -227,7 +224,11 @@ class _Child:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    env=child.environ(OMP_NUM_THREADS=threads, MKL_NUM_THREADS=threads),
+                    env=child.environ(
+                        OMP_NUM_THREADS=threads,
+                        MKL_NUM_THREADS=threads,
+                        **self._runner.launch.environ(),
+                    ),
                     start_new_session=True,
                 )
         except OSError as cause:
@@ -242,6 +243,9 @@ class _Child:
                 self._ask("time")
         elif now > self._asked + SOON:
             self._end()
+        elif not (self._folder / CANCEL).exists():
+            # A process that has just begun takes it for a request to the one before.
+            write_whole(self._folder / CANCEL, b"")
 
     def _ask(self, why: str) -> None:
         self._why, self._asked = why, time.monotonic()
@@ -252,7 +256,7 @@ class _Child:
         if self._process is not None:
             self.code = self._killed(self._process)
             return
-        pid = _holder(self._folder)
+        pid = device.holder(self._folder)
         if pid is not None:
             os.kill(pid, signal.SIGKILL)
 
@@ -283,30 +287,20 @@ def _threads(folder: Path) -> str:
     return str(Job.from_json((folder / JOB).read_bytes()).limits.threads)
 
 
-def _holder(folder: Path) -> int | None:
-    """Return the process that holds a job's lock, None if nobody does, or not on this machine.
-
-    The lock is held at this moment, so that the number in it is of a process that lives.
-    """
-    if lock.holder(folder) is None:
-        return None
-    said = parse_line((folder / lock.LOCK_FILE).read_bytes()) or {}
-    pid, host = said.get("pid"), said.get("host")
-    return pid if isinstance(pid, int) and host == os.uname().nodename else None
-
-
-def _error(folder: Path, code: int | None) -> Exception:
+def _error(folder: Path, code: int | None, machine: Path | None) -> Exception:
     """Return the one line that says why a process gave no result."""
-    if code == BUSY_DEVICE:
-        return StoreError("another training is running on this machine", "wait until it ends")
+    if code == BUSY_DEVICE and machine is not None:
+        return device.busy(machine)
     try:
         failure = Failure.from_json((folder / FAILURE).read_bytes())
     except (OSError, ValidationError, ValueError):
         ended = f"by signal {-code}" if code is not None and code < 0 else f"with code {code}"
+        # Who killed it is not known: less at once by itself would change the losses' last digits.
+        less = _LESS if code == -signal.SIGKILL else ""
         last = quoting.without_notes(_last_line(folder / LOG), folder / DATA)
         return InputError(
             f"the training process ended {ended}" + (f": {last}" if last else ""),
-            f"see {folder / LOG}; trying again goes on from the last checkpoint",
+            f"{less}see {folder / LOG}; trying again goes on from the last checkpoint",
         )
     kind = Interrupted if failure.kind == "cancelled" else InputError
     return kind(failure.message, failure.hint)

@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -22,15 +23,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from preceptor.core import lock
-from preceptor.core.errors import PreceptorError, StoreError, boundary
+from preceptor.core.errors import Interrupted, PreceptorError, StoreError, boundary
 from preceptor.core.files import compact, write_whole
 from preceptor.core.records import AdapterRef
-from preceptor.tools.sft import base, quoting, ranks
+from preceptor.tools.sft import base, checkpoints, device, kept, quoting, ranks
 from preceptor.tools.sft.events import Writer
 from preceptor.tools.sft.job import (
     ADAPTER,
     BUSY_DEVICE,
     BUSY_JOB,
+    CANCEL,
     CHECKPOINTS,
     DATA,
     FAILURE,
@@ -43,8 +45,10 @@ from preceptor.tools.sft.job import (
     Result,
     read_result,
 )
-from preceptor.tools.sft.model import check_room, save, save_whole
-from preceptor.tools.sft.place import Place
+from preceptor.tools.sft.launch import one_gpu
+from preceptor.tools.sft.model import save, save_whole
+from preceptor.tools.sft.place import Place, check_start
+from preceptor.tools.sft.room import is_full
 from preceptor.tools.sft.training import Portion, Training
 from preceptor.tools.sft.watch import memory_mb
 
@@ -57,7 +61,9 @@ def is_memory(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in said
 
 
-def attempt(place: Place, say: Writer, callbacks: Sequence[Any] = ()) -> Result:
+def attempt(
+    place: Place, say: Writer, callbacks: Sequence[Any] = (), until: float | None = None
+) -> Result:
     """Train with ever less at once until it fits into memory; write the weights.
 
     Raises:
@@ -67,7 +73,7 @@ def attempt(place: Place, say: Writer, callbacks: Sequence[Any] = ()) -> Result:
     while portion is not None:
         training = None
         try:
-            training = Training(place, portion, say, callbacks)
+            training = Training(place, portion, say, callbacks, until)
             return finish(training, training.run())
         except (RuntimeError, MemoryError) as error:
             if not is_memory(error):
@@ -163,39 +169,48 @@ def set_up(place: Place) -> None:
             "name the right folder with --base",
             "setup",
         )
-    if place.start is not None and base.read_about(place.start).base != place.job.base.digest:
-        raise Failed("the adapter to go on from belongs to another base model", "", "setup")
-    if place.job.kind == "merged" or place.job.merge:
-        check_room(place.folder, place.base)
+    check_start(place)
 
 
-def run(place: Place, callbacks: Sequence[Any] = ()) -> Result:
+def run(place: Place, callbacks: Sequence[Any] = (), until: float | None = None) -> Result:
     """Do a job, or the rest of it; a finished one is left as it is.
 
     Args:
         place: The job.
         callbacks: Further callbacks of transformers.
+        until: The moment (``time.monotonic``) at which this process has to stop, whatever the job's
+            own limit; the job is the same without it.
 
     Raises:
         Failed: What went wrong; it stands in ``failure.json``, too.
     """
     known = read_result(place.folder, place.job)
-    if known is not None:
+    if known is not None and kept.is_whole(place.folder / ADAPTER, known):
         return known
     say = Writer(place.folder, mute=not ranks.first())
     if ranks.first():
-        (place.folder / FAILURE).unlink(missing_ok=True)
+        for name in (FAILURE, CANCEL):  # of an attempt before this one
+            (place.folder / name).unlink(missing_ok=True)
     try:
         with boundary(Failed, "training"):
             ranks.join()
             ranks.wait()
+            if ranks.first():
+                (place.folder / RESULT).unlink(missing_ok=True)  # Its weights are gone or damaged.
             set_up(place)
-            return attempt(place, say, callbacks)
+            return attempt(place, say, callbacks, until)
     except PreceptorError as error:
         kind = error.kind if isinstance(error, Failed) else "data"
+        hint = error.hint
+        if is_full(error):
+            kind, hint = "disk", hint or "make room and start it again"
         message = quoting.without_notes(error.message, place.folder / DATA)
-        write_failure(place, Failure(kind=kind, message=message, hint=error.hint))
-        say.say("failed", kind=kind)
+        if ranks.first():  # What is torn is of no use, and takes the room to say why.
+            checkpoints.drop_torn(place.folder / CHECKPOINTS)
+            shutil.rmtree(place.folder / ADAPTER, ignore_errors=True)
+        with suppress(StoreError):
+            write_failure(place, Failure(kind=kind, message=message, hint=hint))
+            say.say("failed", kind=kind)
         raise
 
 
@@ -214,13 +229,31 @@ def write_failure(place: Place, failure: Failure) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run from the command line; return the exit code."""
+    try:
+        return _main(argv)
+    except KeyboardInterrupt:
+        error = Interrupted(
+            "training was interrupted", "start it again: it goes on from its checkpoint"
+        )
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def _main(argv: Sequence[str] | None) -> int:
     parser = argparse.ArgumentParser(description="Train the job in a folder; go on if it was begun.")
     parser.add_argument("job", type=Path, help="job.json, or its folder")
     parser.add_argument("--base", default="", help="the base model's folder")
     parser.add_argument("--start", default="", help="the folder of the adapter to go on from")
+    parser.add_argument(
+        "--seconds", type=float, help="stop after so many, loading included; the job is the same"
+    )
+    parser.add_argument("--parent", type=int, help="the process that waits for this one")
     asked = parser.parse_args(argv)
+    until = time.monotonic() + asked.seconds if asked.seconds is not None else None
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ["HF_HUB_OFFLINE"] = "1"
+    if ranks.world() == 1:
+        os.environ.update(one_gpu())
     try:
         given = Paths(
             base=str(Path(asked.base).resolve()) if asked.base else "",
@@ -231,11 +264,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     with ExitStack() as held:
-        busy = take_locks(place, held) if ranks.first() else 0
+        busy = take_locks(place, held, asked.parent) if ranks.first() else 0
         if busy:
             return busy
         try:
-            result = run(place)
+            result = run(place, until=until)
         except PreceptorError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
@@ -245,7 +278,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def take_locks(place: Place, held: ExitStack) -> int:
+def take_locks(place: Place, held: ExitStack, parent: int | None) -> int:
     """Take the job's lock, then the machine's; return the exit code if one is held, 0 if none is."""
     for folder, busy in ((place.folder, BUSY_JOB), (place.lock, BUSY_DEVICE)):
         if folder is None:
@@ -254,11 +287,14 @@ def take_locks(place: Place, held: ExitStack) -> int:
         try:
             held.enter_context(lock.lock(folder))
         except StoreError as error:
-            print(f"error: {error}", file=sys.stderr)
+            said = device.busy(folder) if busy == BUSY_DEVICE else error
+            print(f"error: {said}", file=sys.stderr)
             if busy == BUSY_DEVICE and ranks.world() > 1:  # A launcher keeps exit codes to itself.
-                failure = Failure(kind="setup", message="another training is running on this machine")
+                failure = Failure(kind="setup", message=said.message, hint=said.hint)
                 write_whole(place.folder / FAILURE, compact(failure.model_dump(mode="json")))
             return busy
+    if place.lock is not None:
+        device.note(place.lock, place.folder, parent)
     return 0
 
 

@@ -23,6 +23,7 @@ from preceptor.tools.sft.bundles import (
     common,
     order,
 )
+from preceptor.tools.sft.room import Room
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -231,11 +232,12 @@ def evaluated(trainer: Any) -> dict[str, float]:
     return metrics
 
 
-def make_trainer(bf16: bool, **given: Any) -> Any:
+def make_trainer(bf16: bool, room: Room, **given: Any) -> Any:
     """Return a trainer of TRL that reads bundles.
 
     Args:
         bf16: Whether products are computed in bfloat16.
+        room: Where checkpoints are written, as long as there is room.
         **given: What ``trl.SFTTrainer`` takes.
     """
     import torch
@@ -258,10 +260,14 @@ def make_trainer(bf16: bool, **given: Any) -> Any:
 
         def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
             """Return the loss of the rows aside; of several processes each computes all of it."""
-            if ranks.world() == 1:
-                whole: dict[str, float] = super().evaluate(*args, **kwargs)
-                return whole
-            return evaluated(self)
+            one = ranks.world() == 1
+            found: dict[str, float] = super().evaluate(*args, **kwargs) if one else evaluated(self)
+            return found
+
+        def _save_checkpoint(self, model: Any, trial: Any) -> None:
+            """Write a checkpoint, if there is room."""
+            usual: Any = super()._save_checkpoint
+            room.save(self, lambda: usual(model, trial))
 
         def compute_loss(
             self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from preceptor.core.record import Record, digest
@@ -18,6 +19,7 @@ from preceptor.tools.sft.events import Writer
 from preceptor.tools.sft.job import CHECKPOINTS, DATA, Failed, rate_for
 from preceptor.tools.sft.model import Learner, load
 from preceptor.tools.sft.place import Place
+from preceptor.tools.sft.room import KEPT, Room
 from preceptor.tools.sft.tokens import Template
 from preceptor.tools.sft.trainer import (
     Collator,
@@ -27,7 +29,15 @@ from preceptor.tools.sft.trainer import (
     make_trainer,
     overlap_of,
 )
-from preceptor.tools.sft.watch import Clock, Watch, as_callback, losses, out_of_patience, validation
+from preceptor.tools.sft.watch import (
+    Clock,
+    Watch,
+    as_callback,
+    best_of,
+    losses,
+    out_of_patience,
+    validation,
+)
 
 
 @dataclass(frozen=True)
@@ -109,16 +119,26 @@ class Training:
         portion: How much.
         say: Where events go.
         callbacks: Further callbacks of transformers.
+        until: The moment (``time.monotonic``) at which this process has to stop.
     """
 
-    def __init__(self, place: Place, portion: Portion, say: Writer, callbacks: Sequence[Any]) -> None:
+    def __init__(
+        self,
+        place: Place,
+        portion: Portion,
+        say: Writer,
+        callbacks: Sequence[Any],
+        until: float | None = None,
+    ) -> None:
         from transformers import set_seed
 
         self.place, self.portion, self.say = place, portion, say
-        self.clock = Clock()
+        self.clock = Clock(until=until)
         job = place.job
         set_seed(job.seed)
         self.learner = load(job, place.base, place.start)
+        self.room = Room.of(job, place.folder, place.base, self.learner.model)
+        self.room.check(checkpoints.held(place.folder / CHECKPOINTS))
         self.rate = job.hyper.rate or rate_for(job.hyper.method, self.learner.parameters)
         kept, aside = read_rows(place)
         window = job.limits.window
@@ -131,27 +151,49 @@ class Training:
         Returns:
             The loss of each step, (step, loss) on the patients aside, and the step that was kept.
         """
-        found = checkpoints.last(self.place.folder / CHECKPOINTS)
+        found = self._go_on_from()
         state = self.trainer.state
         if found is not None:
             at, marker = found
             self.clock.before, self.clock.tokens_before = marker.seconds, marker.tokens
             state = type(state).load_from_json(str(at / "trainer_state.json"))
             self.say.say("resumed", step=state.global_step)
-        if found is None or not self._over(state):
+        if found is not None and self._over(state):
+            if out_of_patience(validation(state.log_history), self.place.job.hyper.patience):
+                self.clock.why = "patience"
+        elif self.clock.is_up or self.clock.before > self.place.job.limits.seconds:
+            self.clock.why = "time"
+        else:
             self.trainer.train(resume_from_checkpoint=str(found[0]) if found else None)
             state = self.trainer.state
-        elif out_of_patience(validation(state.log_history), self.place.job.hyper.patience):
-            self.clock.why = "patience"
         if self.clock.why == "cancelled":
             raise Failed("training was cancelled", "start it again: it goes on", "cancelled")
         if self.clock.why == "time" and (state.epoch or 0) < 1:
-            raise Failed(
-                f"{self.place.job.limits.seconds:g} s were not enough for one epoch",
-                "give it more time, fewer fields, or a lower share of defaults",
+            raise self._too_slow()
+        return losses(state.log_history), validation(state.log_history), self._keep_best(state)
+
+    def _go_on_from(self) -> tuple[Path, checkpoints.Marker] | None:
+        """Return the checkpoint to go on from, and remove those that cannot be."""
+        root = self.place.folder / CHECKPOINTS
+        found = checkpoints.last(root, self.place.job.fingerprint)
+        ranks.wait()  # All have looked.
+        dropped = checkpoints.drop_after(root, found[0] if found else None) if ranks.first() else []
+        if dropped:
+            self.say.say("passed_over", checkpoints=[*dropped])
+        return found
+
+    def _too_slow(self) -> Failed:
+        if self.clock.is_up and self.clock.seconds <= self.place.job.limits.seconds:
+            return Failed(
+                "the seconds left for this training were not enough for one epoch",
+                "give it more: it goes on from its checkpoint",
                 "time",
             )
-        return losses(state.log_history), validation(state.log_history), self._keep_best(state)
+        return Failed(
+            f"{self.place.job.limits.seconds:g} s were not enough for one epoch",
+            "give it more time, fewer fields, or a lower share of defaults",
+            "time",
+        )
 
     @staticmethod
     def tokens(trainer: Any) -> int:
@@ -164,13 +206,15 @@ class Training:
 
     def _keep_best(self, state: Any) -> int:
         """Load the weights of the step that did best on the patients aside, the last if none are."""
-        found = validation(state.log_history)
-        best = min(found, key=lambda v: v[1])[0] if found else int(state.global_step)
-        at = self.place.folder / CHECKPOINTS / f"checkpoint-{best}"
+        found = best_of(validation(state.log_history))
+        best = found if found is not None else int(state.global_step)
+        at = checkpoints.at(self.place.folder / CHECKPOINTS, best)
         if best != self.trainer.state.global_step:
             if checkpoints.read(at) is None:
                 raise Failed(
-                    f"the checkpoint of step {best} is damaged", "remove the job's folder", "crash"
+                    f"the checkpoint of the best step, {str(at)!r}, is damaged",
+                    "start it again: it goes on from an earlier one, or from the beginning",
+                    "crash",
                 )
             self.trainer._load_from_checkpoint(str(at))
         return best
@@ -202,6 +246,7 @@ class Training:
         )
         trainer = make_trainer(
             learner.bf16,
+            self.room,
             model=learner.model,
             args=self._config(len(self.rows.train) / len(train), bool(aside)),
             data_collator=collator,
@@ -249,7 +294,7 @@ class Training:
             logging_nan_inf_filter=False,
             eval_strategy="epoch" if aside else "no",
             save_strategy="epoch",
-            save_total_limit=2,
+            save_total_limit=KEPT,
             prediction_loss_only=True,
             metric_for_best_model="eval_loss" if aside else None,
             greater_is_better=False if aside else None,

@@ -30,12 +30,14 @@ class Clock:
         before: Seconds of earlier processes, up to the checkpoint that this one goes on from.
         tokens_before: Tokens likewise.
         began: When this one began, None if it has not.
+        until: When it has to stop, None for no such moment.
         why: What ended training early: ``time``, ``patience`` or ``cancelled``.
     """
 
     before: float = 0.0
     tokens_before: int = 0
     began: float | None = None
+    until: float | None = None
     why: str = ""
     saved: float = field(default_factory=time.monotonic)
 
@@ -48,6 +50,11 @@ class Clock:
     def seconds(self) -> float:
         """Seconds of all processes."""
         return self.before + self.here
+
+    @property
+    def is_up(self) -> bool:
+        """Whether this process has used up what it was given, loading included."""
+        return self.until is not None and time.monotonic() > self.until
 
 
 def memory_mb() -> int:
@@ -69,10 +76,20 @@ def validation(history: list[dict[str, float]]) -> list[tuple[int, float]]:
     return [(int(e["step"]), e["eval_loss"]) for e in history if "eval_loss" in e]
 
 
+def best_of(found: list[tuple[int, float]]) -> int | None:
+    """Return the step of the lowest loss, the first of several; None if there is none."""
+    return min(found, key=lambda v: v[1])[0] if found else None
+
+
 def out_of_patience(found: list[tuple[int, float]], patience: int) -> bool:
     """Tell whether the last ``patience`` values are none better than the best before them."""
     values = [loss for _, loss in found]
     return 0 < patience < len(values) and min(values[-patience:]) >= min(values[:-patience])
+
+
+def is_epoch(args: Any, state: Any) -> bool:
+    """Tell whether a step is the last one of an epoch."""
+    return int(state.global_step) % (int(state.max_steps) // int(args.num_train_epochs)) == 0
 
 
 _WISHES = ("", "save", "time", "cancelled")
@@ -131,15 +148,26 @@ class Watch:
         if wish in ("cancelled", "time"):
             self._clock.why = wish
             control.should_training_stop = True
-        if wish:
+        # After an epoch's last step it is saved once it is validated: a checkpoint without that
+        # validation would never get it, and another step might seem the best.
+        if wish and not is_epoch(args, state):
             control.should_save = True
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Validate, and save again, whole epochs only: a stop in the middle of one ends it, too.
+
+        Where training is stopped by chance must not decide which step is the best.
+        """
+        if not is_epoch(args, state):
+            control.should_evaluate = control.should_save = False
 
     def _wish(self, state: Any) -> str:
         """Return what this process would do after a step: go on, save, or stop and why."""
         clock, limits = self._clock, self._job.limits
         if (self._folder / CANCEL).exists():
             return "cancelled"
-        if clock.seconds > limits.seconds and state.global_step < state.max_steps:
+        late = clock.is_up or clock.seconds > limits.seconds
+        if late and state.global_step < state.max_steps:
             return "time"
         return "save" if time.monotonic() - clock.saved > limits.checkpoint_seconds else ""
 
@@ -152,13 +180,18 @@ class Watch:
             control.should_training_stop = True
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Declare the checkpoint whole."""
+        """Declare the checkpoint whole, if there was room for it."""
         clock, counted = self._clock, self._counted()
         clock.saved = time.monotonic()
         ranks.wait()  # All have written their part of it.
+        at = checkpoints.at(Path(args.output_dir), state.global_step)
+        if not at.is_dir():
+            self._say.say("checkpoint_skipped", step=state.global_step)
+            return
         if ranks.first():
-            at = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-            checkpoints.mark(at, clock.seconds, clock.tokens_before + counted)
+            best = best_of(validation(state.log_history))
+            tokens = clock.tokens_before + counted
+            checkpoints.mark(at, self._job.fingerprint, clock.seconds, tokens, best)
         self._say.say("checkpoint", step=state.global_step)
 
 

@@ -19,7 +19,7 @@ from preceptor.tools.sft.args import FineTuneArgs
 from preceptor.tools.sft.faces import Face, Faces
 from preceptor.tools.sft.finetune import FineTune
 from preceptor.tools.sft.job import PROFILES, Job
-from preceptor.tools.sft.options import FineTuneOptions
+from preceptor.tools.sft.options import FineTuneOptions, Grant
 from preceptor.tools.sft.recombine import PREFIX
 from preceptor.tools.toolbox import Toolbox
 from tests.contracts.evidence import corpus, evidence_of
@@ -35,7 +35,7 @@ BOOKED: list[tuple[str, float, float]] = []
 
 
 def reserve(key: str, seconds: float) -> Any:
-    return lambda used: BOOKED.append((key, seconds, used))
+    return Grant(seconds, lambda used: BOOKED.append((key, seconds, used)))
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,19 @@ from preceptor.core import lock
 from preceptor.core.errors import InputError, Interrupted, StoreError
 from preceptor.core.ports import Progress
 from preceptor.tools.sft import base, checkpoints, train
-from preceptor.tools.sft.job import CHECKPOINTS, DATA, JOB, PATHS, Hyper, Job, Limits, Paths, Result
+from preceptor.tools.sft.job import (
+    CANCEL,
+    CHECKPOINTS,
+    DATA,
+    JOB,
+    PATHS,
+    Hyper,
+    Job,
+    Limits,
+    Paths,
+    Result,
+)
+from preceptor.tools.sft.launch import Launch
 from preceptor.tools.sft.place import Place
 from preceptor.tools.sft.runner import Runner
 from tests.tools.sft import small
@@ -104,7 +116,7 @@ def test_cancelled_then_two_at_once(tmp_path: Path) -> None:
     with pytest.raises(Interrupted, match="cancelled"):
         runner.run(job, rows, paths(), cancel=lambda: (folder / CHECKPOINTS).exists())
     assert runner.result(job) is None
-    assert checkpoints.last(folder / CHECKPOINTS) is not None
+    assert checkpoints.last(folder / CHECKPOINTS, job.fingerprint) is not None
     found: list[Result] = []
     (tmp_path / "device").mkdir(exist_ok=True)
     with lock.lock(tmp_path / "device"), pytest.raises(StoreError, match="another training is running"):
@@ -139,8 +151,9 @@ def test_a_process_that_dies_is_told_in_one_line(tmp_path: Path) -> None:
     assert note[:30] not in str(told.value)
     killed = "import os\nprint('MemoryError: no room')\nos.sys.stdout.flush()\nos.kill(os.getpid(), 9)"
     runner = Runner(tmp_path / "root", python=fake(tmp_path, killed))
-    with pytest.raises(InputError, match="ended by signal 9: MemoryError: no room"):
+    with pytest.raises(InputError, match="ended by signal 9: MemoryError: no room") as told:
         runner.run(job, rows, paths())
+    assert "memory may have run out: a smaller 'batch'" in told.value.hint
 
 
 def test_a_process_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,3 +189,67 @@ def test_the_command_line_says_what_is_wrong(
     small.write(tmp_path, LONG)
     with lock.lock(tmp_path):
         assert train.main([str(tmp_path)]) == 75
+
+
+@pytest.mark.timeout(600)  # a training process on a busy machine
+def test_by_hand_interrupted_and_cancelled_before(tmp_path: Path) -> None:
+    """A line and the exit code of an interruption; an old file that asks to stop stops nothing."""
+    made(tmp_path, LONG)
+    (tmp_path / CANCEL).touch()
+    child = subprocess.Popen(
+        [sys.executable, "-m", "preceptor.tools.sft.train", str(tmp_path / JOB)],
+        env={**os.environ, "PYTHONPATH": str(Path(base.__file__).parents[3]), "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    marked = f"checkpoint-*/{checkpoints.MARKER}"
+    while len(list((tmp_path / CHECKPOINTS).glob(marked))) < 2:
+        assert child.poll() is None, "the training ended by itself"
+        time.sleep(0.05)
+    child.send_signal(signal.SIGINT)
+    said = child.communicate()[1]
+    assert child.returncode == 130
+    assert "Traceback" not in said
+    assert said.splitlines()[-1].startswith("error: training was interrupted (start it again")
+    assert not (tmp_path / CANCEL).exists()
+
+
+def test_a_request_to_stop_that_a_beginning_process_removed_is_made_again(tmp_path: Path) -> None:
+    job, rows = made(tmp_path / "made", LONG)
+    program = (
+        "import pathlib, sys, time\n"
+        f"cancel = pathlib.Path(sys.argv[3]).parent / {CANCEL!r}\n"
+        "for _ in range(2):\n"
+        "    while not cancel.exists(): time.sleep(0.01)\n"
+        "    cancel.unlink()\n"
+        "sys.exit(1)"
+    )
+    runner = Runner(tmp_path / "root", python=fake(tmp_path, program))
+    with pytest.raises(Interrupted, match="cancelled"):
+        runner.run(job, rows, paths(), cancel=lambda: True)
+
+
+@pytest.mark.parametrize(
+    ("visible", "seen"), [(None, "0"), ("2,3", "2"), ("GPU-aa, GPU-bb", "GPU-aa"), ("", "")]
+)
+def test_one_process_sees_one_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visible: str | None, seen: str
+) -> None:
+    if visible is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    job, rows = made(tmp_path / "made", LONG)
+    program = "import os, sys\nprint(repr(os.environ['CUDA_VISIBLE_DEVICES']))\nsys.exit(3)"
+    with pytest.raises(InputError, match=f"ended with code 3: {seen!r}"):
+        Runner(tmp_path / "root", python=fake(tmp_path, program)).run(job, rows, paths())
+    launched = Runner(tmp_path / "root", launch=Launch("accelerate", 2)).launch.environ()
+    assert "CUDA_VISIBLE_DEVICES" not in launched
+
+
+def test_one_process_by_hand_sees_one_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,4")
+    made(tmp_path, LONG)
+    with lock.lock(tmp_path):
+        assert train.main([str(tmp_path)]) == 75
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "3"

@@ -130,10 +130,10 @@ def test_the_same_job_again_has_the_same_losses_and_bytes(
 def test_after_a_kill_it_goes_on_with_the_same_losses(
     whole: tuple[Path, Result], tmp_path: Path, step: int
 ) -> None:
-    small.write(tmp_path, ROWS, EVERY_STEP)
+    job = small.write(tmp_path, ROWS, EVERY_STEP)
     with pytest.raises(Died):
         trained(tmp_path, At(step, die, begin=True))
-    assert checkpoints.last(tmp_path / CHECKPOINTS) is not None
+    assert checkpoints.last(tmp_path / CHECKPOINTS, job.fingerprint) is not None
     done: list[int] = []
 
     class Count(TrainerCallback):
@@ -148,12 +148,12 @@ def test_after_a_kill_it_goes_on_with_the_same_losses(
 
 
 def test_a_torn_checkpoint_is_passed_over(whole: tuple[Path, Result], tmp_path: Path) -> None:
-    small.write(tmp_path, ROWS, EVERY_STEP)
+    job = small.write(tmp_path, ROWS, EVERY_STEP)
     with pytest.raises(Died):
         trained(tmp_path, At(4, die, begin=True))
     torn = tmp_path / CHECKPOINTS / "checkpoint-4"
     (torn / "adapter_model.safetensors").write_bytes(b"half")
-    found = checkpoints.last(tmp_path / CHECKPOINTS)
+    found = checkpoints.last(tmp_path / CHECKPOINTS, job.fingerprint)
     assert found is not None
     assert found[0].name == "checkpoint-3"
     assert trained(tmp_path).losses == whole[1].losses
@@ -215,6 +215,30 @@ def test_the_time_limit(tmp_path: Path) -> None:
         patch.setattr(Training, "run", run)
         result = train.run(place, [Late()])
     assert (result.stopped, result.steps) == ("time", 4)
+
+
+def test_the_seconds_that_this_process_was_given(tmp_path: Path) -> None:
+    """They are not the job's: it stops as at the job's own limit, and may go on when there are more."""
+    job = small.write(tmp_path, ROWS, EVERY_STEP)
+    assert train.main([str(tmp_path), "--seconds", "0"]) == 1
+    assert failure(tmp_path).kind == "time"
+    assert "not enough for one epoch" in failure(tmp_path).message
+    made: list[Training] = []
+    real = Training.run
+
+    def run(self: Training) -> Any:
+        made.append(self)
+        return real(self)
+
+    def end(_: Any) -> None:
+        made[-1].clock.until = 0.0
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Training, "run", run)
+        with pytest.raises(Failed, match="the seconds left for this training were not enough"):
+            trained(tmp_path, At(1, end, begin=True))
+        result = trained(tmp_path, At(4, end, begin=True))
+    assert (result.stopped, result.steps, result.job) == ("time", 5, job.fingerprint)
 
 
 def test_memory_that_runs_out_makes_the_parts_smaller(
@@ -349,6 +373,38 @@ def test_further_training_begins_where_the_adapter_is(
     assert further.losses[0] < whole[1].losses[0]
     assert further.adapter.digest != whole[1].adapter.digest
     assert further.adapter.kind == "lora"
+
+
+@pytest.mark.parametrize("given", ["another", "none", "too many"])
+def test_other_weights_to_begin_at_than_the_job_names(
+    whole: tuple[Path, Result], tmp_path: Path, given: str
+) -> None:
+    other = tmp_path / "other"
+    small.write(other, ROWS.model_copy(update={"epochs": 1}))
+    trained(other)
+    folder = tmp_path / "job"
+    job = go_on(folder, whole[0] / ADAPTER, ROWS)
+    start = "" if given == "none" else str(other / ADAPTER)
+    (folder / "paths.json").write_text(json.dumps({"base": str(small.model()), "start": start}))
+    if given == "too many":
+        (folder / "job.json").write_text(job.model_copy(update={"start": None}).to_json())
+    said = {"another": "from which this job", "none": "is not known", "too many": "from no adapter"}
+    with pytest.raises(Failed, match=said[given]):
+        trained(folder)
+    assert failure(folder).kind == "setup"
+    assert "--start" in failure(folder).hint
+
+
+def test_a_job_that_was_edited_does_not_go_on_from_the_old_one(tmp_path: Path) -> None:
+    job = small.write(tmp_path / "edited", ROWS, EVERY_STEP)
+    with pytest.raises(Died):
+        trained(tmp_path / "edited", At(4, die, begin=True))
+    edited = job.model_copy(update={"seed": 7}).to_json()
+    (tmp_path / "edited" / "job.json").write_text(edited)
+    small.write(tmp_path / "clean", ROWS, EVERY_STEP)
+    (tmp_path / "clean" / "job.json").write_text(edited)
+    assert trained(tmp_path / "edited").adapter == trained(tmp_path / "clean").adapter
+    assert '"passed_over"' in (tmp_path / "edited" / "events.jsonl").read_text()
 
 
 def test_an_adapter_for_another_base_model(whole: tuple[Path, Result], tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ checkpoint holds only the hashes of both: proposal and decision lie in the run's
 arguments of a move may quote notes. A node that interrupts runs again from its first line when it is
 answered, so everything before ``interrupt`` is named by content: the preview of a move is a pure
 function, and a proposal that is stored twice is the same file. A tool whose preview costs something
-says ``costly = True``; it is asked about without a diff. The same proposal may be made twice in a round:
-the length of the transcript, which only grows, tells one question from the next.
+says ``costly = True``; it is asked about without a diff. The same proposal may be made twice in a
+round: the length of the transcript, which only grows, tells one question from the next.
 
 Edited arguments are tried before they are taken: what a tool refuses goes back to the person, not to
 the teacher.

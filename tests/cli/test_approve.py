@@ -155,6 +155,22 @@ def test_a_slip_in_the_editor_does_not_lose_what_was_written(tmp_path: Path) -> 
     assert [e["data"]["action"] for e in trace if e["kind"] == "approval"] == ["edit"]
 
 
+def test_a_mistaken_edit_at_a_terminal_is_asked_about_again(tmp_path: Path, capsys: Captured) -> None:
+    edit(**IDLE)
+    editor = tmp_path / "editor.py"
+    editor.write_text("import shutil, sys\nshutil.copy('edit.json', sys.argv[1])\n", "utf-8")
+    dialogue = [(ASK, "e"), (ASK, "\x03")]
+    code, said = spoken(dialogue, {"EDITOR": f"{sys.executable} {editor}", "VISUAL": ""})
+    assert code == 130, said
+    assert "Nothing changed" in said
+    assert "preceptor approve runs/one" in said
+    assert main(["runs"]) == 0
+    assert "waiting      for your word: preceptor approve runs/one" in capsys.readouterr().out
+    assert main(["approve", "one"]) == 0
+    trace = [json.loads(x) for x in Path("runs/one/trace.jsonl").read_text("utf-8").splitlines()]
+    assert [e["data"]["action"] for e in trace if e["kind"] == "approval"] == ["approve"]
+
+
 def test_nothing_can_steer_the_terminal() -> None:
     assert "\x1b" not in plain("  rule \x1b[2J\x07 gone")
 

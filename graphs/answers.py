@@ -12,6 +12,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -117,15 +118,19 @@ def line(row: Row) -> bytes:
     return (json.dumps(row.model_dump(mode="json"), ensure_ascii=False) + "\n").encode("utf-8")
 
 
-def read(path: Path) -> Iterator[Row]:
+def read(path: Path, end: int | None = None) -> Iterator[Row]:
     """Yield the rows of a file of answers, in order.
+
+    Args:
+        path: The file.
+        end: How many of its bytes are read, of a file that can grow; None for all.
 
     Raises:
         InputError: If it is none, with the row.
     """
     ending = corpus.kind(path, "answers")
-    rows = {".parquet": _packed_parquet, ".csv": _packed_csv, ".tsv": _packed_csv}.get(ending)
-    for number, found in enumerate(rows(path) if rows else _lines(path), 1):
+    rows = {".parquet": _packed_parquet, ".csv": _packed_csv, ".tsv": _packed_csv}.get(ending, _lines)
+    for number, found in enumerate(rows(path, end), 1):
         try:
             yield Row.model_validate(found)
         except ValidationError as cause:
@@ -134,8 +139,48 @@ def read(path: Path) -> Iterator[Row]:
             ) from cause
 
 
-def _lines(path: Path) -> Iterator[JsonValue]:
-    with path.open("rb") as file:
+def headed(path: Path, end: int) -> bool:
+    """Return whether a file without rows has the columns of answers; JSON lines have none.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
+    if not appendable(path):
+        names = corpus.pyarrow("pyarrow.parquet").read_schema(path).names
+    elif delimiter(path) is None:
+        return False
+    else:
+        with _table(path, end) as file:
+            names = next(csv.reader(file, delimiter=delimiter(path) or ","), [])
+    return {*COLUMNS} <= {*names}
+
+
+class _Until(io.RawIOBase):
+    """A file as far as its whole rows go."""
+
+    def __init__(self, path: Path, end: int) -> None:
+        self._file, self._left = path.open("rb"), end
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        found = self._file.read(min(len(buffer), self._left))
+        buffer[: len(found)] = found
+        self._left -= len(found)
+        return len(found)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def _opened(path: Path, end: int | None) -> io.BufferedReader:
+    return path.open("rb") if end is None else io.BufferedReader(_Until(path, end))
+
+
+def _lines(path: Path, end: int | None) -> Iterator[JsonValue]:
+    with _opened(path, end) as file:
         for number, raw in enumerate(file, 1):
             try:
                 yield json.loads(raw)
@@ -154,19 +199,25 @@ def _unpacked(row: dict[str, JsonValue], path: Path) -> JsonValue:
         ) from cause
 
 
-def _packed_csv(path: Path) -> Iterator[JsonValue]:
+def _packed_csv(path: Path, end: int | None) -> Iterator[JsonValue]:
+    with _table(path, end) as file:
+        for row in csv.DictReader(file, delimiter=delimiter(path) or ",", strict=True):
+            yield _unpacked({**row}, path)
+
+
+@contextmanager
+def _table(path: Path, end: int | None) -> Iterator[io.TextIOWrapper]:
     try:
         # A spreadsheet program that saved the file may have put a byte order mark before it.
-        with path.open("r", encoding="utf-8-sig", newline="") as file:
-            for row in csv.DictReader(file, delimiter=delimiter(path) or ",", strict=True):
-                yield _unpacked({**row}, path)
+        with io.TextIOWrapper(_opened(path, end), encoding="utf-8-sig", newline="") as file:
+            yield file
     except (UnicodeDecodeError, csv.Error) as cause:
         raise InputError(
             f"{str(path)!r} holds no answers of preceptor extract", "name another file"
         ) from cause
 
 
-def _packed_parquet(path: Path) -> Iterator[JsonValue]:
+def _packed_parquet(path: Path, _: int | None) -> Iterator[JsonValue]:
     return (_unpacked(row, path) for _, row in corpus.parquet_rows(path))
 
 

@@ -1,6 +1,7 @@
 """Answers that are appended to a file: a chunk of rows all or none, and what a kill left of a last row.
 
-Owns durability of the formats that grow at their end, JSON lines and CSV. What a row looks like is in
+Owns durability of the formats that grow at their end, JSON lines and CSV, and the check that a file is
+one of answers before anything in it is changed. What a row looks like is in
 ``graphs.answers``.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from preceptor.core.errors import InputError, StoreError
 from preceptor.core.files import store_error
 from preceptor.graphs import answers
 
@@ -39,15 +41,42 @@ def append(path: Path, rows: Sequence[answers.Row], fields: Sequence[str]) -> No
         raise store_error("append to", path, cause) from cause
 
 
-def cut_torn_row(path: Path) -> None:
-    """Cut off what a kill left of a last row."""
+def whole(path: Path) -> int:
+    """Return how many bytes the whole rows take; what follows is what a kill left of a last one."""
     try:
-        with path.open("r+b") as file:
-            whole = _whole_lines(file) if answers.delimiter(path) is None else _whole_csv(file)
-            if whole < file.seek(0, os.SEEK_END):
-                file.truncate(whole)
+        with path.open("rb") as file:
+            return _whole_lines(file) if answers.delimiter(path) is None else _whole_csv(file)
     except OSError as cause:
         raise store_error("read", path, cause) from cause
+
+
+def check_ours(path: Path, begun: bool) -> None:
+    """Refuse to write into a file that holds something else than answers. Nothing is changed.
+
+    Args:
+        path: The file; it need not be there.
+        begun: Whether an extraction into it left a trace, so that a torn first row may be its.
+
+    Raises:
+        InputError: If it begins with no answer.
+    """
+    if not path.exists():
+        return
+    said, hint = f"--out {str(path)!r} is there and holds no answers", "choose another --out"
+    if not path.is_file():
+        raise InputError(said, hint)
+    if not path.stat().st_size:
+        return
+    try:
+        end = whole(path) if answers.appendable(path) else 0
+        first = next(answers.read(path, end), None)
+        ours = first is not None or answers.headed(path, end)
+    except InputError as cause:
+        if isinstance(cause, StoreError):
+            raise
+        raise InputError(f"{said}: {cause.message}", hint) from cause
+    if not ours and not (begun and answers.appendable(path)):
+        raise InputError(said, hint)
 
 
 def _whole_lines(file: BinaryIO) -> int:

@@ -5,7 +5,11 @@ checkpoint holds only the hashes of both: proposal and decision lie in the run's
 arguments of a move may quote notes. A node that interrupts runs again from its first line when it is
 answered, so everything before ``interrupt`` is named by content: the preview of a move is a pure
 function, and a proposal that is stored twice is the same file. A tool whose preview costs something
-says ``costly = True``; it is asked about without a diff.
+says ``costly = True``; it is asked about without a diff. The same proposal may be made twice in a
+round: the length of the transcript, which only grows, tells one question from the next.
+
+Edited arguments are tried before they are taken: what a tool refuses goes back to the person, not to
+the teacher.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import difflib
 from collections.abc import Sequence
 from typing import Literal, cast
 
+from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.types import Command, interrupt
 from pydantic import Field, JsonValue
 
@@ -89,17 +94,18 @@ def approve(session: Session, state: RunState) -> RunState:
     if proposal is None:
         return onward
     asked = session.put(proposal)
+    question = f"{len(transcript)}-{asked}"
     # Not shown: this line runs again when the answer is there.
     session.store.trace.append(
         "asked",
         {"round": state["round"], "tool": proposal.call.name, "proposal": asked},
-        f"round-{state['round']}-asked-{asked}",
+        f"round-{state['round']}-asked-{question}",
     )
     answered = interrupt({"round": state["round"], "tool": proposal.call.name, "proposal": asked})
     decision = session.store.artefacts.get_record(str(answered), Decision)
     session.event(
         "approval",
-        f"round-{state['round']}-approval-{asked}",
+        f"round-{state['round']}-approval-{question}",
         {
             "round": state["round"],
             "tool": proposal.call.name,
@@ -119,20 +125,27 @@ def _proposal(
     changing = {t.name for t in session.toolbox.specs() if t.changing}
     if len(calls) != 1 or calls[0].name not in changing:
         return None
-    call = calls[0]
-    seen = nodes.evidence(session, state)
     try:
-        session.toolbox.validate(call)
-        result = None if session.toolbox.costly(call.name) else session.toolbox.run(call, seen)
-        if result is not None and not _changes(result, seen):
-            return None
-        return _shown(session, state, (call, why), seen, result)
+        return _tried(session, state, calls[0], why)
     except InputError:
         return None
 
 
-def _changes(result: ToolResult, seen: Evidence) -> bool:
-    return result.recipe is not None and result.recipe.fingerprint != seen.recipe.fingerprint
+def _tried(session: Session, state: RunState, call: ToolCall, why: str) -> Proposal:
+    """Try a move for free and return what it would do; a costly one is only looked at.
+
+    Raises:
+        InputError: If its arguments are wrong, its tool refuses it, or it changes nothing.
+    """
+    session.toolbox.validate(call)
+    seen = nodes.evidence(session, state)
+    if session.toolbox.costly(call.name):
+        return _shown(session, state, (call, why), seen, None)
+    result = session.toolbox.run(call, seen)
+    idle = teaching.idle(session, state, result, seen)
+    if idle:
+        raise InputError(idle, "edit it otherwise, or reject the move")
+    return _shown(session, state, (call, why), seen, result)
 
 
 def _shown(
@@ -203,13 +216,15 @@ def after_approve(state: RunState) -> Literal["act", "teach"]:
 
 
 def check(session: Session, proposal: Proposal, decision: Decision) -> None:
-    """Check an answer before it is given.
+    """Check an answer before it is given; edited arguments are tried as the proposal was.
 
     Raises:
-        InputError: If edited arguments do not fit the tool, or a rejection has no reason.
+        InputError: If edited arguments do not fit the tool, are refused by it or change nothing, or a
+            rejection has no reason.
     """
     if decision.action == "edit":
-        session.toolbox.validate(proposal.call.model_copy(update={"args": decision.args}))
+        edited = proposal.call.model_copy(update={"args": decision.args})
+        _tried(session, _waiting_state(session), edited, "")
     if decision.action == "reject" and not decision.reason.strip():
         raise InputError("a rejection needs a reason", "the teacher learns from it")
 
@@ -221,14 +236,24 @@ def answer(session: Session, decision: Decision) -> Command[str]:
 
 def pending(session: Session) -> Proposal | None:
     """Return what the run waits for, None if it waits for nothing."""
+    held = _held(session)
+    writes = (held.pending_writes or []) if held else []
+    found = [proposal_of(value) for _, channel, value in writes if channel == "__interrupt__"]
+    return session.store.artefacts.get_record(found[-1], Proposal) if found else None
+
+
+def _held(session: Session) -> CheckpointTuple | None:
     folder = session.store.path
     if not checkpoint.exists(folder):
         return None
     with checkpoint.saver(folder) as saver:
-        held = saver.get_tuple({"configurable": {"thread_id": checkpoint.THREAD}})
-    writes = (held.pending_writes or []) if held else []
-    found = [proposal_of(value) for _, channel, value in writes if channel == "__interrupt__"]
-    return session.store.artefacts.get_record(found[-1], Proposal) if found else None
+        return saver.get_tuple({"configurable": {"thread_id": checkpoint.THREAD}})
+
+
+def _waiting_state(session: Session) -> RunState:
+    """Return the state with which the node that waits was entered."""
+    held = _held(session)
+    return cast("RunState", held.checkpoint["channel_values"] if held else {})
 
 
 def proposal_of(interrupts: object) -> str:

@@ -11,7 +11,7 @@ all are there, and the file is made from it by row groups.
 
 What belongs to unfinished work stands in a hidden folder beside the out file, ``.NAME.work``: the lock,
 the index, the answers of the chunk in progress, Parquet's journal, and a copy of notes that come
-through a pipe.
+through a pipe. It stays after an error only if something was answered.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from preceptor.graphs import answering, answers, appending, bundle, corpus, retr
 from preceptor.graphs.index import Index
 
 CHUNK = 64
+CACHE = "cache.sqlite"
 Opened = tuple[answering.Students, retrieval.Retrievers]
 
 
@@ -104,6 +105,8 @@ def extract(
     rows = job.target if appendable else work / "rows.jsonl"
     with ExitStack() as stack:
         _hold(work, job.target, stack)
+        begun = (work / CACHE).exists() or answers.slip_path(job.target).exists()
+        appending.check_ours(job.target, begun)
         if job.pipe is not None:
             job = replace(job, source=stack.enter_context(job.pipe.spooled(work)))
             _check_stop(cancel)
@@ -163,6 +166,7 @@ def _check_stop(cancel: Cancel | None) -> None:
 
 
 def _hold(work: Path, target: Path, stack: ExitStack) -> None:
+    made = not work.exists()
     try:
         work.mkdir(exist_ok=True)
         stack.enter_context(lock.lock(work))
@@ -172,6 +176,21 @@ def _hold(work: Path, target: Path, stack: ExitStack) -> None:
         if "in use" not in cause.message:
             raise
         raise StoreError(f"another extract is writing {str(target)!r}", cause.hint) from cause
+    if made:
+        stack.callback(_drop_unused, work)
+
+
+def _drop_unused(work: Path) -> None:
+    """Remove a folder of work in which nothing was answered."""
+    cache = work / CACHE
+    if cache.exists():
+        try:
+            with AnswerCache(cache) as kept:
+                if len(kept):
+                    return
+        except StoreError:
+            return
+    shutil.rmtree(work, ignore_errors=True)
 
 
 def _scan(job: Job, index: Index, name: str) -> tuple[int, str]:
@@ -201,7 +220,8 @@ def _scan(job: Job, index: Index, name: str) -> tuple[int, str]:
 def _take_over(job: Job, index: Index, rows: Path, fields: Sequence[str]) -> int:
     """Note which answers are there already, and drop those that must be given anew.
 
-    A torn last line is cut off. A ``failed`` answer, and a second one to the same note, do not stay.
+    What a kill left of a last row does not stay, nor does a ``failed`` answer, or a second one to the
+    same note. The file is written anew, whole or not at all.
 
     Returns:
         How many rows stay.
@@ -211,13 +231,13 @@ def _take_over(job: Job, index: Index, rows: Path, fields: Sequence[str]) -> int
     """
     if not rows.exists():
         return 0
-    appending.cut_torn_row(rows)
+    end = appending.whole(rows)
     with index.filling():
-        return answers.write(rows, _standing(job, index, rows), fields)
+        return answers.write(rows, _standing(job, index, (rows, end)), fields)
 
 
-def _standing(job: Job, index: Index, rows: Path) -> Iterator[answers.Row]:
-    for row in answers.read(rows):
+def _standing(job: Job, index: Index, there: tuple[Path, int]) -> Iterator[answers.Row]:
+    for row in answers.read(*there):
         key = index.key(row.id)
         if key is not None and row.key != key and not job.again:
             raise InputError(
@@ -257,7 +277,7 @@ class _Asking:
         opened.at(bundle.place(self.job.folder))
         finders = retrieval.of_bundle(bundle.place(self.job.folder), settings, opened.gate)
         try:
-            with AnswerCache(self.work / "cache.sqlite") as cache:
+            with AnswerCache(self.work / CACHE) as cache:
                 evaluator = evaluator_of(self.made, (opened, finders), cache, cancel)
                 for chunk in _chunks(self._fresh()):
                     given = evaluator.answers(self.made.recipe, chunk)

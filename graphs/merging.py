@@ -1,7 +1,8 @@
 """Putting the answers of several shards into one file.
 
 Owns the checks: every shard there once, finished, of one corpus and one student, every note answered
-once. The rows are sorted by id, on disk, so that the file is the same however the corpus was cut.
+once, and nothing else in the way. The rows are sorted by id, on disk, so that the file is the same
+however the corpus was cut.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from preceptor.core.database import store_errors, transaction
 from preceptor.core.errors import InputError
-from preceptor.graphs import answers, corpus
+from preceptor.graphs import answers, appending, corpus
 
 
 def merge(parts: Sequence[Path], target: Path) -> answers.Slip:
@@ -25,7 +26,8 @@ def merge(parts: Sequence[Path], target: Path) -> answers.Slip:
 
     Raises:
         InputError: If a part is missing, unfinished, double, or of another corpus or student, or a
-            note has no answer or two.
+            note has no answer or two; or if ``target`` is there and is no earlier result of this
+            corpus.
     """
     if not target.parent.is_dir():
         raise InputError(f"there is no folder {str(target.parent)!r}", "make it, or change --out")
@@ -36,6 +38,7 @@ def merge(parts: Sequence[Path], target: Path) -> answers.Slip:
     slips = [answers.read_slip(part) for part in parts]
     _check(parts, slips)
     first = slips[0]
+    _check_target(target, first)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
         file = Path(folder) / "rows.sqlite"
         with store_errors(file):
@@ -81,6 +84,22 @@ def _check(parts: Sequence[Path], slips: Sequence[answers.Slip]) -> None:
         raise InputError(f"shard {', '.join(missing)} of {first.shards} is missing", "give every part")
     if double:
         raise InputError(f"shard {', '.join(double)} is given twice", "give every part once")
+
+
+def _check_target(target: Path, first: answers.Slip) -> None:
+    """Refuse to write over anything but an earlier result of the same corpus."""
+    if not target.exists():
+        return
+    try:
+        appending.check_ours(target, begun=False)
+        if answers.read_slip(target).corpus == first.corpus:
+            return
+    except InputError:
+        pass
+    raise InputError(
+        f"--out {str(target)!r} is there and is no earlier result of this corpus",
+        "choose another --out",
+    )
 
 
 def _fill(connection: sqlite3.Connection, parts: Sequence[Path]) -> None:

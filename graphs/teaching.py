@@ -228,11 +228,9 @@ def _look(session: Session, call: ToolCall, seen: Evidence) -> str:
 def _move(session: Session, state: RunState, turn: TeacherTurn, seen: Evidence) -> RunState:
     call = turn.calls[0]
     result: ToolResult = session.toolbox.run(call, seen)
-    if result.recipe is None or result.recipe.fingerprint == seen.recipe.fingerprint:
-        return _correct(session, state, turn, result.text or "That changes nothing.")
-    before = _tried_before(session, state, result.recipe.fingerprint)
-    if before:
-        return _correct(session, state, turn, before)
+    why = idle(session, state, result, seen)
+    if why or result.recipe is None:
+        return _correct(session, state, turn, why)
     for kept in result.artefacts.values():
         session.store.artefacts.put(kept)
     session.admit(result.recipe)
@@ -253,6 +251,13 @@ def _move(session: Session, state: RunState, turn: TeacherTurn, seen: Evidence) 
     attempt = Attempt(round=state["round"], tool=call.name, args=call.args, outcome="pending")
     move = session.put_list([attempt.model_dump(mode="json")])
     return {"candidate": candidate, "move": move, "bad_turns": 0}
+
+
+def idle(session: Session, state: RunState, result: ToolResult, seen: Evidence) -> str:
+    """Return why what a move made is no candidate, an empty text if it is one."""
+    if result.recipe is None or result.recipe.fingerprint == seen.recipe.fingerprint:
+        return result.text or "That changes nothing."
+    return _tried_before(session, state, result.recipe.fingerprint)
 
 
 def _tried_before(session: Session, state: RunState, candidate: str) -> str:

@@ -15,6 +15,7 @@ import pytest
 
 from preceptor.cli import main
 from preceptor.cli.asking import plain
+from preceptor.tools.prompt import EditPrompt
 
 ROOT = Path(__file__).parents[2]
 REFINE = [
@@ -51,6 +52,45 @@ def test_another_process_answers(capsys: Captured) -> None:
     assert main(["approve", "one", "--edit", "mine.json"]) == 0
     assert main(["approve", "one"]) == 2
     assert "waits for nobody" in capsys.readouterr().err
+
+
+def edit(**patch: object) -> None:
+    Path("edit.json").write_text(json.dumps({"patches": [patch]}), "utf-8")
+
+
+UNKNOWN = {"kind": "add_look_for", "field": "nope", "phrases": ["hot"]}
+IDLE = {"kind": "drop_look_for", "field": "fever", "phrases": ["unheard"]}
+
+
+def test_a_mistaken_edit_leaves_the_run_as_it_was(capsys: Captured) -> None:
+    assert main(REFINE) == 130
+    trace = Path("runs/one/trace.jsonl").read_bytes()
+    for patch, words in ((UNKNOWN, "no field 'nope'"), (IDLE, "Nothing changed")):
+        edit(**patch)
+        capsys.readouterr()
+        assert main(["approve", "one", "--edit", "edit.json"]) == 2
+        said = capsys.readouterr().err
+        assert words in said
+        assert said.count("\n") == 1
+        assert Path("runs/one/trace.jsonl").read_bytes() == trace
+    assert main(["runs"]) == 0
+    assert "waiting      for your word: preceptor approve runs/one" in capsys.readouterr().out
+    assert main(["approve", "one"]) == 0
+
+
+def test_an_edit_answers_one_question_only(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rule teacher makes the same proposal again when a costly move's edit is refused."""
+    monkeypatch.setattr(EditPrompt, "costly", True, raising=False)
+    assert main(REFINE) == 130
+    edit(**IDLE)
+    assert main(["approve", "one", "--edit", "edit.json"]) == 130
+    assert "preceptor approve runs/one" in capsys.readouterr().err
+    assert main(["runs"]) == 0
+    assert "waiting      for your word: preceptor approve runs/one" in capsys.readouterr().out
+    assert main(["approve", "one"]) == 0
+    trace = [json.loads(x) for x in Path("runs/one/trace.jsonl").read_text("utf-8").splitlines()]
+    assert [e["data"]["action"] for e in trace if e["kind"] == "approval"] == ["edit", "approve"]
+    assert "move" in [e["kind"] for e in trace]
 
 
 def spoken(dialogue: list[tuple[str, str]], environment: dict[str, str]) -> tuple[int, str]:
@@ -113,6 +153,22 @@ def test_a_slip_in_the_editor_does_not_lose_what_was_written(tmp_path: Path) -> 
     assert "what the editor left: not JSON" in said
     trace = [json.loads(x) for x in Path("runs/one/trace.jsonl").read_text("utf-8").splitlines()]
     assert [e["data"]["action"] for e in trace if e["kind"] == "approval"] == ["edit"]
+
+
+def test_a_mistaken_edit_at_a_terminal_is_asked_about_again(tmp_path: Path, capsys: Captured) -> None:
+    edit(**IDLE)
+    editor = tmp_path / "editor.py"
+    editor.write_text("import shutil, sys\nshutil.copy('edit.json', sys.argv[1])\n", "utf-8")
+    dialogue = [(ASK, "e"), (ASK, "\x03")]
+    code, said = spoken(dialogue, {"EDITOR": f"{sys.executable} {editor}", "VISUAL": ""})
+    assert code == 130, said
+    assert "Nothing changed" in said
+    assert "preceptor approve runs/one" in said
+    assert main(["runs"]) == 0
+    assert "waiting      for your word: preceptor approve runs/one" in capsys.readouterr().out
+    assert main(["approve", "one"]) == 0
+    trace = [json.loads(x) for x in Path("runs/one/trace.jsonl").read_text("utf-8").splitlines()]
+    assert [e["data"]["action"] for e in trace if e["kind"] == "approval"] == ["approve"]
 
 
 def test_nothing_can_steer_the_terminal() -> None:

@@ -14,7 +14,7 @@ from preceptor.agents.scripted import ScriptedTeacher, Step
 from preceptor.core.errors import InputError
 from preceptor.core.text import sentences
 from preceptor.core.trace import Event, read
-from preceptor.graphs import approval, refine
+from preceptor.graphs import approval, expecting, refine
 from preceptor.graphs.approval import Decision, Proposal
 from preceptor.graphs.session import Limits
 from preceptor.graphs.state import RunState
@@ -191,6 +191,91 @@ def test_answers_are_checked(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="needs a reason"):
         played(tmp_path, lambda _: Decision(action="reject", reason=" "))
     assert not events(tmp_path, "approval")
+
+
+USELESS: dict[str, tuple[dict[str, JsonValue], str]] = {
+    "refused": (
+        {"patches": [{"kind": "add_look_for", "field": "nope", "phrases": ["hot"]}]},
+        "no field 'nope'",
+    ),
+    "no effect": (
+        {"patches": [{"kind": "drop_look_for", "field": "fever", "phrases": ["unheard"]}]},
+        "Nothing changed",
+    ),
+}
+
+
+@pytest.mark.parametrize(("args", "words"), USELESS.values(), ids=USELESS.keys())
+def test_an_edit_that_its_tool_would_refuse_is_not_taken(
+    args: dict[str, JsonValue], words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=words):
+        played(tmp_path, lambda _: Decision(action="edit", args=args))
+    assert [e.kind for e in read(tmp_path / "run" / "trace.jsonl")][-1] == "asked"
+    with opened(tmp_path, ASKING) as session:
+        proposal = approval.pending(session)
+        assert proposal is not None
+        with pytest.raises(InputError, match=words):
+            approval.check(session, proposal, Decision(action="edit", args=args))
+        approval.check(session, proposal, Decision(action="edit", args=patch("Mine.")))
+    _, teacher = played(tmp_path, yes)
+    assert len(events(tmp_path, "approval")) == 1
+    assert words not in "".join(teacher.heard), "the slip was the person's"
+
+
+def test_an_edit_to_what_was_tried_in_another_round_is_not_taken(tmp_path: Path) -> None:
+    script: list[list[Step]] = [[rule(RULE)], [rule("Another rule than that one.")]]
+
+    def decide(proposal: Proposal) -> Decision:
+        if proposal.round == 1:
+            return Decision(action="approve")
+        return Decision(action="edit", args=patch(RULE))
+
+    with pytest.raises(InputError, match="exactly what was tried in round 1"):
+        played(tmp_path, decide, script)
+
+
+def test_a_training_that_would_be_refused_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trying it costs something: what it would take is asked instead."""
+    monkeypatch.setattr(EditPrompt, "costly", True, raising=False)
+    tried: list[JsonValue] = []
+
+    def expected(session, call, seen, notes, added):  # type: ignore[no-untyped-def]
+        tried.append(call.args)
+        if "forbidden" in json.dumps(call.args):
+            raise InputError("no such training")
+        return expecting.Expected(1, 0.0)
+
+    monkeypatch.setattr(expecting, "of", expected)
+    with pytest.raises(InputError, match="no such training"):
+        played(tmp_path, lambda _: Decision(action="edit", args=patch("forbidden")))
+    assert len(tried) == 2
+
+
+def test_the_same_question_asked_again_in_a_round_has_its_own_events(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A costly move is not tried before the word; the rule teacher proposes it again, word by word."""
+    monkeypatch.setattr(EditPrompt, "costly", True, raising=False)
+    options = ASKING.model_copy(update={"moves": ("edit_prompt",), "limits": Limits(rounds=1)})
+    asked: list[Proposal] = []
+    edits = [Decision(action="edit", args=USELESS["no effect"][0])]
+
+    def once(proposal: Proposal) -> Decision | None:
+        asked.append(proposal)
+        return edits.pop() if edits else None
+
+    for decide in (once, None):
+        with opened(tmp_path, options) as session, pytest.raises(approval.Waiting):
+            refine.run(session, decide)
+        assert [e.kind for e in read(tmp_path / "run" / "trace.jsonl")][-1] == "asked"
+        assert len(events(tmp_path, "asked")) == 2, "a restart repeats no question"
+    assert asked[0] == asked[1]
+    with opened(tmp_path, options) as session:
+        refine.run(session, yes)
+    assert [e.data["action"] for e in events(tmp_path, "approval")] == ["edit", "approve"]
 
 
 def test_the_checkpoint_of_a_waiting_run_holds_no_note(tmp_path: Path) -> None:

@@ -187,7 +187,7 @@ def test_csv_grows_row_by_row_and_a_torn_row_is_cut_off(
     text = whole.target.read_bytes()
     torn = replace(job, target=tmp_path / f"torn.{ending}")
     first = text.index(b'"n\n') + 3
-    for at in (5, first, first + 4, first + 40, text.index(b"\r\n", first + 20) + 1, len(text) - 1):
+    for at in (first, first + 4, first + 40, text.index(b"\r\n", first + 20) + 1, len(text) - 1, 5):
         torn.target.write_bytes(text[:at])
         extract(torn)
         assert torn.target.read_bytes() == text

@@ -65,14 +65,15 @@ def _decision(args: argparse.Namespace) -> Decision:
 
 
 def _once(session: Session, asked: Proposal, decision: Decision) -> Decide:
-    """Return who gives this answer to this proposal; any other is asked about at the terminal."""
+    """Return who gives this answer to this proposal, once; all else is asked about at the terminal."""
     from preceptor.cli.asking import at_terminal
 
     onward = at_terminal(session)
+    left = [decision]
 
     def decide(proposal: Proposal) -> Decision | None:
-        if proposal == asked:
-            return decision
+        if left and proposal == asked:
+            return left.pop()
         return onward(proposal) if onward else None
 
     return decide

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from preceptor.cli.options import add_settings, settings
+from preceptor.cli.options import add_settings, find_run, settings
 
 if TYPE_CHECKING:
     from preceptor.core.ports import Progress
@@ -22,7 +22,7 @@ EVERY = 30.0
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("bundle", type=Path, help="a bundle's or finished run's folder")
+    parser.add_argument("bundle", type=Path, help="a bundle's folder, or a finished run, or last")
     formats = ".jsonl, .csv, .tsv or .parquet"
     parser.add_argument(
         "--in", dest="source", type=Path, required=True, help=f"notes: {formats}; - reads a pipe"
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     cancel = wiring.Cancel()
     stop_on_ctrl_c(cancel)
     job = extracting.Job(
-        folder=args.bundle,
+        folder=_folder(args),
         source=args.source,
         target=args.out,
         columns=_columns(args.columns),
@@ -87,6 +87,32 @@ def run(args: argparse.Namespace) -> int:
         )
         return 5
     return 0
+
+
+def _folder(args: argparse.Namespace) -> Path:
+    """Return the folder of the bundle: one that was named, else that of a run.
+
+    Raises:
+        InputError: If there is neither, or the run has no bundle yet.
+    """
+    from preceptor.core.errors import InputError
+    from preceptor.graphs import bundle
+
+    named: Path = args.bundle
+    if (bundle.place(named) / "bundle.json").exists():
+        return named
+    try:
+        run = find_run(args, str(named))
+    except InputError as cause:
+        if named == Path("last"):
+            raise
+        raise InputError(
+            f"{str(named)!r} is no bundle and no run",
+            "name the folder that holds bundle.json, or a run: preceptor runs list",
+        ) from cause
+    if not (bundle.place(run) / "bundle.json").exists():
+        raise InputError(f"run {run.name!r} has no bundle yet", f"finish it: preceptor resume {run}")
+    return run
 
 
 def _pipe(args: argparse.Namespace) -> Pipe | None:

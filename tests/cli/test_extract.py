@@ -1,0 +1,77 @@
+"""Naming a run instead of a bundle's folder, and files that are in the way, as a user meets them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from preceptor.cli import main
+from tests.graphs.corpora import make_bundle, read, rows, write_notes
+
+Captured = pytest.CaptureFixture[str]
+NOTES = ["--in", "n.jsonl", "--out"]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_notes(Path("n.jsonl"), rows(3))
+
+
+def made_run(root: str, name: str) -> None:
+    """Make a run that waits: its bundle is put there by hand, for a student that answers any note."""
+    refine = [
+        "refine", "tests.graphs.small:task", "--student", "simulated", "--rounds", "1",
+        "--moves", "edit_prompt", "--name", name, "--runs-dir", root, "--approve",
+    ]  # fmt: skip
+    assert main(refine) == 130
+
+
+@pytest.mark.parametrize("name", ["one", "last", "runs/one", "runs/one/bundle"])
+def test_a_run_may_be_named(name: str) -> None:
+    made_run("runs", "one")
+    make_bundle(Path("runs/one/bundle"))
+    assert main(["extract", name, *NOTES, "a.jsonl"]) == 0
+    assert [row.id for row in read(Path("a.jsonl"))] == ["n0", "n1", "n2"]
+
+
+def test_runs_are_looked_for_where_they_are_kept(capsys: Captured) -> None:
+    made_run("kept", "one")
+    make_bundle(Path("kept/one/bundle"))
+    assert main(["extract", "one", *NOTES, "a.jsonl", "--runs-dir", "kept"]) == 0
+    capsys.readouterr()
+    assert main(["extract", "one", *NOTES, "a.jsonl"]) == 2
+    assert "'one' is no bundle and no run" in capsys.readouterr().err
+
+
+def test_a_run_without_a_bundle_says_so(capsys: Captured) -> None:
+    assert main(["extract", "last", *NOTES, "a.jsonl"]) == 2
+    assert "there is no run in 'runs'" in capsys.readouterr().err
+    made_run("runs", "one")
+    capsys.readouterr()
+    for name in ("one", "last", "runs/one"):
+        assert main(["extract", name, *NOTES, "a.jsonl"]) == 2
+        said = capsys.readouterr().err
+        assert "run 'one' has no bundle yet (finish it: preceptor resume runs/one)" in said
+
+
+def test_a_bundle_comes_before_a_run_of_its_name() -> None:
+    made_run("runs", "one")
+    make_bundle(Path("last"))
+    assert main(["extract", "last", *NOTES, "a.jsonl"]) == 0
+
+
+def test_files_of_something_else_are_refused_in_one_line(capsys: Captured) -> None:
+    make_bundle(Path("bundle"))
+    mine = Path("mine.csv")
+    mine.write_text("id,text\nn0,half a ro", "utf-8")
+    assert main(["extract", "bundle", *NOTES, "mine.csv"]) == 2
+    said = capsys.readouterr().err
+    assert "--out 'mine.csv' is there and holds no answers (choose another --out)" in said
+    assert main(["extract", "bundle", *NOTES, "a.jsonl"]) == 0
+    capsys.readouterr()
+    assert main(["merge", "a.jsonl", "--out", "mine.csv"]) == 2
+    assert "is no earlier result of this corpus" in capsys.readouterr().err
+    assert mine.read_text("utf-8") == "id,text\nn0,half a ro"
+    assert not list(Path().glob(".*"))

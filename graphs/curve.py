@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from preceptor.agents import students
 from preceptor.core.errors import InputError
 from preceptor.core.records import Example, ModelRef, Recipe
 from preceptor.core.settings import Settings
@@ -81,6 +82,8 @@ def measure(request: Request, settings: Settings, heard: Heard) -> tuple[curve.C
         StudentError: If a model cannot be used.
     """
     _check_student(request.student, settings)
+    if request.larger:
+        students.check(request.larger)
     folder = folder_of(request, settings)
     with lab.opened(request, folder, settings, heard) as opened:
         drawn = subsets_of(opened, request)

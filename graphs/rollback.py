@@ -23,6 +23,10 @@ REMARK = """This bundle was rolled back to round {round}. The sealed test in `me
 for the recipe `{tested}`, not for the one in this folder (`{recipe}`)."""
 
 
+UNTOUCHED = """This bundle was rolled back to round {round}, the untouched student. Of the sealed test in
+`metrics.json` the baseline's score is its own, the final one that of `{tested}`."""
+
+
 class RolledBack(Record):
     """What came of it.
 
@@ -31,12 +35,14 @@ class RolledBack(Record):
         recipe: The recipe that the bundle now holds.
         before: The one that it held.
         tested: The one that the sealed test was measured for.
+        untouched: Whether it is the student as it came, which the sealed test was measured for, too.
     """
 
     round: int
     recipe: str
     before: str
     tested: str
+    untouched: bool = False
 
 
 def roll_back(path: Path, round_: int) -> RolledBack:
@@ -65,6 +71,7 @@ def roll_back(path: Path, round_: int) -> RolledBack:
             recipe=recipe.fingerprint,
             before=made.recipe.fingerprint,
             tested=tested,
+            untouched=recipe.fingerprint == Recipe.model_validate(store.config["start"]).fingerprint,
         )
         if done.recipe == done.before:
             return done
@@ -100,10 +107,14 @@ def _metrics(path: Path, done: RolledBack) -> dict[str, JsonValue]:
             "round": done.round,
             "recipe": done.recipe,
             "test_measured_for": done.tested,
-            "note": "the sealed test was measured for another recipe than this bundle's",
+            "note": "the sealed test's baseline is this bundle's recipe"
+            if done.untouched
+            else "the sealed test was measured for another recipe than this bundle's",
         },
     }
 
 
 def _remark(done: RolledBack) -> str:
-    return "" if done.recipe == done.tested else REMARK.format(**done.model_dump())
+    if done.recipe == done.tested:
+        return ""
+    return (UNTOUCHED if done.untouched else REMARK).format(**done.model_dump())

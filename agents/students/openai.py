@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from pydantic import JsonValue
 
+from preceptor.agents.destination import OPENAI
 from preceptor.agents.students import StudentOptions
 from preceptor.agents.students.pool import Pool
 from preceptor.agents.students.retry import (
@@ -112,7 +113,11 @@ class OpenAIStudent:
         self._url = with_path(url)
         self._timeout = options.timeout
         self.client = openai.OpenAI(
-            api_key=key_for(url), base_url=self._url or None, timeout=options.timeout, max_retries=0
+            api_key=key_for(url),
+            # The client takes an empty variable for an address.
+            base_url=self._url or os.environ.get("OPENAI_BASE_URL") or OPENAI,
+            timeout=options.timeout,
+            max_retries=0,
         )
         self.without_schema = False
         self.reasons = not url and REASONING.match(name) is not None

@@ -100,7 +100,11 @@ def _say_what_leaves(asked: Options, policy: str) -> None:
 
 def _given(args: argparse.Namespace) -> dict[str, object]:
     """Return what was said on the command line, in the shape of the options."""
+    from preceptor.core.errors import InputError
+
     limits = {"rounds": args.rounds, "plateau": args.plateau, "target": args.target}
+    if args.moves is not None and not args.moves.strip():
+        raise InputError("--moves names no move", "leave it out for all moves")
     found: dict[str, object] = {
         "task": args.task,
         "student": args.student,

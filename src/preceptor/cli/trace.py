@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from preceptor.cli.options import add_json, add_settings, find_run
+from preceptor.core.errors import InputError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +31,10 @@ def run(args: argparse.Namespace) -> int:
     folder = find_run(args, args.run)
     if args.egress:
         return _egress(folder, args.json)
-    for event in read(folder / "trace.jsonl"):
+    events = list(read(folder / "trace.jsonl"))
+    if args.round is not None and args.round not in {event.data.get("round") for event in events}:
+        raise InputError(f"run {folder.name!r} has no round {args.round}", "leave --round out")
+    for event in events:
         if args.round is not None and event.data.get("round") != args.round:
             continue
         if args.kind and event.kind != args.kind:

@@ -69,6 +69,18 @@ def _diagnosed(data: Data) -> str:
     return f"Round {data['round']}: shown train {interval(data['score'])}; {top or 'no errors'}"
 
 
+def _test(data: Data) -> str:
+    if not data["measured"]:
+        return f"Sealed test: not measured: {data['why']}"
+    return f"Sealed test: {data['baseline_score']:.3f} untouched, {data['final_score']:.3f} final"
+
+
+def _limits(data: Data) -> str:
+    limits = data["limits"]
+    assert isinstance(limits, Mapping)
+    return f"New limits: {', '.join(f'{limit:g} {name}' for name, limit in limits.items())}"
+
+
 _LINES: dict[str, Callable[[Data], str]] = {
     "prepared": _prepared,
     "baseline": lambda d: f"Untouched student on dev: {interval(d['score'])}",
@@ -84,5 +96,8 @@ _LINES: dict[str, Callable[[Data], str]] = {
     "approval": lambda d: f"  {d['tool']}: {d['action']} by a person{_why(d)}",
     "rollback": lambda d: f"Rolled back to round {d['round']}: {d['before']} → {d['recipe']}",
     "stopped": lambda d: f"End: {d['words']}.",
+    "limits": _limits,
+    "test": _test,
+    "report": lambda d: f"The report is written; the final recipe is {d['final']}",
     "test_opened": lambda d: f"The sealed test {d['sealed_test']} is opened, once.",
 }

@@ -23,8 +23,8 @@ REMARK = """This bundle was rolled back to round {round}. The sealed test in `me
 for the recipe `{tested}`, not for the one in this folder (`{recipe}`)."""
 
 
-UNTOUCHED = """This bundle was rolled back to round {round}, the untouched student. Of the sealed test in
-`metrics.json` the baseline's score is its own, the final one that of `{tested}`."""
+UNTOUCHED = """This bundle was rolled back to round {round}, the untouched student. Of the sealed
+test in `metrics.json` the baseline's score is its own, the final one that of `{tested}`."""
 
 
 class RolledBack(Record):

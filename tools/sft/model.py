@@ -14,7 +14,7 @@ from typing import Any
 
 from preceptor.core.files import write_whole
 from preceptor.core.record import canonical
-from preceptor.tools.sft import ranks
+from preceptor.tools.sft import packing, ranks
 from preceptor.tools.sft.job import Failed, Job
 
 _CONFIG = "adapter_config.json"
@@ -32,6 +32,7 @@ class Learner:
         ends: The tokens that end an answer.
         device: ``cpu`` or ``cuda``.
         bf16: Whether products are computed in bfloat16.
+        packs: Whether its attention takes rows one after the other in one sequence.
     """
 
     model: Any
@@ -41,15 +42,17 @@ class Learner:
     ends: frozenset[int]
     device: str
     bf16: bool
+    packs: bool = False
 
 
-def load(job: Job, folder: Path, start: Path | None) -> Learner:
+def load(job: Job, folder: Path, start: Path | None, *, pack: bool = False) -> Learner:
     """Load what a job trains.
 
     Args:
         job: The job.
         folder: The base model's.
         start: The weights to go on from.
+        pack: Whether its rows would better be packed, if there are kernels for that.
 
     Raises:
         Failed: If that cannot be done here.
@@ -67,6 +70,9 @@ def load(job: Job, folder: Path, start: Path | None) -> Learner:
     more: dict[str, Any] = {}
     if job.hyper.method == "qlora":
         more = {"quantization_config": _four_bits(), "device_map": {"": ranks.local()}}
+    attention = packing.implementation(device, job.hyper.method) if pack else None
+    if attention is not None:
+        more["attn_implementation"] = attention
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     model = AutoModelForCausalLM.from_pretrained(
         whole or folder,
@@ -82,7 +88,8 @@ def load(job: Job, folder: Path, start: Path | None) -> Learner:
     elif adapter is not None:
         model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
     bf16 = job.hyper.bf16 and _has_bf16(device)
-    return Learner(model, tokenizer, parameters, context, ends, device, bf16)
+    packs = attention is not None
+    return Learner(model, tokenizer, parameters, context, ends, device, bf16, packs)
 
 
 def _four_bits() -> Any:

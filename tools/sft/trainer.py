@@ -153,7 +153,6 @@ def can_bundle(model: Any, rows: Sequence[TokenRow], collator: Collator, overlap
     if not several:
         return False
     weight = model.get_input_embeddings().weight
-    close = _SAME_LOSS.get(str(weight.dtype).removeprefix("torch."), 1e-2)
 
     def loss(bundles: Sequence[Bundle]) -> float:
         batch = collator([as_row(b) for b in bundles])
@@ -164,6 +163,12 @@ def can_bundle(model: Any, rows: Sequence[TokenRow], collator: Collator, overlap
     with torch.no_grad():
         one, other = loss([alone(r) for r in several[0]]), loss([bundled(several[0], overlap)])
     model.train(was_training)
+    return close_enough(one, other, weight.dtype)
+
+
+def close_enough(one: float, other: float, dtype: object) -> bool:
+    """Return whether two losses differ by no more than the rounding of a precision."""
+    close = _SAME_LOSS.get(str(dtype).removeprefix("torch."), 1e-2)
     return abs(one - other) <= close * max(abs(one), 1.0)
 
 

@@ -18,6 +18,7 @@ from preceptor.tools.sft.bundles import TokenRow, lay_out
 from preceptor.tools.sft.events import Writer
 from preceptor.tools.sft.job import CHECKPOINTS, DATA, Failed, rate_for
 from preceptor.tools.sft.model import Learner, load
+from preceptor.tools.sft.packing import Packed, packs
 from preceptor.tools.sft.place import Place
 from preceptor.tools.sft.room import KEPT, Room
 from preceptor.tools.sft.tokens import Template
@@ -136,11 +137,12 @@ class Training:
         self.clock = Clock(until=until)
         job = place.job
         set_seed(job.seed)
-        self.learner = load(job, place.base, place.start)
+        kept, aside = read_rows(place)
+        together = portion.share and len({row.id for row in kept}) < len(kept)
+        self.learner = load(job, place.base, place.start, pack=not together)
         self.room = Room.of(job, place.folder, place.base, self.learner.model)
         self.room.check(checkpoints.held(place.folder / CHECKPOINTS))
         self.rate = job.hyper.rate or rate_for(job.hyper.method, self.learner.parameters)
-        kept, aside = read_rows(place)
         window = job.limits.window
         self.rows = Encoded(encode(kept, self.learner, window), encode(aside, self.learner, window))
         self.trainer = self._trainer(callbacks)
@@ -224,14 +226,17 @@ class Training:
         from transformers.trainer_callback import PrinterCallback
 
         learner, job = self.learner, self.place.job
-        collator = Collator(int(learner.tokenizer.pad_token_id or 0))
+        padded = Collator(int(learner.tokenizer.pad_token_id or 0))
+        collator: Collator | Packed = padded
         overlap = overlap_of(learner.model) if self.portion.share else None
         if overlap is not None:
-            shared = Collator(collator.pad, layer_kinds(learner.model))
+            shared = Collator(padded.pad, layer_kinds(learner.model))
             if ranks.agreed(can_bundle(learner.model, self.rows.train, shared, overlap)):
                 collator = shared
             else:
                 overlap = None
+        if learner.packs and ranks.agreed(packs(learner.model, self.rows.train, padded)):
+            collator = Packed()
         train = lay_out(self.rows.train, overlap)
         aside = lay_out(self.rows.aside, overlap)
         self.say.say(
@@ -243,6 +248,7 @@ class Training:
             parts=self.portion.parts,
             device=learner.device,
             bf16=learner.bf16,
+            packed=isinstance(collator, Packed),
         )
         trainer = make_trainer(
             learner.bf16,

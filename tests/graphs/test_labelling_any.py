@@ -49,11 +49,13 @@ def test_it_votes_through_the_gate_and_is_asked_once(server: OpenAIServer, tmp_p
         votes = labeller(seen, notes)
         sent = b"".join(r.raw for r in server.requests)
         asked = len(server.requests)
-        assert {v.values.get("fever") for v in votes} == {"yes"}
+        assert votes
+        assert all(v.values.get("fever") == "yes" for v in votes)
         assert b"Fairweather" not in sent
         assert "Fairweather" in notes[0].text
         log = [json.loads(x) for x in (tmp_path / "run" / "egress.jsonl").read_text().splitlines()]
-        assert {line["host"] for line in log} == {"maker.invalid"}
+        assert log
+        assert all(line["host"] == "maker.invalid" for line in log)
         spent = session.ledger.spent()
         assert spent["teacher_tokens"] == asked * 15
         assert session.ledger.unknown() == {"dollars": asked and 1}, "nobody said what it costs"

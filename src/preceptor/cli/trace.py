@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     if args.egress:
         return _egress(folder, args.json)
     events = list(read(folder / "trace.jsonl"))
-    if args.round is not None and args.round not in {event.data.get("round") for event in events}:
+    if args.round is not None and all(event.data.get("round") != args.round for event in events):
         raise InputError(f"run {folder.name!r} has no round {args.round}", "leave --round out")
     for event in events:
         if args.round is not None and event.data.get("round") != args.round:

@@ -57,11 +57,13 @@ def test_prompt_ids_are_those_of_a_student_in_process(name: str) -> None:
 
 def test_a_template_that_says_the_date_says_the_same_on_every_day() -> None:
     tokenizer = AutoTokenizer.from_pretrained(small.model())
+    template = Template(tokenizer, frozenset({tokenizer.eos_token_id}))
+    assert not template.dated
     tokenizer.chat_template = "{{ strftime_now('%d %b %Y, %H:%M') }} " + str(tokenizer.chat_template)
     assert isinstance(tokenizer, PreTrainedTokenizerFast)
     asked = Chat(tokenizer).text([Message("user", "When?")])
     assert asked.startswith("26 Jul 2024, 00:00 ")
-    template = Template(tokenizer, frozenset({tokenizer.eos_token_id}))
+    template = Template(tokenizer, frozenset())
     assert template.dated
     assert template.asked([{"role": "user", "content": "When?"}]) == asked
 

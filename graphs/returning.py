@@ -123,7 +123,7 @@ class ServerHome:
         if left is not None and needed > left:
             raise InputError(
                 f"comparing the served model takes {needed} student calls, {left:g} are left",
-                "make another move, or raise budget.student_calls",
+                "make another move, or allow more: --student-calls",
             )
 
     def bring(self, recipe: Recipe, face: Face, evidence: Evidence) -> tuple[Recipe, str]:

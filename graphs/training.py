@@ -64,8 +64,8 @@ def reserve_on(ledger: Ledger) -> Reserve:
         left = ledger.left().get("compute_seconds", seconds)
         if left <= 0:
             raise BudgetStop(
-                "budget: no compute_seconds are left for a training",
-                "raise budget.compute_seconds and resume",
+                "no compute_seconds are left for a training",
+                "allow more: --compute-seconds",
             )
         granted = min(seconds, left)
         claim = ledger.reserve(f"{name}:{uuid.uuid4().hex[:8]}", compute_seconds=granted)

@@ -72,21 +72,32 @@ class LangChainStudent:
         """Nothing to close: LangChain keeps its connections itself."""
 
     def _ask(self, call: Call) -> Reply:
+        began, cold = time.monotonic(), self._cold
+        try:
+            said = self._invoke(self._model, call)
+        except StudentError as lost:
+            error = lost.__cause__ or lost
+            if not cold or getattr(error, "status_code", None) != 400:
+                raise self._trouble(error) from None
+            said = self._without_temperature(call)
+        return _reply(call, said, time.monotonic() - began)
+
+    def _without_temperature(self, call: Call) -> AIMessage:
+        """Ask without a temperature, which may have been refused; if that helps, from now on."""
+        warm = self._make(None)
+        try:
+            said = self._invoke(warm, call)
+        except StudentError as lost:
+            raise self._trouble(lost.__cause__ or lost) from None
+        self._model, self._cold = warm, False
+        return said
+
+    def _invoke(self, model: BaseChatModel, call: Call) -> AIMessage:
         from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
         kinds = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
-        began, cold = time.monotonic(), self._cold
-        try:
-            with boundary(StudentError, "student"):
-                said = self._model.invoke([kinds[m.role](content=m.content) for m in call.messages])
-        except StudentError as lost:
-            error = lost.__cause__ or lost
-            if cold and getattr(error, "status_code", None) == 400:
-                # Some models refuse a temperature; what else is wrong shows when it is asked again.
-                self._model, self._cold = self._make(None), False
-                return self._ask(call)
-            raise self._trouble(error) from None
-        return _reply(call, said, time.monotonic() - began)
+        with boundary(StudentError, "student"):
+            return model.invoke([kinds[m.role](content=m.content) for m in call.messages])
 
     def _trouble(self, error: BaseException) -> Exception:
         code = getattr(error, "status_code", None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,26 +13,13 @@ from preceptor.agents.students import StudentOptions
 from preceptor.agents.students.langchain import LangChainStudent
 from preceptor.core.errors import StudentError
 from preceptor.core.records import Reply
+from tests.agents.students.serving import Serve
 from tests.contracts.student import EXAMPLES, StudentContract, calls_about
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
 GOOD = '{"pain": "present"}'
-Serve = Callable[..., OpenAIServer]
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    servers: list[OpenAIServer] = []
-
-    def start(*args: object, **kwargs: object) -> OpenAIServer:
-        servers.append(OpenAIServer(*args, **kwargs))  # type: ignore[arg-type]
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
 
 
 def student_of(server: OpenAIServer, **options: object) -> LangChainStudent:
@@ -88,6 +74,13 @@ def test_a_model_that_refuses_a_temperature_is_asked_without(serve: Serve) -> No
     student = student_of(server, parallel=1)
     assert {r.status for r in student.complete(calls_about(EXAMPLES))} == {"ok"}
     assert ["temperature" in body for body in server.asked[:3]] == [True, False, False]
+
+
+def test_another_refusal_is_not_blamed_on_the_temperature(serve: Serve) -> None:
+    server = serve(troubles=[Trouble.status(400)] * 2)
+    student = student_of(server, parallel=1)
+    assert [r.status for r in student.complete(calls_about(EXAMPLES[:1]))] == ["failed", "ok", "ok"]
+    assert ["temperature" in body for body in server.asked] == [True, False, True, True]
 
 
 def test_what_may_pass_is_tried_again(serve: Serve) -> None:

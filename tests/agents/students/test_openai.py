@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
 import pytest
 
 from preceptor.agents.servers.openai import OpenAIServer, completion, tool_call
@@ -13,28 +11,15 @@ from preceptor.agents.students.openai import REASONING_TOKENS, OpenAIStudent, ke
 from preceptor.core.errors import StudentError
 from preceptor.core.fields import object_schema
 from preceptor.core.records import Decoding, Example, ModelRef
+from tests.agents.students.serving import Serve
 from tests.contracts.student import EXAMPLES, FIELDS, SECRET, StudentContract, calls_about
 
 GOOD = '{"pain": "present"}'
-Serve = Callable[..., OpenAIServer]
 
 
 @pytest.fixture(autouse=True)
 def no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    servers: list[OpenAIServer] = []
-
-    def start(*args: object, **kwargs: object) -> OpenAIServer:
-        servers.append(OpenAIServer(*args, **kwargs))  # type: ignore[arg-type]
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
 
 
 def student_of(server: OpenAIServer, name: str = "scripted", **options: object) -> OpenAIStudent:

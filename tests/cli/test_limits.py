@@ -42,7 +42,7 @@ def test_a_move_that_the_budget_cut_short_stands_in_the_report(capsys: Captured)
 
 
 def test_a_limit_of_time_ends_refining_and_the_sealed_test_is_measured() -> None:
-    assert main([*REFINE, "--compute-seconds", "0.05"]) == 3
+    assert main([*REFINE, "--compute-seconds", "0.00001"]) == 3
     assert report()["test"] is not None
 
 

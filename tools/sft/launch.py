@@ -7,6 +7,9 @@ Owns the command line, and which GPUs the process sees. What several processes d
 from __future__ import annotations
 
 import os
+import random
+import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +19,7 @@ from preceptor.core.errors import InputError
 
 Launcher = Literal["python", "accelerate"]
 ENTRY = "preceptor.tools.sft.train"
+PORTS = range(20_000, 32_768)
 
 
 @dataclass(frozen=True)
@@ -52,10 +56,24 @@ class Launch:
         if self.launcher == "python":
             return [python, "-m", ENTRY, str(job)]
         # Its option --cpu would start one process only; ``ranks`` sees by itself that there is no GPU.
-        several = ["--multi_gpu", "--main_process_port", "0"] if (self.processes or 1) > 1 else []
+        many = (self.processes or 1) > 1
+        several = ["--multi_gpu", "--main_process_port", str(free_port())] if many else []
         count = ["--num_processes", str(self.processes)] if self.processes else []
         how = [*several, *count, "--num_machines", "1", "--mixed_precision", "no"]
         return [python, "-m", "accelerate.commands.launch", *how, "-m", ENTRY, str(job)]
+
+
+def free_port() -> int:
+    """Return a port on which processes can meet.
+
+    The processes take it seconds later, when they have loaded their libraries. It is none of those that
+    the system hands out meanwhile to whoever connects (from 32,768 on), as accelerate's own choice is.
+    """
+    for port in random.sample(PORTS, 50):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("", port))
+            return port
+    raise InputError("no port is free for the training's processes", "end other programs first")
 
 
 def one_gpu() -> dict[str, str]:

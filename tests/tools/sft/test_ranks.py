@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -29,7 +31,7 @@ from preceptor.tools.sft.job import (
     Paths,
     Result,
 )
-from preceptor.tools.sft.launch import ENTRY, Launch
+from preceptor.tools.sft.launch import ENTRY, PORTS, Launch, free_port
 from preceptor.tools.sft.runner import Runner
 
 TWO = Launch("accelerate", 2)
@@ -46,9 +48,22 @@ def test_the_command_of_accelerate() -> None:
     command = TWO.command("py", "job.json")
     assert command[:3] == ["py", "-m", "accelerate.commands.launch"]
     assert command[command.index("--num_processes") + 1] == "2"
+    assert int(command[command.index("--main_process_port") + 1]) in PORTS
     assert command[-3:] == ["-m", ENTRY, "job.json"]
     alone = Launch("accelerate").command("py", "job.json")
+    assert "--main_process_port" not in alone
     assert "--num_processes" not in alone
+
+
+def test_a_port_that_is_taken_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken, other = free_port(), free_port()
+    monkeypatch.setattr(random, "sample", lambda *_: [taken, other])
+    with socket.socket() as held:
+        held.bind(("", taken))
+        assert free_port() == other
+    monkeypatch.setattr(random, "sample", lambda *_: [])
+    with pytest.raises(InputError, match="no port is free"):
+        free_port()
 
 
 @pytest.mark.parametrize(("rows", "size", "world"), [(9, 4, 2), (10, 3, 3), (5, 8, 4), (16, 5, 2)])
@@ -78,6 +93,7 @@ def launched(folder: Path, launch: Launch, entry: str = ENTRY) -> int:
     """Train the job in a folder; return the exit code."""
     command = [entry if word == ENTRY else word for word in launch.command(sys.executable, folder)]
     done = subprocess.run(command, capture_output=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    print(done.stderr.decode(errors="replace")[-4000:])  # shown where a test fails
     return done.returncode
 
 

@@ -194,7 +194,8 @@ def test_the_command_line_says_what_is_wrong(
 @pytest.mark.timeout(600)  # a training process on a busy machine
 def test_by_hand_interrupted_and_cancelled_before(tmp_path: Path) -> None:
     """A line and the exit code of an interruption; an old file that asks to stop stops nothing."""
-    made(tmp_path, LONG)
+    many = [row.model_copy(update={"times": 10}) for row in small.rows()]  # no end before the signal
+    small.write(tmp_path, LONG.model_copy(update={"epochs": 20}), EVERY_STEP, many)
     (tmp_path / CANCEL).touch()
     child = subprocess.Popen(
         [sys.executable, "-m", "preceptor.tools.sft.train", str(tmp_path / JOB)],

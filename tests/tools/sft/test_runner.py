@@ -202,6 +202,8 @@ def test_by_hand_interrupted_and_cancelled_before(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(Path(base.__file__).parents[3]), "OMP_NUM_THREADS": "1"},
         stderr=subprocess.PIPE,
         text=True,
+        # Tests that run in the background may have inherited that it is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     marked = f"checkpoint-*/{checkpoints.MARKER}"
     while len(list((tmp_path / CHECKPOINTS).glob(marked))) < 2:

@@ -8,7 +8,7 @@ is never left out of a mean.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 
 from pydantic import JsonValue
@@ -17,7 +17,10 @@ from preceptor.core.errors import InputError
 from preceptor.core.fields import FieldSpec, LabelField
 from preceptor.core.ports import Scorer
 from preceptor.core.record import Record
-from preceptor.core.records import Answer, Example, Scored
+from preceptor.core.records import Answer, Example, Gold, Scored
+
+OwnMetric = Callable[[Gold, Gold], tuple[float, str]]
+"""A task's own metric: (gold, answer) to (score in [0, 1], feedback in words)."""
 
 
 class ExactLabel:
@@ -53,19 +56,32 @@ def scorer_for(field: FieldSpec) -> Scorer:
     return _LABEL if isinstance(field, LabelField) else _LIST
 
 
-def score_answer(example: Example, answer: Answer, fields: Sequence[FieldSpec]) -> Scored:
+def outcome(field: FieldSpec, gold: JsonValue, said: JsonValue | None) -> tuple[int, ...]:
+    """Return what metrics count of one value: see ``Scored.outcomes``."""
+    if isinstance(field, LabelField):
+        place = {value: at for at, value in enumerate(field.values)}
+        return place[str(gold)], -1 if said is None else place[str(said)]
+    wanted, given = _items(gold), _items(said)
+    return len(wanted), len(given), len(wanted & given)
+
+
+def score_answer(
+    example: Example, answer: Answer, fields: Sequence[FieldSpec], own: OwnMetric | None = None
+) -> Scored:
     """Return the scores of one note.
 
     Args:
         example: The note, with a gold value for at least one field.
         answer: What the student said about it.
         fields: The task's fields, with their weights.
+        own: The task's own metric function, if it has one.
 
     Raises:
-        InputError: If the note has no gold value for any field.
+        InputError: If the note has no gold value for any field, or ``own`` fails on it.
     """
     gold, said, problems = example.gold or {}, answer.record or {}, answer.problems
     scores: dict[str, float] = {}
+    outcomes: dict[str, tuple[int, ...]] = {}
     total = weights = 0.0
     for field in fields:
         name = field.name
@@ -73,6 +89,7 @@ def score_answer(example: Example, answer: Answer, fields: Sequence[FieldSpec]) 
             continue
         value = None if name in problems else said.get(name)
         scores[name] = scorer_for(field).score(gold[name], value)
+        outcomes[name] = outcome(field, gold[name], value)
         total += field.weight * scores[name]
         weights += field.weight
     if not weights:
@@ -80,6 +97,8 @@ def score_answer(example: Example, answer: Answer, fields: Sequence[FieldSpec]) 
             f"note {example.id!r} has no gold answer", "score only notes that are labelled"
         )
     tokens = (answer.prompt_tokens, answer.completion_tokens)
+    read = {name: value for name, value in said.items() if name not in problems}
+    mark, feedback = own(gold, read) if own else (None, "")
     return Scored(
         example_id=example.id,
         group=example.group,
@@ -87,6 +106,9 @@ def score_answer(example: Example, answer: Answer, fields: Sequence[FieldSpec]) 
         score=total / weights,
         valid=not problems and answer.status == "ok",
         cost=None if tokens[0] is None or tokens[1] is None else tokens[0] + tokens[1],
+        outcomes=outcomes,
+        own=mark,
+        feedback=feedback,
     )
 
 

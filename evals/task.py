@@ -14,7 +14,14 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
-from pydantic import BaseModel, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from preceptor.core import plugins
@@ -43,6 +50,10 @@ class Task(Record):
         synthetic: Whether the notes are generated; shown wherever a score is.
         description: One or two sentences for ``tasks list``.
         source: Where the data come from, and under which licence.
+        metric: What a run is judged by: one of ``evals.metrics.choice.NAMES`` or ``pkg.mod:function``;
+            chosen from the data if empty.
+        target: The value of the metric that would be good enough, if there is one.
+        prefer: Whether recall may be given up for precision.
     """
 
     name: str
@@ -54,6 +65,16 @@ class Task(Record):
     synthetic: bool = False
     description: str = ""
     source: str = ""
+    metric: str = ""
+    target: float | None = Field(default=None, gt=0, le=1)
+    prefer: Literal["balance", "precision"] = "balance"
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, JsonValue]:
+        """Leave out what a task does not say, so that tasks made before keep their fingerprints."""
+        said: dict[str, JsonValue] = handler(self)
+        usual: dict[str, JsonValue] = {"metric": "", "target": None, "prefer": "balance"}
+        return {k: v for k, v in said.items() if k not in usual or v != usual[k]}
 
     @model_validator(mode="after")
     def _consistent(self) -> Task:

@@ -98,6 +98,9 @@ class TaskFile(Record):
         split: How large the parts are.
         synthetic: Whether the notes are invented.
         source: Where the data come from.
+        metric: What a run is judged by; chosen from the data if not given.
+        target: The value of the metric that would be good enough.
+        prefer: ``precision`` where recall may be given up for it.
     """
 
     name: str = ""
@@ -110,6 +113,9 @@ class TaskFile(Record):
     split: SplitSpec = SplitSpec()
     synthetic: bool = False
     source: str = ""
+    metric: str = ""
+    target: float | None = Field(default=None, gt=0, le=1)
+    prefer: Literal["balance", "precision"] = "balance"
 
 
 def schema_json() -> str:
@@ -136,6 +142,9 @@ def load(path: Path) -> Task:
         synthetic=entry.synthetic,
         description=entry.description,
         source=entry.source,
+        metric=entry.metric,
+        target=entry.target,
+        prefer=entry.prefer,
     )
 
 

@@ -41,6 +41,9 @@ def make(session: Session, state: RunState) -> report.Report:
             seals={part: value for part, value in splits.seals.items()},
             synthetic=task.synthetic,
             left_behind=tuple(_left_behind(session)),
+            metric=session.metric,
+            trivial=frozenset({"majority"}),
+            target=session.limits.target,
         )
     )
 

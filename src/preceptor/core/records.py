@@ -240,6 +240,11 @@ class Scored(Record):
         score: The note's endpoint in [0, 1]: the weighted mean of ``fields``.
         valid: Whether every field could be read.
         cost: Prompt and completion tokens, or None where the backend does not say.
+        outcomes: What metrics count, per field of ``fields``. Of a label: the places of the gold and of
+            the said label among the field's, -1 for one that could not be read. Of a list: how many
+            items are in gold, were said, and both.
+        own: What the task's own metric function says of the note, in [0, 1]; None if it has none.
+        feedback: What that function says in words, for the teacher.
     """
 
     example_id: str
@@ -248,6 +253,9 @@ class Scored(Record):
     score: float
     valid: bool
     cost: int | None = None
+    outcomes: dict[str, tuple[int, ...]] = Field(default_factory=dict)
+    own: float | None = None
+    feedback: str = ""
 
 
 class Evaluation(Record):
@@ -370,6 +378,7 @@ class Situation(Record):
         prospects: Calls of tools whose gain can be estimated from counts, best first.
         money: What is left of each limited resource (``dollars``, ``student_calls`` …).
         pending: Whether the working recipe carries changes that are not yet accepted.
+        metric: What the scores are: ``accuracy`` (the mean score of a note's fields), ``macro_f1`` …
     """
 
     round: int
@@ -383,3 +392,4 @@ class Situation(Record):
     prospects: tuple[Prospect, ...] = ()
     money: dict[str, float] = Field(default_factory=dict)
     pending: bool = False
+    metric: str = "accuracy"

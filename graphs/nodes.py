@@ -18,6 +18,7 @@ from preceptor.core.record import Record
 from preceptor.core.records import Attempt, Evaluation, Finding, Recipe, Situation
 from preceptor.evals import findings, scorers
 from preceptor.evals.metrics import resampling
+from preceptor.evals.metrics.worth import worth
 from preceptor.graphs import gates, stops
 from preceptor.graphs.session import Session, folds
 from preceptor.graphs.state import RunState
@@ -101,7 +102,8 @@ def evidence(session: Session, state: RunState) -> Evidence:
     both = zip(examples, answers, strict=True)
     scored = tuple(scorers.score_answer(e, a, fields, own) for e, a in both)
     train = tuple(session.examples(session.splits.train))
-    return Evidence(fields, recipe, tuple(examples), tuple(answers), scored, train)
+    weights = worth(session.metric, fields, scored)
+    return Evidence(fields, recipe, tuple(examples), tuple(answers), scored, train, weights)
 
 
 def held_out(session: Session, state: RunState) -> set[str]:

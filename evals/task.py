@@ -97,6 +97,7 @@ class Task(Record):
         split: SplitSpec | None = None,
         name: str = "",
         mode: Mode = "per_field",
+        metric: str = "",
     ) -> Task:
         """Return a task that fills in a pydantic model.
 
@@ -116,6 +117,7 @@ class Task(Record):
             fields=tuple(_field(model.__name__, key, info) for key, info in infos.items()),
             prompt=Prompt(guides={key: Guide(meaning=text) for key, text in meant.items()}),
             mode=mode,
+            metric=metric,
             examples=tuple(examples),
             split=split or SplitSpec(),
             description=inspect.getdoc(model) or "",

@@ -171,6 +171,7 @@ class Examples:
             found = [c for c in found if flat(args.containing) in flat(c[0].text)]
         shown = found[args.skip : args.skip + args.n]
         lines = [f"{args.kind} in {field.name!r}: {len(found)} notes, {len(shown)} shown"]
+        told = {s.example_id: s.feedback for s in evidence.scored if s.feedback}
         for example, answer, _, _ in shown:
             gold = canonical((example.gold or {}).get(field.name))
             said = canonical((answer.record or {}).get(field.name))
@@ -180,6 +181,8 @@ class Examples:
                 hit = [s for s in sentences(example.text) if flat(args.containing) in flat(s)]
                 around = [*hit, *around]
             lines.append(f"<note>{shorten(example.text, around)}</note>")
+            if example.id in told:
+                lines.append(f"the metric says: {shorten(told[example.id], ())}")
         return ToolResult("\n".join(lines))
 
 

@@ -21,8 +21,8 @@ def worth(
 ) -> tuple[dict[str, float], ...]:
     """Return, per note and field, what the metric would gain by a right answer, or lose by a wrong one.
 
-    All other answers stay as they are; in [0, 1]. Empty for accuracy, where all answers of a field weigh the same, and for a person's own function,
-    which cannot be asked.
+    All other answers stay as they are; in [0, 1]. Empty for accuracy, where all answers of a field
+    weigh the same, and for a person's own function, which cannot be asked.
     """
     if not scored or metric.function is not None or metric.name == "accuracy":
         return ()

@@ -6,6 +6,8 @@
 All text is invented here, about the inspection of machines, so that no student has seen its like:
 
 * ``sparse``: eight yes/no fields, each "yes" in about 8 % of the notes;
+* ``gauges``: six fields "over" or "normal" by a reading, "over" in about 10 %: a small student cannot
+  learn them, and collapsing onto "normal" looks like a gain;
 * ``ordinal``: one ordered label that is "none" in two notes of three or more;
 * ``lists``: two lists that are empty in most notes;
 * ``closed``: one list of known values, empty in most notes.
@@ -77,6 +79,14 @@ GRADES: dict[str, tuple[str, ...]] = {
     "medium": ("mend it within the week", "order the part now"),
     "high": ("stop the machine at once", "do not start it again today"),
 }
+GAUGES = {
+    "pressure": ("bar", 7.0),
+    "current": ("ampere", 32.0),
+    "speed": ("turns", 1450.0),
+    "flow": ("litres", 90.0),
+    "vibration": ("mm per s", 4.5),
+    "level": ("cm", 60.0),
+}
 SPARES = ("seal ring", "fan belt", "grease", "shaft key", "filter", "oil", "bolt M8", "coupling")
 TOOLS = ("torque wrench", "feeler gauge", "hoist", "dial gauge", "lamp")
 ACTIONS: dict[str, tuple[str, ...]] = {
@@ -99,6 +109,17 @@ def sparse(r: Random) -> Made:
             said.append(r.choice(there))
         elif r.random() < 0.12:
             said.append(r.choice(not_there))
+    return said, gold
+
+
+def gauges(r: Random) -> Made:
+    """Return readings and gold of six gauges; "over" is above a limit that no note names."""
+    said, gold = [], Gold()
+    for name, (unit, limit) in GAUGES.items():
+        over = r.random() < 0.1
+        value = limit * (r.uniform(1.05, 1.4) if over else r.uniform(0.5, 0.97))
+        said.append(f"{name} {value:.1f} {unit}")
+        gold[name] = "over" if over else "normal"
     return said, gold
 
 
@@ -131,6 +152,10 @@ def _labels(*names: str) -> list[dict[str, JsonValue]]:
 
 SETS: dict[str, tuple[Callable[[Random], Made], list[dict[str, JsonValue]]]] = {
     "sparse": (sparse, _labels(*FAULTS)),
+    "gauges": (
+        gauges,
+        [{"name": n, "values": ["over", "normal"], "default": "normal"} for n in GAUGES],
+    ),
     "ordinal": (
         ordinal,
         [{"name": "urgency", "values": [*GRADES], "default": "none", "ordered": True}],

@@ -18,6 +18,7 @@ from preceptor.core.fields import FieldSpec, LabelField
 from preceptor.core.ports import Scorer
 from preceptor.core.record import Record
 from preceptor.core.records import Answer, Example, Scored
+from preceptor.core.spelling import folded
 
 
 class ExactLabel:
@@ -30,7 +31,7 @@ class ExactLabel:
 
 def _items(value: JsonValue | None) -> set[str]:
     found = value if isinstance(value, list) else []
-    return {" ".join(str(item).casefold().split()) for item in found} - {""}
+    return {folded(str(item)) for item in found} - {""}
 
 
 class ItemF1:

@@ -233,7 +233,7 @@ def _one_line(path: Path, cause: ValidationError) -> TaskError:
         known = _known(first["loc"][:-1])
         return TaskError(f"{path}: unknown key {key!r}", f"known here: {', '.join(known)}")
     if first["type"] == "string_type" and first["loc"] == ("data", "columns", "text"):
-        return TaskError(f"{path}: {key}: no text", "write a template in quotes: \"{title}\\n{body}\"")
+        return TaskError(f"{path}: {key}: no text", 'write a template in quotes: "{title}\\n{body}"')
     if first["type"] == "missing":
         return TaskError(f"{path}: {key!r} is missing", "add it")
     return TaskError(f"{path}: {key}: {first['msg'].removeprefix('Value error, ')}", "correct it")

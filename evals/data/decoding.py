@@ -64,9 +64,7 @@ def _check_begin(path: Path, raw: bytes) -> None:
     for start, name in ((1, "utf-16le"), (0, "utf-16be")):
         half = raw[start:400:2]
         if len(half) > 1 and not any(half.rstrip(b"\n\r")) and any(raw[1 - start : 400 : 2]):
-            raise TaskError(
-                f"{path}, line 1: a NUL character: UTF-16, not UTF-8", _convert(name)
-            )
+            raise TaskError(f"{path}, line 1: a NUL character: UTF-16, not UTF-8", _convert(name))
 
 
 def _convert(encoding: str) -> str:

@@ -61,8 +61,10 @@ class GoldReader:
         else:
             own = ((f, row.get(self.columns.fields.get(f.name, f.name))) for f in self.fields)
             found = {f.name: value for f, value in own if not empty(value)}
-            found = {f.name: self._value(f, found[f.name], where) for f in self.fields if f.name in found}
-        check_text(found, f"{where}, gold")
+            found = {
+                f.name: self._value(f, found[f.name], where) for f in self.fields if f.name in found
+            }
+        check_text(found, where, "a gold value")
         return (read_gold(self.fields, found, where) or None) if found else None
 
     def _object(self, raw: JsonValue, where: str) -> Gold:

@@ -39,11 +39,11 @@ def key_of(value: JsonValue, column: str, where: str) -> str:
         )
     if isinstance(value, bool) or not isinstance(value, str | int) or not as_key(str(value)):
         raise TaskError(f"{where}: column {column!r} holds no id", "fill it with a text or a number")
-    check_text(str(value), f"{where}: column {column!r}")
+    check_text(str(value), where, f"column {column!r}")
     return as_key(str(value))
 
 
-def check_text(value: JsonValue, what: str) -> None:
+def check_text(value: JsonValue, where: str, what: str) -> None:
     """Refuse what cannot be stored: half of a surrogate pair, at any depth.
 
     Raises:
@@ -51,15 +51,15 @@ def check_text(value: JsonValue, what: str) -> None:
     """
     if isinstance(value, str):
         if not is_text(value):
-            raise TaskError(f"{what}: half a character, no valid Unicode", "repair it")
+            raise TaskError(f"{where}: half a character in {what}, no valid Unicode", "repair that row")
     elif isinstance(value, list | dict):
         for item in [*value, *value.values()] if isinstance(value, dict) else value:
-            check_text(item, what)
+            check_text(item, where, what)
 
 
 def lookalikes(examples: Sequence[Example]) -> tuple[str, ...]:
     """Return one line per kind of key (group, id) of which some differ in case or blanks only."""
-    found = []
+    found: list[str] = []
     owners = [e.group for e in examples]
     ids = [e.id for e in examples]
     if owners != ids:
@@ -76,8 +76,9 @@ def _alike(keys: Iterable[str], what: str, danger: str) -> Iterator[str]:
     if alike:
         short = [same for same in alike if max(map(len, same)) <= SHORT][:_SHOWN]
         shown = "; ".join(" and ".join(map(repr, same[:_SHOWN])) for same in short)
+        some = f" ({shown})" if shown else ""
         yield (
-            f"{sum(map(len, alike))} {what} differ in case or blanks only{f' ({shown})' * bool(shown)}: "
+            f"{sum(map(len, alike))} {what} differ in case or blanks only{some}: "
             f"if they are the same, write them alike, else {danger}"
         )
 
@@ -93,8 +94,8 @@ def _harmed(examples: Sequence[Example]) -> Iterator[str]:
     controls = sum(bool(_C1.search(text)) for text in odd)
     if controls:
         yield (
-            f"{_texts(controls)} control characters (U+0080 to U+009F) where dashes and quotes were: the "
-            "file was read as latin1 and is cp1252; convert the original again: iconv -f cp1252 -t utf-8"
+            f"{_texts(controls)} control characters (U+0080 to U+009F) for dashes or quotes: cp1252 was "
+            "read as latin1; convert the original again: iconv -f cp1252 -t utf-8"
         )
     lost = sum("\ufffd" in text for text in odd)
     if lost:

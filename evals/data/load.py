@@ -130,7 +130,7 @@ def _same_part(
 def _example(row: Row, layout: _Layout, where: str, gold: GoldReader) -> Example:
     columns = layout.columns
     text = layout.text.of(row, where)
-    check_text(text, f"{where}: the text")
+    check_text(text, where, "the text")
     name = columns.id and key_of(cell(row, columns.id, where), columns.id, where)
     group = columns.group and key_of(cell(row, columns.group, where), columns.group, where)
     name = name or f"row-{where.rpartition(' ')[2]}"

@@ -93,5 +93,6 @@ def plain(value: object, where: str) -> JsonValue:
         return [plain(item, where) for item in value]
     if isinstance(value, dict):
         return {str(name): plain(item, where) for name, item in value.items()}
-    dated = isinstance(value, datetime.date | datetime.time)
-    return value.isoformat() if dated else str(value)
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    return str(value)

@@ -44,7 +44,9 @@ def delimiter(path: Path) -> str:
         return _said(begin) or _told(path, begin)
 
 
-def table(path: Path, lines: Iterator[str], between: str | None) -> Iterator[tuple[int, dict[str, str]]]:
+def table(
+    path: Path, lines: Iterator[str], between: str | None
+) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield (line, cells by column) of a CSV file; of a row of several lines the last one.
 
     Args:

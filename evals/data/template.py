@@ -106,14 +106,16 @@ def parsed(template: str) -> Text:
     return Text(template, tuple(pieces), tuple(columns))
 
 
-def missing(name: str, there: Iterable[str], where: str) -> TaskError:
-    """Return the error that says which column is not there, and which are."""
-    return TaskError(f"{where}: no column {name!r}", columns_shown(list(there)))
+def missing(name: str, there: Iterable[str], where: str, more: str = "") -> TaskError:
+    """Return the error that says which column is not there, and which are; ``more`` is what to do."""
+    return TaskError(f"{where}: no column {name!r}", columns_shown(list(there)) + more)
 
 
 def _part(value: JsonValue, column: str, where: str) -> str:
     if value is None or isinstance(value, str):
         return value or ""
     if isinstance(value, list | dict):
-        raise TaskError(f"{where}: column {column!r} holds no text", "a template takes texts and numbers")
+        raise TaskError(
+            f"{where}: column {column!r} holds no text", "a template takes texts and numbers"
+        )
     return json.dumps(value)

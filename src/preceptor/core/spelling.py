@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_OUTER = " \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u2000-\u200b\u2028\u2029\u202f\u205f\u2060\u3000\ufeff"
+_OUTER = (
+    " \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u2000-\u200b\u2028\u2029\u202f\u205f\u2060\u3000\ufeff"
+)
 _BLANKS = re.compile(rf"^[{_OUTER}]+|[{_OUTER}]+$")
 
 SHORT, WORDS = 24, 3

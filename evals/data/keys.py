@@ -94,8 +94,8 @@ def _harmed(examples: Sequence[Example]) -> Iterator[str]:
     controls = sum(bool(_C1.search(text)) for text in odd)
     if controls:
         yield (
-            f"{_texts(controls)} control characters (U+0080 to U+009F) for dashes or quotes: cp1252 was "
-            "read as latin1; convert the original again: iconv -f cp1252 -t utf-8"
+            f"{_texts(controls)} control characters (U+0080 to U+009F), perhaps for dashes and quotes: "
+            "cp1252 was read as latin1; convert the original again: iconv -f cp1252 -t utf-8"
         )
     lost = sum("\ufffd" in text for text in odd)
     if lost:

@@ -110,18 +110,30 @@ def test_rules_and_duplicates_read_notes_in_any_form(tmp_path: Path) -> None:
     assert len(list(duplicates.pairs([e.text for e in found]))) == 1
 
 
-def test_a_task_file_in_any_form(tmp_path: Path) -> None:
-    file = (
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", FORMS)
+def test_a_task_file_in_any_form(tmp_path: Path, form: str, name: str) -> None:
+    path = normalize(name, "nöte.csv")
+    head = (
         "fields:\n  - {name: Übelkeit, values: [häufig, keine], look_for: [übel]}\n"
-        "data: {path: nöte.csv, columns: {group: Fälle}}\nsplit: {stratify_by: Übelkeit}\n"
+        "split: {stratify_by: Übelkeit}\n"
     )
-    (tmp_path / "nöte.csv").write_text(normalize("NFD", f"id,text,Fälle,Übelkeit\n1,{TEXT},p,HÄUFIG\n"))
-    for form in FORMS:
-        made = normalize(form, file).replace(normalize(form, "nöte"), "nöte")
-        (tmp_path / "t.yaml").write_text(made)
-        task = resolve(str(tmp_path / "t.yaml"))
-        assert task.examples[0].gold == {"Übelkeit": "häufig"}
-        assert task.prompt.guide("Übelkeit").look_for == ("übel",)
+    (tmp_path / path).write_text(normalize("NFD", f"id,text,Fälle,Übelkeit\n1,{TEXT},p,HÄUFIG\n"))
+    columns = normalize(form, "columns: {group: Fälle}")
+    (tmp_path / "t.yaml").write_text(normalize(form, head) + f"data: {{path: {path}, {columns}}}\n")
+    task = resolve(str(tmp_path / "t.yaml"))
+    assert task.examples[0].gold == {"Übelkeit": "häufig"}
+    assert task.examples[0].group == "p"
+    assert task.prompt.guide("Übelkeit").look_for == ("übel",)
+
+
+def test_a_task_in_python_in_any_form() -> None:
+    fields = (LabelField(name=normalize("NFD", "Übelkeit"), values=("häufig", "keine")), FIELDS[1])
+    example = Example(id="1", group="p", text=normalize("NFD", TEXT), gold={"Übelkeit": "häufig"})
+    task = Task(name="t", fields=fields, examples=(example,))
+    assert task.examples[0].text == TEXT
+    answer = parse.answer("1", FIELDS, [Reply(("1", ("Übelkeit",)), '{"Übelkeit": "häufig"}')])
+    assert scorers.score_answer(task.examples[0], answer, task.fields).score == 1.0
 
 
 def test_labels_may_be_written_as_numbers_and_truth_values(tmp_path: Path) -> None:

@@ -52,7 +52,8 @@ def test_one_patient_however_it_is_spelt(tmp_path: Path) -> None:
 SPELT = {
     "n.csv": "sep=;\nid;title; text ;\na;Ward;Well.;\n;;;\nb;;Tired.;\n",
     "n.txt": "id\ttitle\ttext\na\tWard\tWell.\nb\t\tTired.\n",
-    "n.json": '[{"id": "a", "title": "Ward", "text": "Well."},\n {"id": "b", "title": "", "text": "Tired."}]',
+    "n.json": '[{"id": "a", "title": "Ward", "text": "Well."},\n'
+    '{"id": "b", "title": "", "text": "Tired."}]',
 }
 
 

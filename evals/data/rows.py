@@ -151,9 +151,10 @@ def _array(path: Path, text: str) -> Iterator[tuple[int, Row]]:
     if isinstance(found, dict):
         lists = [name for name, held in found.items() if _is_table(held)]
         if lists:
+            inside = f"its rows seem to be under {shown(lists[0])}: write that list alone into the file"
             raise TaskError(
                 f"{path}: one JSON object, not a list of rows",
-                f"its rows seem to be under {shown(lists[0])}: write that list alone into the file",
+                inside if len(lists) == 1 else "write a list of objects, one per note: [{...}, {...}]",
             )
         found = [found]
     if not isinstance(found, list):

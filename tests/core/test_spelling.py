@@ -57,5 +57,6 @@ def test_only_what_looks_like_a_label_is_shown(value: object, said: str) -> None
 
 def test_a_row_without_a_header_is_not_shown() -> None:
     assert columns_shown(["id", "Fever?"]) == "there are: id, Fever?"
-    for row in (["12", "Well"], ["id", "She is well."], ["id", "x" * 65], ["id", "a\nb"]):
+    assert columns_shown(["id", "was she well, he asked"]) == "there are: id, 1 with a long name"
+    for row in (["12", "Well"], ["id", "She is well."], ["id", "a\nb"]):
         assert columns_shown(row) == "there are 2 columns; does the first line hold their names?"

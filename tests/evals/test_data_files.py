@@ -229,6 +229,7 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path, case: tuple[str, bytes,
 NOTE = "Seen with her sister on Monday, denies fever, walks with a cane"
 QUOTING = {
     "no header": ("n.csv", f"17;{NOTE};yes\n18;well;no\n"),
+    "plain text": ("n.txt", f"{NOTE}\n{NOTE}\n"),
     "label": ("n.jsonl", lines([{"id": 1, "text": "a", "fever": NOTE}])),
     "short label": ("n.jsonl", lines([{"id": 1, "text": "a", "fever": NOTE[:31]}])),
     "label as list": ("n.jsonl", lines([{"id": 1, "text": "a", "fever": [NOTE]}])),

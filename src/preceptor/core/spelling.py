@@ -61,17 +61,21 @@ def shown(value: object) -> str:
         return repr(value) if abs(value) < 1e24 else "a large number"
     if not isinstance(value, str):
         return "a list" if isinstance(value, list) else "an object"
-    words = value.split()
+    return repr(value) if _is_short(value) else f"a text of {len(value)} characters"
+
+
+def _is_short(value: str) -> bool:
     size = sum(3 if char >= _WIDE else 1 for char in value)
-    short = size <= SHORT and len(words) <= WORDS and "\n" not in value
-    if short or (len(words) == 1 and value.isascii() and len(value) <= LONG):
-        return repr(value)
-    return f"a text of {len(value)} characters"
+    words = len(value.split())
+    short = size <= SHORT and words <= WORDS and "\n" not in value
+    return short or (words == 1 and value.isascii() and len(value) <= LONG)
 
 
 def columns_shown(names: list[str]) -> str:
-    """Return the names of columns for a hint; not if they may be a row without a header above it."""
-    rows = [n for n in names if len(n) > LONG or "\n" in n or n.isdigit() or re.search(r"\w[.!]$", n)]
-    if rows:
+    """Return the names of columns for a hint: short ones, and none if they may be a row of notes."""
+    if any("\n" in n or n.isdigit() or re.search(r"\w[.!]$", n) for n in names):
         return f"there are {len(names)} columns; does the first line hold their names?"
-    return f"there are: {', '.join(n if is_text(n) else repr(n) for n in names)}"
+    short = [n if is_text(n) else repr(n) for n in names if _is_short(n)]
+    long = len(names) - len(short)
+    more = [f"{long} with a long name"] if long else []
+    return f"there are: {', '.join([*short, *more])}"

@@ -11,7 +11,7 @@ import pytest
 
 from preceptor.core.errors import TaskError
 from preceptor.core.fields import FieldSpec, LabelField, ListField
-from preceptor.core.records import Example
+from preceptor.core.records import Example, Gold
 from preceptor.evals import data
 
 FEVER = LabelField(name="fever", values=("yes", "no"))
@@ -104,7 +104,12 @@ def test_whole_numbers_and_truth_values_are_the_labels_that_they_stand_for(tmp_p
 
 def test_null_is_not_scored_wherever_it_stands(tmp_path: Path) -> None:
     pain = LabelField(name="pain", values=("severe", "none"))
-    golds = [{"pain": "none"}, {"pain": None}, {"pain": "severe", "drugs": None}, None]
+    golds: list[Gold | None] = [
+        {"pain": "none"},
+        {"pain": None},
+        {"pain": "severe", "drugs": None},
+        None,
+    ]
     path = tmp_path / "n.jsonl"
     path.write_text(lines([{"id": i, "text": "x", "gold": g} for i, g in enumerate(golds)]))
     wanted = [{"pain": "none"}, None, {"pain": "severe"}, None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal, get_args
 from unicodedata import normalize
 
 import pytest
@@ -21,8 +22,10 @@ FIELDS: tuple[FieldSpec, ...] = (
     ListField(name="complaints", of="complaints", copied=True),
 )
 TEXT = "Brief: häufig Übelkeit und Diarrhö."
-GOLD = {"Übelkeit": "häufig", "complaints": ["Übelkeit", "Diarrhö"]}
-FORMS = ("NFC", "NFD")
+ITEMS = ["Übelkeit", "Diarrhö"]
+GOLD = {"Übelkeit": "häufig", "complaints": ITEMS}
+Form = Literal["NFC", "NFD"]
+FORMS: tuple[Form, ...] = get_args(Form)
 
 
 def test_a_blank_behind_a_key_makes_no_second_patient(tmp_path: Path) -> None:
@@ -76,7 +79,7 @@ def test_texts_that_a_conversion_has_harmed_are_remarked() -> None:
     assert data.remarks([note("1", "p", whole)]) == ()
 
 
-def loaded(folder: Path, text: str, gold: str) -> Example:
+def loaded(folder: Path, text: Form, gold: Form) -> Example:
     row = {"id": "1", "text": normalize(text, TEXT)}
     row |= json.loads(normalize(gold, json.dumps(GOLD, ensure_ascii=False)))
     (folder / "n.jsonl").write_text(json.dumps(row))
@@ -87,10 +90,10 @@ def loaded(folder: Path, text: str, gold: str) -> Example:
 @pytest.mark.parametrize("gold", FORMS)
 @pytest.mark.parametrize("said", FORMS)
 def test_a_perfect_reader_is_perfect_in_any_form(
-    tmp_path: Path, text: str, gold: str, said: str
+    tmp_path: Path, text: Form, gold: Form, said: Form
 ) -> None:
     example = loaded(tmp_path, text, gold)
-    assert example.gold == {**GOLD, "complaints": [normalize(gold, str(i)) for i in GOLD["complaints"]]}
+    assert example.gold == {**GOLD, "complaints": [normalize(gold, i) for i in ITEMS]}
     raw = normalize(said, json.dumps(GOLD, ensure_ascii=False))
     names = tuple(f.name for f in FIELDS)
     answer = parse.answer("1", FIELDS, [Reply(("1", names), raw)])
@@ -112,7 +115,7 @@ def test_rules_and_duplicates_read_notes_in_any_form(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", FORMS)
-def test_a_task_file_in_any_form(tmp_path: Path, form: str, name: str) -> None:
+def test_a_task_file_in_any_form(tmp_path: Path, form: Form, name: Form) -> None:
     path = normalize(name, "nöte.csv")
     head = (
         "fields:\n  - {name: Übelkeit, values: [häufig, keine], look_for: [übel]}\n"

@@ -18,6 +18,7 @@ from preceptor.core.fields import FieldSpec, LabelField
 from preceptor.core.ports import Scorer
 from preceptor.core.record import Record
 from preceptor.core.records import Answer, Example, Gold, Scored
+from preceptor.core.spelling import folded
 
 OwnMetric = Callable[[Gold, Gold], tuple[float, str]]
 """A task's own metric: (gold, answer) to (score in [0, 1], feedback in words)."""
@@ -33,7 +34,7 @@ class ExactLabel:
 
 def _items(value: JsonValue | None) -> set[str]:
     found = value if isinstance(value, list) else []
-    return {" ".join(str(item).casefold().split()) for item in found} - {""}
+    return {folded(str(item)) for item in found} - {""}
 
 
 class ItemF1:
@@ -60,7 +61,7 @@ def outcome(field: FieldSpec, gold: JsonValue, said: JsonValue | None) -> tuple[
     """Return what metrics count of one value: see ``Scored.outcomes``."""
     if isinstance(field, LabelField):
         place = {value: at for at, value in enumerate(field.values)}
-        return place[str(gold)], -1 if said is None else place[str(said)]
+        return place[str(gold)], -1 if said is None else place.get(str(said), -1)
     wanted, given = _items(gold), _items(said)
     return len(wanted), len(given), len(wanted & given)
 

@@ -27,8 +27,9 @@ from pydantic.fields import FieldInfo
 from preceptor.core import plugins
 from preceptor.core.errors import InputError, TaskError, boundary
 from preceptor.core.fields import FieldSpec, LabelField, ListField
-from preceptor.core.record import Record
+from preceptor.core.record import Record, canonical
 from preceptor.core.records import Example, Gold, Guide, Prompt
+from preceptor.core.spelling import is_text, shown
 from preceptor.evals.splits import SplitSpec
 
 GROUP = "preceptor.tasks"
@@ -54,6 +55,8 @@ class Task(Record):
             chosen from the data if empty.
         target: The value of the metric that would be good enough, if there is one.
         prefer: Whether recall may be given up for precision.
+        template: How a text is put together from columns, if the data are read so; no part of the
+            task's content.
     """
 
     name: str
@@ -75,6 +78,8 @@ class Task(Record):
         said: dict[str, JsonValue] = handler(self)
         usual: dict[str, JsonValue] = {"metric": "", "target": None, "prefer": "balance"}
         return {k: v for k, v in said.items() if k not in usual or v != usual[k]}
+
+    template: str = Field(default="", exclude=True)
 
     @model_validator(mode="after")
     def _consistent(self) -> Task:
@@ -142,7 +147,7 @@ def read_gold(fields: Iterable[FieldSpec], raw: Gold, where: str) -> Gold:
 
     Args:
         fields: The task's fields.
-        raw: Values by field name; a missing one is a field that is not scored.
+        raw: Values by field name; a missing one, or null, is a field that is not scored.
         where: File and line, or the example, for the error.
 
     Raises:
@@ -151,16 +156,30 @@ def read_gold(fields: Iterable[FieldSpec], raw: Gold, where: str) -> Gold:
     known = {f.name: f for f in fields}
     for name in raw:
         if name not in known:
-            raise TaskError(f"{where}: {name!r} is no field", f"fields: {', '.join(known)}")
+            raise TaskError(f"{where}: {shown(name)} is no field", f"fields: {', '.join(known)}")
     gold: Gold = {}
     for name, value in raw.items():
         field = known[name]
+        if value is None:
+            continue
         try:
-            gold[name] = field.read(value)
+            gold[name] = field.read(_items(value) if isinstance(field, ListField) else value)
         except ValueError as cause:
-            shown = f" {str(value)[:40]!r}" if isinstance(field, LabelField) else ""
-            raise TaskError(f"{where}, field {name!r}:{shown} does not fit", _allowed(field)) from cause
+            what = f" {shown(value)}" if isinstance(field, LabelField) else ""
+            raise TaskError(f"{where}, field {name!r}:{what} does not fit", _allowed(field)) from cause
     return gold
+
+
+def _items(value: JsonValue) -> JsonValue:
+    """Return a gold list as texts: numbers are written out, nulls left out."""
+    if not isinstance(value, list):
+        return value
+    numbers = (int, float)
+    return [
+        str(item) if isinstance(item, numbers) and not isinstance(item, bool) else item
+        for item in value
+        if item is not None
+    ]
 
 
 def _allowed(field: FieldSpec) -> str:
@@ -171,15 +190,23 @@ def _allowed(field: FieldSpec) -> str:
 
 def _check_examples(task: Task) -> None:
     seen: set[str] = set()
+    asked = [task.name, task.prompt.to_json(), *(field.to_json() for field in task.fields)]
+    if not all(map(is_text, asked)):
+        raise TaskError("the task: half a character, no valid Unicode", "repair its fields or prompt")
     for example in task.examples:
-        where = f"task {task.name!r}, example {example.id!r}"
+        where = f"task {task.name!r}, example {shown(example.id)}"
+        if not all(map(is_text, (example.id, example.group, example.text, canonical(example.gold)))):
+            raise TaskError(f"{where}: half a character, no valid Unicode", "repair that example")
         if example.id in seen:
             raise TaskError(f"{where}: this id occurs twice", "give every example its own id")
         seen.add(example.id)
         if not example.text.strip():
             raise TaskError(f"{where}: the text is empty", "leave the example out")
         if example.gold is not None and read_gold(task.fields, example.gold, where) != example.gold:
-            raise TaskError(f"{where}: a gold value is not written as its field has it")
+            raise TaskError(
+                f"{where}: a gold value is not written as its field has it",
+                "labels as the field spells them; items as texts, each once, without outer blanks",
+            )
 
 
 def names() -> list[str]:

@@ -258,6 +258,7 @@ class _Made:
             fields=one.task.fields,
             recipe=self.recipe(i, result),
             seals={part: one.drawn.digest(part) for part in ("train", "dev", "test")},
+            template=one.task.template,
         )
         others = ", ".join(share.name for share in self.shares)
         kept = bundle.Kept(

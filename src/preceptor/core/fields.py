@@ -16,8 +16,10 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, field_validator, model_validator
 
 from preceptor.core.record import Record
+from preceptor.core.spelling import folded, nfc
 
 NAME = re.compile(r"[^\W\d][\w \-/]{0,63}")
+_POINT = re.compile(r"(?<=\d)\.0+$")
 
 
 class _Base(Record):
@@ -27,6 +29,7 @@ class _Base(Record):
     @field_validator("name")
     @classmethod
     def _name(cls, name: str) -> str:
+        name = nfc(name)
         if not NAME.fullmatch(name) or name != name.strip():
             raise ValueError(
                 f"field name {name!r}: letters, digits, '_', '-', '/' or spaces, 64 at most"
@@ -60,8 +63,8 @@ class LabelField(_Base):
 
     @model_validator(mode="after")
     def _consistent(self) -> LabelField:
-        folded = {v.strip().casefold() for v in self.values}
-        if len(folded) != len(self.values) or "" in folded:
+        known = {folded(v) for v in self.values}
+        if len(known) != len(self.values) or "" in known:
             raise ValueError(f"field {self.name!r}: labels must be distinct and not empty")
         unknown = (set(self.meanings) | {self.default}) - set(self.values)
         if unknown:
@@ -78,15 +81,19 @@ class LabelField(_Base):
         return "Labels: " + "; ".join(shown)
 
     def read(self, raw: JsonValue) -> str:
-        """Return the label that ``raw`` names; case and outer spaces do not matter.
+        """Return the label that ``raw`` names.
+
+        Case, blanks and Unicode's composition do not matter, nor that a whole number is written with
+        a decimal point (``1.0``); null is no label.
 
         Raises:
             ValueError: If it names none.
         """
-        wanted = str(raw).strip().casefold()
-        for value in self.values:
-            if value.casefold() == wanted:
-                return value
+        wanted = "" if raw is None else folded(str(raw))
+        for name in (wanted, _POINT.sub("", wanted)):
+            for value in self.values:
+                if folded(value) == name:
+                    return value
         raise ValueError(f"field {self.name!r}: not one of its labels")
 
 
@@ -121,10 +128,13 @@ class ListField(_Base):
         """
         if not isinstance(raw, list) or not all(isinstance(item, str) for item in raw):
             raise ValueError(f"field {self.name!r}: not a list of texts")
-        kept = list(dict.fromkeys(str(item).strip() for item in raw if str(item).strip()))
+        spelt = (str(item).strip() for item in raw)
+        kept: dict[str, str] = {}
+        for item in filter(None, spelt):
+            kept.setdefault(nfc(item), item)
         if len(kept) > self.max_items:
             raise ValueError(f"field {self.name!r}: more than {self.max_items} items")
-        return [*kept]
+        return [*kept.values()]
 
 
 FieldSpec = Annotated[LabelField | ListField, Field(discriminator="kind")]

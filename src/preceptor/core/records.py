@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, field_validator
 
 from preceptor.core.fields import FieldSpec
 from preceptor.core.prospect import Prospect
 from preceptor.core.record import Record
+from preceptor.core.spelling import nfc
 from preceptor.core.weights import AdapterRef as AdapterRef
 from preceptor.core.weights import ModelRef as ModelRef
 
@@ -32,9 +33,9 @@ class Example(Record):
     Attributes:
         id: Unique in its task.
         group: The patient; notes of one group never stand in two splits.
-        text: The note.
-        gold: The right answer, or None where it is not known. A field that is left out of it is
-            not scored.
+        text: The note, in Unicode's composed form (NFC).
+        gold: The right answer, or None where it is not known. A field that is left out of it, or
+            null, is not scored.
         meta: Anything else a loader wants to keep (never shown to a student).
     """
 
@@ -43,6 +44,18 @@ class Example(Record):
     text: str
     gold: Gold | None = None
     meta: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @field_validator("text")
+    @classmethod
+    def _composed(cls, text: str) -> str:
+        return nfc(text)
+
+    @field_validator("gold")
+    @classmethod
+    def _known(cls, gold: Gold | None) -> Gold | None:
+        if not gold or None not in gold.values():
+            return gold
+        return {name: value for name, value in gold.items() if value is not None} or None
 
 
 class Guide(Record):

@@ -57,7 +57,7 @@ def measure(task: Task, written: list[notes.Note]) -> list[str]:
     for seed in SEEDS:
         made = splits.make(task, seed)
         train, test = made.examples(task, "train"), made.examples(task, "test")
-        said = {n: baselines.predict(n, task, train, test) for n in baselines.NAMES}
+        said = {n: baselines.predict(n, task, train, test) for n in baselines.names_for(task)}
         for name, answers in said.items():
             rows.setdefault(name, []).append(accuracy(task, answers, test))
         full = accuracy(task, full_lexicon(task, test), test)

@@ -132,9 +132,11 @@ def _tfidf(train: list[str], texts: list[str]) -> tuple[Matrix, Matrix] | None:
         max_features=MOST_TERMS,
     )
     try:
-        known: Matrix = vectoriser.fit_transform(train)
+        found = vectoriser.fit_transform(train)
     except ValueError:  # no term in any note, or none in two
         return None
+    found.sort_indices()  # once, and not in every fit
+    known: Matrix = found
     asked: Matrix = vectoriser.transform(texts) if texts else known
     return known, asked
 
@@ -189,13 +191,23 @@ def _answer(known: Matrix, question: _Question, strength: _Strength, asked: Matr
     """Return the answers to one question, one per row of ``asked``."""
     from sklearn.exceptions import ConvergenceWarning  # type: ignore[import-untyped]
     from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+    from sklearn.multiclass import OneVsRestClassifier  # type: ignore[import-untyped]
 
     if len(set(question.gold)) < 2:
         return np.full(asked.shape[0], question.gold[0])
-    model = LogisticRegression(C=strength.c, class_weight=strength.weight, max_iter=200, tol=1e-3)
+    part = known[question.rows]
+    one = LogisticRegression(
+        C=strength.c,
+        class_weight=strength.weight,
+        solver="liblinear",
+        dual=part.shape[1] > part.shape[0],
+        tol=0.01,
+        random_state=0,
+    )
+    model = OneVsRestClassifier(one)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(known[question.rows], question.gold)
+        model.fit(part, question.gold)
     said: NDArray[np.str_] = model.predict(asked)
     return said
 
@@ -206,6 +218,6 @@ def _enter(target: Target, records: Sequence[Gold], answers: Sequence[str]) -> N
             record[target.field.name] = str(answer)
             continue
         said = record[target.field.name]
-        held = {*said, target.value} if isinstance(said, list) else {target.value}
-        held -= set() if answer else {target.value}
+        held = set(map(str, said)) if isinstance(said, list) else set[str]()
+        held = held | {target.value} if answer else held - {target.value}
         record[target.field.name] = [v for v in target.field.values if v in held]

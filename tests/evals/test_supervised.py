@@ -12,6 +12,7 @@ from preceptor.core.fields import LabelField, ListField
 from preceptor.core.records import Example, Gold, Interval
 from preceptor.evals import baselines, splits
 from preceptor.evals.baselines import supervised, table
+from preceptor.evals.baselines.targets import targets
 from preceptor.evals.task import Task, resolve
 
 TONE = LabelField(name="tone", values=("good", "bad", "flat"))
@@ -99,7 +100,7 @@ def test_one_patient_two_notes_and_notes_without_words_are_enough_to_stand() -> 
     assert len(said(one, notes(5, seed=1))) == 5
     assert len(said(notes(2), notes(5, seed=1))) == 5
     signs = [e.model_copy(update={"text": "?! …"}) for e in notes(30)]
-    assert len({a["tone"] for a in map(dict, said(signs, notes(5, seed=1)).values())}) == 1
+    assert len({str(a["tone"]) for a in said(signs, notes(5, seed=1)).values()}) == 1
     assert said(notes(30), []) == {}
 
 
@@ -126,7 +127,7 @@ def test_strength_is_chosen_without_notes_of_the_same_patient() -> None:
     ]  # fmt: skip
     features = supervised._tfidf([e.text for e in train], [])
     assert features is not None
-    question = supervised._question(supervised.targets([TONE])[0], train)
+    question = supervised._question(targets([TONE])[0], train)
     best = supervised._strength([question], features[0])
     assert supervised._score([question], features[0], best) < 0.75
 

@@ -175,8 +175,8 @@ class ListField(_Base):
         """Return the items, outer spaces removed, empty ones and repeats left out.
 
         Those of a closed list are its values, in its order; case, spaces and the Unicode form of an
-        accent do not matter. One that is no value makes the whole answer unreadable, as an unknown label
-        does: to drop it would score a guess outside the list as no guess.
+        accent do not matter. One that is no value makes the whole answer unreadable, like an unknown
+        label: to drop it would score a guess outside the list as no guess.
 
         Raises:
             ValueError: If it is no list of texts, has more than ``max_items``, or holds something

@@ -26,7 +26,7 @@ def note(text: str, name: str = "a", drugs: Sequence[str] | None = None, group: 
 TRAIN = (
     note("On aspirin.", "t1", ["aspirin"]),
     note("Acetylsalicylic acid and Café-Extrakt.", "t2", ["Acetylsalicylic acid", "Café-Extrakt"]),
-    note("5-FU, acid reflux.", "t3", ["5-FU", "acid"]),
+    note("5-FU, acid reflux. Acetylsalicylic.", "t3", ["5-FU", "acid", "Acetylsalicylic"]),
 )
 
 
@@ -46,7 +46,8 @@ def found(
         ("cafe\u0301-extrakt", ["café-extrakt"]),
         ("5-FU-induced", ["5-FU"]),
         ("acid then aspirin, Acid", ["acid", "aspirin"]),
-        ("ends with acetylsalicylic", []),
+        ("ends with acetylsalicylic", ["acetylsalicylic"]),
+        ("ends with café", []),
         ("", []),
     ],
 )

@@ -177,6 +177,6 @@ def test_the_values_of_a_closed_list_are_counted() -> None:
         Example(id=f"n{i}", group=f"p{i}", text="Seen.", gold={"aids": [*held]})
         for i, held in enumerate([["cane"], ["cane", "walker"], []])
     ]
-    seen = evidence_of(notes, blind, OTHER, (aids,))
+    seen = evidence_of(tuple(notes), blind, OTHER, (aids,))
     text = CountNotes().run(CountNotes.args(), seen).text
     assert "aids: 2 of 3 notes have items, cane 2, walker 1" in text

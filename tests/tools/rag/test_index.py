@@ -121,7 +121,10 @@ def test_snippets_are_checked() -> None:
 def test_the_answer_of_a_snippet_fits_a_closed_list() -> None:
     aids = ListField(name="aids", values=("cane", "Walker"), max_items=1)
     shown = [e.model_copy(update={"gold": {"aids": ["cane"]}}) for e in TRAIN[:4]]
-    tool, seen = IndexExamples(), evidence_of(shown, blind, Recipe(model=ModelRef(spec="x")), (aids,))
+    tool, seen = (
+        IndexExamples(),
+        evidence_of(tuple(shown), blind, Recipe(model=ModelRef(spec="x")), (aids,)),
+    )
 
     def answer(label: str) -> object:
         given = {"field": "aids", "text": "A rollator is one.", "label": label}

@@ -114,8 +114,8 @@ def main() -> None:
         "",
         "Written by `python benchmarks/corpus.py`. Every note is generated; there is no patient behind",
         "it. Accuracy over 12 fields; the baselines are those of `preceptor.evals.baselines`; `+mined`",
-        "adds phrases mined from train; `tfidf` is a logistic regression on words and pairs of words, the",
-        "only one that is trained; «all noun phrases» is the generator's own list.",
+        "adds phrases mined from train; `tfidf` is a logistic regression on words and pairs of words;",
+        "«all noun phrases» is the generator's own list.",
         "",
     ]
     for make, seed, patients in CORPORA:

@@ -11,9 +11,10 @@ from collections import Counter
 from collections.abc import Iterator
 
 from preceptor.core.fields import LabelField
-from preceptor.core.record import Record
+from preceptor.core.record import Record, canonical
 from preceptor.core.records import Split
 from preceptor.evals import duplicates, splits
+from preceptor.evals.strata import strata
 from preceptor.evals.task import Task
 
 LEAST_GROUPS = 15
@@ -30,7 +31,10 @@ _FILLED = ("none", "some")
 
 
 class FieldCheck(Record):
-    """One field: how many examples have a value, and how often each label occurs."""
+    """One field: how many examples have a value, and how often each label or value occurs.
+
+    ``majority`` is the share of the most frequent answer; that of a closed list is all its values.
+    """
 
     name: str
     labelled: int
@@ -111,14 +115,19 @@ def _at(ordered: list[int], share: float) -> int:
 def _field(task: Task, place: int) -> FieldCheck:
     field = task.fields[place]
     values = [e.gold[field.name] for e in task.examples if e.gold and field.name in e.gold]
-    known = field.values if isinstance(field, LabelField) else _FILLED
-    seen = Counter(v if isinstance(v, str) else ("some" if v else "none") for v in values)
+    seen = Counter(stratum for value in values for stratum in strata(field, value))
+    known = field.values or _FILLED
     labels = {label: seen[label] for label in known}
+    whole = max(Counter(map(canonical, values)).values(), default=0)
+    if field.kind == "list" and field.values:
+        labels = {"[]": seen[""], **labels}
+    else:
+        whole = max(labels.values())
     return FieldCheck(
         name=field.name,
         labelled=len(values),
         labels=labels,
-        majority=max(labels.values()) / len(values) if values else 0.0,
+        majority=whole / len(values) if values else 0.0,
     )
 
 

@@ -14,7 +14,7 @@ from itertools import chain
 from pydantic import JsonValue
 
 from preceptor.core.errors import InputError
-from preceptor.core.fields import FieldSpec, LabelField
+from preceptor.core.fields import FieldSpec, LabelField, ListField
 from preceptor.core.ports import Scorer
 from preceptor.core.record import Record
 from preceptor.core.records import Answer, Example, Gold, Scored
@@ -149,9 +149,9 @@ class FieldMetrics(Record):
         notes: Notes with a gold value for it.
         score: The mean score, in [0, 1].
         unread: Notes whose value could not be read.
-        labels: Counts per label; empty for a list.
+        labels: Counts per label, or per value of a closed list; empty for an open one.
         positive: Pooled counts of the labels other than the default one, or of a list's items.
-        macro_f1: The mean F1 over labels that occur in gold; None for a list.
+        macro_f1: The mean F1 over labels (or values) that occur in gold; None for an open list.
     """
 
     field: str
@@ -171,6 +171,19 @@ def _label_metrics(field: LabelField, pairs: list[Pair]) -> dict[str, LabelCount
     said = Counter(str(s) for _, s in pairs if s is not None)
     hits = Counter(str(g) for g, s in pairs if s is not None and s == g)
     return {v: LabelCounts(gold=gold[v], said=said[v], hits=hits[v]) for v in field.values}
+
+
+def _value_metrics(field: ListField, pairs: list[Pair]) -> dict[str, LabelCounts]:
+    sets = [(_items(gold), _items(said)) for gold, said in pairs]
+    keys = {value: min(_items([value])) for value in field.values}
+    return {
+        value: LabelCounts(
+            gold=sum(key in g for g, _ in sets),
+            said=sum(key in s for _, s in sets),
+            hits=sum(key in g & s for g, s in sets),
+        )
+        for value, key in keys.items()
+    }
 
 
 def _pooled(counts: Sequence[LabelCounts]) -> LabelCounts:
@@ -197,6 +210,9 @@ def _metrics(field: FieldSpec, pairs: list[Pair]) -> FieldMetrics:
     if isinstance(field, LabelField):
         labels = _label_metrics(field, pairs)
         positive = _pooled([c for v, c in labels.items() if v != field.default])
+    elif field.values:
+        labels = _value_metrics(field, pairs)
+    if labels:
         known = [c.f1 or 0.0 for c in labels.values() if c.gold]
         macro = sum(known) / len(known) if known else None
     return FieldMetrics(

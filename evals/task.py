@@ -107,8 +107,8 @@ class Task(Record):
         """Return a task that fills in a pydantic model.
 
         ``Literal["a", "b"]`` is a label field (a default value is its default label), ``list[str]``
-        an open list. A field's description becomes its meaning in the prompt, the model's docstring
-        the task's description.
+        an open list, ``list[Literal["a", "b"]]`` a closed one. A field's description becomes its
+        meaning in the prompt, the model's docstring the task's description.
 
         Raises:
             TaskError: If the model has another kind of field.
@@ -136,9 +136,12 @@ def _field(model: str, name: str, info: FieldInfo) -> FieldSpec:
         return LabelField(name=name, values=args, default=default)
     if kind is list and args == (str,):
         return ListField(name=name, of=info.description or f"{name} items")
+    values = get_args(args[0]) if kind is list and args and get_origin(args[0]) is Literal else ()
+    if values and all(isinstance(v, str) for v in values):
+        return ListField(name=name, of=info.description or f"{name} items", values=values)
     raise TaskError(
         f"model {model!r}, field {name!r}: {info.annotation!r} is no kind of field",
-        'use Literal["a", "b"] for a label or list[str] for an open list',
+        'use Literal["a", "b"] for a label, list[str] or list[Literal["a", "b"]] for a list',
     )
 
 
@@ -165,7 +168,8 @@ def read_gold(fields: Iterable[FieldSpec], raw: Gold, where: str) -> Gold:
         try:
             gold[name] = field.read(_items(value) if isinstance(field, ListField) else value)
         except ValueError as cause:
-            what = f" {shown(value)}" if isinstance(field, LabelField) else ""
+            wrong = value if isinstance(field, LabelField) else field.unknown(value)
+            what = "" if wrong is None else f" {shown(wrong)}"
             raise TaskError(f"{where}, field {name!r}:{what} does not fit", _allowed(field)) from cause
     return gold
 
@@ -185,6 +189,8 @@ def _items(value: JsonValue) -> JsonValue:
 def _allowed(field: FieldSpec) -> str:
     if isinstance(field, LabelField):
         return f"allowed labels: {', '.join(field.values)}"
+    if field.values:
+        return f"a list of at most {field.max_items} of: {', '.join(field.values)}"
     return f"a list of at most {field.max_items} texts"
 
 
@@ -202,7 +208,7 @@ def _check_examples(task: Task) -> None:
         seen.add(example.id)
         if not example.text.strip():
             raise TaskError(f"{where}: the text is empty", "leave the example out")
-        if example.gold is not None and read_gold(task.fields, example.gold, where) != example.gold:
+        if example.gold is not None and not _as_read(task.fields, example.gold, where):
             raise TaskError(
                 f"{where}: a gold value is not written as its field has it",
                 "labels as the field spells them; items as texts, each once, without outer blanks",
@@ -263,3 +269,18 @@ def _called(spec: str, found: object, data_dir: Path | None) -> Task:
             f"task {spec!r} is of type {type(found).__name__!r}", "a Task, or a function returning one"
         )
     return found
+
+
+def _as_read(fields: Iterable[FieldSpec], gold: Gold, where: str) -> bool:
+    """Return whether gold values stand as their fields have them; of closed lists the order is free."""
+    read = read_gold(fields, gold, where)
+    free = {f.name for f in fields if isinstance(f, ListField) and f.values}
+    return all(
+        read.get(name) == value
+        or (name in free and isinstance(value, list) and _same(read[name], value))
+        for name, value in gold.items()
+    )
+
+
+def _same(one: object, other: list[JsonValue]) -> bool:
+    return isinstance(one, list) and sorted(map(str, one)) == sorted(map(str, other))

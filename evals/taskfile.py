@@ -47,8 +47,8 @@ class FieldEntry(Record):
     Attributes:
         name: The field.
         kind: ``label`` or ``list``.
-        values: The labels (label).
-        meanings: What a label stands for (label).
+        values: The labels (label); what may stand in the list, if that is known (list).
+        meanings: What a label or value stands for.
         default: The label for «nothing found»; the last one if not given (label).
         ordered: Whether the labels form a scale (label).
         of: What the items are (list).
@@ -270,7 +270,7 @@ def _spec(path: Path, entry: FieldEntry) -> FieldSpec:
             raise TaskError(
                 f"{path}: field {entry.name!r}: {key!r} does not go with kind {entry.kind!r}", "drop it"
             ) from cause
-        what = first["msg"].removeprefix("Value error, ")
+        what = first["msg"].removeprefix("Value error, ").removeprefix(f"field {entry.name!r}: ")
         where = ".".join(str(part) for part in first["loc"])
         raise TaskError(
             f"{path}: field {entry.name!r}{f', {where}' if where else ''}: {what}"

@@ -82,6 +82,7 @@ class Session:
         admit: Refuses a candidate that cannot be used, or holds what it must not.
         listener: Who shows what happens.
         approve: Whether a person must say yes before each changing move.
+        embed: Texts to vectors, where the run has an embedder.
     """
 
     store: RunStore
@@ -101,6 +102,7 @@ class Session:
     admit: Callable[[Recipe], object] = lambda _: None
     listener: Listener = field(default_factory=Listener)
     approve: bool = False
+    embed: Callable[[Sequence[str]], Sequence[Sequence[float]]] | None = None
 
     def event(self, kind: str, key: str, data: Mapping[str, JsonValue]) -> None:
         """Commit an event to the trace, once per key, and show it."""

@@ -271,6 +271,7 @@ def _opened(
         admit=retrievers.of,
         listener=heard,
         approve=options.approve,
+        embed=dense.embed if dense else None,
     )
     try:
         yield session

@@ -275,5 +275,7 @@ class CountNotes:
                 lines.append(f"{field.name}: " + ", ".join(f"{v} {count[v]}" for v in field.values))
             else:
                 filled = sum(bool(g) for g in golds)
-                lines.append(f"{field.name}: {filled} of {len(golds)} notes have items")
+                count = Counter(str(i) for g in golds if isinstance(g, list) for i in g)
+                which = "".join(f", {v} {count[v]}" for v in field.values)
+                lines.append(f"{field.name}: {filled} of {len(golds)} notes have items{which}")
         return ToolResult("\n".join(lines))

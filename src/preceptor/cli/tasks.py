@@ -22,6 +22,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--from", dest="source", type=Path, help="with new: labelled notes, .csv, .tsv or .jsonl"
     )
     parser.add_argument("--seed", type=int, help="with check: the draw of the splits")
+    parser.add_argument(
+        "--baselines", action="store_true", help="with check: what rules and TF-IDF reach on dev"
+    )
     add_settings(parser)
     add_json(parser)
 
@@ -63,10 +66,17 @@ def _list(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> int:
     from preceptor.evals import check
+    from preceptor.evals.baselines import table
     from preceptor.evals.task import resolve
 
-    found = check.check(resolve(args.task, settings(args).data_dir), args.seed)
-    print(json.dumps(found.model_dump(mode="json"), indent=2) if args.json else check.text(found))
+    task = resolve(args.task, settings(args).data_dir)
+    found = check.check(task, args.seed)
+    rows = table.on_dev(task, args.seed) if args.baselines else ()
+    if args.json:
+        told = {"baselines": [row.model_dump(mode="json") for row in rows]} if args.baselines else {}
+        print(json.dumps({**found.model_dump(mode="json"), **told}, indent=2))
+        return 0
+    print(check.text(found), *[table.text(rows)] if rows else [], sep="\n")
     return 0
 
 

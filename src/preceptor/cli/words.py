@@ -117,6 +117,7 @@ _LINES: dict[str, Callable[[Data], str]] = {
     "stopped": lambda d: f"End: {d['words']}.",
     "limits": _limits,
     "test": _test,
+    "no_baseline": lambda d: f"Without the baseline {d['name']}: {d['why']}",
     "report": lambda d: f"The report is written; the final recipe is {d['final']}",
     "test_opened": lambda d: f"The sealed test {d['sealed_test']} is opened, once.",
 }

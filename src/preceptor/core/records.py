@@ -299,7 +299,8 @@ class Finding(Record):
         count: How many notes.
         total: Out of how many notes with a gold value for the field.
         example_ids: The notes, in order.
-        cue: The phrase that the errors share, if one was found.
+        cue: The phrase that the errors share, if one was found; of a closed list the value that they
+            are about, with the phrase in brackets.
     """
 
     kind: FindingKind

@@ -13,8 +13,11 @@ from typing import Literal
 
 from pydantic import Field
 
+from preceptor.core import kept
+from preceptor.core.blocked import Blocked
 from preceptor.core.errors import InputError
 from preceptor.core.fields import FieldSpec
+from preceptor.core.readable import Readable
 from preceptor.core.record import Record
 from preceptor.core.records import Answer, Attempt, Evaluation, Example, Gold, Interval, Scored
 from preceptor.evals import report_text, stats
@@ -68,6 +71,9 @@ class ReportInputs:
         seals: Content hash of each split.
         synthetic: Whether the notes are generated.
         left_behind: Models that the run made on the student's server and that no kept recipe needs.
+        unmeasured: Why there are no figures of the sealed test; empty if there are.
+        blocked: What stood in the way of each kind of move when the teacher ended the run.
+        readable: The untouched student's answers on dev, if half or more could not be read.
     """
 
     task: str
@@ -86,6 +92,9 @@ class ReportInputs:
     seals: Mapping[str, str] = field(default_factory=dict)
     synthetic: bool = False
     left_behind: tuple[str, ...] = ()
+    unmeasured: str = ""
+    blocked: tuple[Blocked, ...] = ()
+    readable: Readable | None = None
 
 
 class Comparison(Record):
@@ -154,6 +163,9 @@ class Report(Record):
         dev: The same on dev, where candidates were chosen: it flatters the final student.
         gap: Final on dev minus final on test.
         left_behind: Models on the student's server that no kept recipe needs.
+        unmeasured: Why ``test`` is None.
+        blocked: What stood in the way of each kind of move when the teacher ended the run.
+        readable: The untouched student's answers on dev, if half or more could not be read.
     """
 
     version: int = REPORT_VERSION
@@ -175,6 +187,9 @@ class Report(Record):
     openings: int = 0
     seals: dict[str, str] = Field(default_factory=dict)
     left_behind: tuple[str, ...] = ()
+    unmeasured: str = ""
+    blocked: tuple[Blocked, ...] = ()
+    readable: Readable | None = None
 
 
 def _shares(scored: Sequence[Scored]) -> tuple[Interval, Interval]:
@@ -300,7 +315,7 @@ def build(inputs: ReportInputs) -> Report:
         gap=_gap(inputs.final.dev.scored, after.scored) if after else None,
         fields=_field_rows(inputs, before, after) if before and after else (),
         rules=_rule_rows(inputs, after) if after else (),
-        attempts=inputs.attempts,
+        attempts=kept.marked(inputs.attempts),
         costs={
             name: Cost(spent=inputs.spent.get(name, 0.0), unknown=inputs.unknown.get(name, 0))
             for name in names
@@ -308,6 +323,9 @@ def build(inputs: ReportInputs) -> Report:
         openings=inputs.openings,
         seals=dict(inputs.seals),
         left_behind=inputs.left_behind,
+        unmeasured=inputs.unmeasured,
+        blocked=inputs.blocked,
+        readable=inputs.readable,
     )
 
 

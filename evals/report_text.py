@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from preceptor.core import kept
 from preceptor.core.records import Attempt, Interval
+from preceptor.evals import report_end
 
 if TYPE_CHECKING:
     from preceptor.evals.report import Comparison, FieldRow, Report, RuleRow
@@ -42,9 +44,8 @@ def headline(report: Report) -> str:
     mark = "Synthetic data. " if report.synthetic else ""
     test = report.test
     if test is None:
-        return (
-            f"{mark}Not measured: the sealed test was not opened ({report.stop or 'the run stopped'})."
-        )
+        why = f"the sealed test was not opened ({report.stop or 'the run stopped'})"
+        return f"{mark}Not measured: {report.unmeasured or why}."
     if report.finding == "unchanged":
         return f"{mark}No gain: nothing that was tried passed the gate; the student is as it came."
     moved = (
@@ -160,7 +161,7 @@ def _attempt(tried: Attempt) -> list[str]:
     cells = [
         str(tried.round),
         tried.tool,
-        tried.outcome,
+        kept.fate(tried),
         _gain(tried.train_gain),
         _gain(tried.dev_gain),
     ]
@@ -197,8 +198,6 @@ def _left_behind(report: Report) -> list[str]:
 def _origin(report: Report) -> list[str]:
     lines = ["Of what", f"  task {report.task}; student {report.student}; teacher {report.teacher}"]
     lines.append(f"  recipe {report.baseline_recipe} became {report.final_recipe}")
-    if report.stop:
-        lines.append(f"  the run ended: {report.stop}")
     lines += [f"  {name} sealed as {value}" for name, value in report.seals.items()]
     if report.synthetic:
         lines.append("  the notes are synthetic: nothing here says how the student does on real ones")
@@ -208,12 +207,13 @@ def _origin(report: Report) -> list[str]:
 def write(report: Report) -> str:
     """Return the whole report."""
     parts = [
-        [headline(report)],
+        [headline(report), *report_end.warnings(report)],
         _test(report),
         _fields(report),
         _rules(report),
         _dev(report),
         _attempts(report),
+        report_end.ended(report),
         _costs(report),
         _left_behind(report),
         _origin(report),

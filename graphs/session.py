@@ -79,6 +79,7 @@ class Session:
         admit: Refuses a candidate that cannot be used, or holds what it must not.
         listener: Who shows what happens.
         approve: Whether a person must say yes before each changing move.
+        explore: Whether the run only looks around: the sealed test stays closed.
     """
 
     store: RunStore
@@ -97,6 +98,7 @@ class Session:
     admit: Callable[[Recipe], object] = lambda _: None
     listener: Listener = field(default_factory=Listener)
     approve: bool = False
+    explore: bool = False
 
     def event(self, kind: str, key: str, data: Mapping[str, JsonValue]) -> None:
         """Commit an event to the trace, once per key, and show it."""

@@ -27,7 +27,7 @@ from preceptor.core.runs import RunStore
 from preceptor.core.settings import Settings
 from preceptor.evals import evaluate, splits
 from preceptor.evals.task import Task, resolve
-from preceptor.graphs import fits, labelling, moves, reserve, returning, training, weak
+from preceptor.graphs import exploring, fits, labelling, moves, reserve, returning, training, weak
 from preceptor.graphs.answering import Students, gate
 from preceptor.graphs.gates import GateConfig
 from preceptor.graphs.retrieval import Retrievers, embedder_of
@@ -52,6 +52,7 @@ class Options(Record):
         embedder: What turns texts into dense vectors for retrieval; words alone if empty.
         approve: Whether a person must say yes before each changing move.
         labeller: The model that labels notes; the teacher, if it can, if empty.
+        explore: Whether the run only looks around: the sealed test stays closed.
     """
 
     task: str
@@ -67,6 +68,7 @@ class Options(Record):
     embedder: str = ""
     approve: bool = False
     labeller: str = ""
+    explore: bool = False
     data_dir: str = ""
     parallel: int = Field(default=8, ge=1)
     timeout: float = Field(default=120.0, gt=0)
@@ -125,6 +127,7 @@ def create(
     """
     task = load_task(options)
     parts = splits.make(task, options.seed)
+    exploring.check(options, task, parts)
     opened = Students(task, options, _run_gate(root / name, settings, task, parts))
     try:
         _check_teacher(options, opened.gate)
@@ -264,6 +267,7 @@ def _opened(
         admit=retrievers.of,
         listener=heard,
         approve=options.approve,
+        explore=options.explore,
     )
     try:
         yield session

@@ -67,7 +67,7 @@ def _check(args: argparse.Namespace) -> int:
 
     found = check.check(resolve(args.task, settings(args).data_dir), args.seed)
     print(json.dumps(found.model_dump(mode="json"), indent=2) if args.json else check.text(found))
-    return 0
+    return 2 if found.refused else 0
 
 
 def _fetch(args: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
+from preceptor.core.blocked import Blocked
 from preceptor.core.fields import FieldSpec
 from preceptor.core.prospect import Prospect
 from preceptor.core.record import Record
@@ -265,7 +266,7 @@ class Evaluation(Record):
 
 FindingKind = Literal[
     "missed", "spurious", "wrong_value", "negation", "temporality", "experiencer", "boundary",
-    "format", "truncated", "label_suspect",
+    "format", "truncated", "label_suspect", "constant_answer",
 ]  # fmt: skip
 
 
@@ -278,7 +279,9 @@ class Finding(Record):
         count: How many notes.
         total: Out of how many notes with a gold value for the field.
         example_ids: The notes, in order.
-        cue: The phrase that the errors share, if one was found.
+        cue: The phrase that the errors share, if one was found; of a constant answer, that answer.
+        said_share: Of a constant answer: the share of answers that are the commonest one.
+        gold_share: Likewise: the share of gold values that are gold's commonest one.
     """
 
     kind: FindingKind
@@ -287,6 +290,8 @@ class Finding(Record):
     total: int
     example_ids: tuple[str, ...]
     cue: str = ""
+    said_share: float | None = None
+    gold_share: float | None = None
 
 
 class ToolCall(Record):
@@ -343,6 +348,7 @@ class Attempt(Record):
         train_gain: The estimated gain on the held-out part of train, in points of [0, 1].
         fields: The same per field.
         dev_gain: The gain on dev, if dev was looked at.
+        kept_with: The later round whose acceptance kept this pending move (``core.kept``).
     """
 
     round: int
@@ -353,6 +359,7 @@ class Attempt(Record):
     train_gain: float | None = None
     fields: dict[str, float] = Field(default_factory=dict)
     dev_gain: float | None = None
+    kept_with: int | None = None
 
 
 class Situation(Record):
@@ -370,6 +377,7 @@ class Situation(Record):
         prospects: Calls of tools whose gain can be estimated from counts, best first.
         money: What is left of each limited resource (``dollars``, ``student_calls`` …).
         pending: Whether the working recipe carries changes that are not yet accepted.
+        blocked: The kinds of moves that cannot be made, or that their tools see nothing in.
     """
 
     round: int
@@ -383,3 +391,4 @@ class Situation(Record):
     prospects: tuple[Prospect, ...] = ()
     money: dict[str, float] = Field(default_factory=dict)
     pending: bool = False
+    blocked: tuple[Blocked, ...] = ()

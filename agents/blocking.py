@@ -53,9 +53,7 @@ def blocked(
     return tuple(out)
 
 
-def _why(
-    study: Study, found: Sequence[Move], left: Sequence[tuple[float, Move]], least: float
-) -> str:
+def _why(study: Study, found: Sequence[Move], left: Sequence[tuple[float, Move]], least: float) -> str:
     if not found:
         return _nothing(study)
     if not left:

@@ -79,6 +79,8 @@ def constant_fields(
     found = []
     for field in fields:
         both = zip(examples, answers, strict=True)
-        made = _constant(field, [(e, a) for e, a in both if e.gold is not None and field.name in e.gold])
+        made = _constant(
+            field, [(e, a) for e, a in both if e.gold is not None and field.name in e.gold]
+        )
         found += [made] if made is not None else []
     return tuple(sorted(found, key=lambda f: (-f.count, f.field)))

@@ -11,8 +11,8 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from preceptor.core.kept import carried
 from preceptor.core.errors import BudgetStop
+from preceptor.core.kept import carried
 from preceptor.core.ports import Evidence
 from preceptor.core.record import Record
 from preceptor.core.records import Attempt, Evaluation, Finding, Interval, Recipe, Situation

@@ -45,8 +45,9 @@ def test_no_phrase_separates_the_errors() -> None:
 
 def test_answers_that_say_nothing() -> None:
     found = asked(evidence_of(corpus(40), lambda e, f: None))
-    assert "160 of 160 wrong answers say nothing (0 of 40 answers can be read: 40 not in" in (
-        found["edit_prompt"]
+    assert (
+        "160 of 160 wrong answers say nothing (0 of 40 answers can be read: 40 not in"
+        in (found["edit_prompt"])
     )
 
 
@@ -60,9 +61,7 @@ def test_everything_was_tried() -> None:
             break
         call = turn.calls[0]
         attempts.append(
-            Attempt(
-                round=number, tool=call.name, args=call.args, outcome="rejected", train_gain=-0.01
-            )
+            Attempt(round=number, tool=call.name, args=call.args, outcome="rejected", train_gain=-0.01)
         )
     found = reasons(turn)["edit_prompt"]
     assert found.startswith("all ") or "after what earlier ones brought" in found, found

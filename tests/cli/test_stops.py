@@ -17,7 +17,16 @@ from tests.graphs import small
 from tests.graphs.small import OPTIONS, finished
 
 Captured = pytest.CaptureFixture[str]
-SMALL = ["refine", "tests.graphs.small:task", "--student", "simulated", "--rounds", "1", "--name", "one"]
+SMALL = [
+    "refine",
+    "tests.graphs.small:task",
+    "--student",
+    "simulated",
+    "--rounds",
+    "1",
+    "--name",
+    "one",
+]
 TINY = ["tests.graphs.test_exploring:tiny", "--student", "simulated", "--rounds", "2"]
 
 
@@ -75,7 +84,9 @@ def test_a_task_with_too_few_patients_is_refused(verb: str, capsys: Captured) ->
     assert "--explore" in said
     assert not Path("runs").exists()
     assert main(["tasks", "check", TINY[0]]) == 2
-    assert "dev has 14 groups (patients): under 15" in capsys.readouterr().out
+    said = capsys.readouterr().err
+    assert said.startswith("preceptor: task 'tiny': dev has 14 groups (patients): under 15")
+    assert len(said.splitlines()) == 1
     assert main([verb, *TINY, "--explore"]) == 0
 
 

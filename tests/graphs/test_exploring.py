@@ -54,9 +54,7 @@ def test_what_is_said_fits_the_task() -> None:
     short = enough.shortage(few, splits.make(few))
     assert short is not None
     assert short[1].startswith("label notes of more patients (20 here)")
-    doubled = tuple(
-        e.model_copy(update={"group": f"p{i // 4}"}) for i, e in enumerate(task().examples)
-    )
+    doubled = tuple(e.model_copy(update={"group": f"p{i // 4}"}) for i, e in enumerate(task().examples))
     grouped = tiny().model_copy(update={"examples": doubled})
     short = enough.shortage(grouped, splits.make(grouped))
     assert short is not None
@@ -98,7 +96,9 @@ def check_closed(root: Path, name: str) -> None:
 def test_exploring_a_large_task_still_keeps_what_dev_supports(tmp_path: Path) -> None:
     options = OPTIONS.model_copy(update={"explore": True})
     state = finished(tmp_path, options)
-    verdicts = [e.data["outcome"] for e in read(tmp_path / "run" / "trace.jsonl") if e.kind == "verdict"]
+    verdicts = [
+        e.data["outcome"] for e in read(tmp_path / "run" / "trace.jsonl") if e.kind == "verdict"
+    ]
     assert ("accepted" in verdicts) == (state["incumbent"] != state["baseline"])
     assert "accepted" in verdicts
     check_closed(tmp_path, "small")

@@ -1,4 +1,4 @@
-"""How a run ends, and what it says of it: unreadable students, blocked moves, moves kept with others."""
+"""How a run ends, and what it says of it: unreadable students, blocked moves, moves kept later."""
 
 from __future__ import annotations
 
@@ -175,3 +175,17 @@ def test_the_rule_teacher_works_on_with_constant_answers(tmp_path: Path) -> None
     assert event(tmp_path, "move")["tool"] in ("edit_prompt", "index_examples")
 
 
+def test_a_pending_move_that_a_later_acceptance_carries_is_told_as_kept(tmp_path: Path) -> None:
+    options = OPTIONS.model_copy(
+        update={"seed": 5, "moves": ("edit_prompt",), "limits": Limits(rounds=2, plateau=2)}
+    )
+    finished(tmp_path, options)
+    verdicts = [e.data for e in read(tmp_path / "run" / "trace.jsonl") if e.kind == "verdict"]
+    assert [v["outcome"] for v in verdicts] == ["pending", "accepted"]
+    assert verdicts[1]["carries"] == [1]
+    assert line("verdict", verdicts[1]).endswith("with it, what was pending of round 1 is kept")
+    assert [a.kept_with for a in report(tmp_path).attempts] == [2, None]
+    assert "kept (with round 2)" in (tmp_path / "run" / "report.txt").read_text("utf-8")
+    # What the trace says of the recipes: the accepted one was made from the pending one.
+    moves = [e.data for e in read(tmp_path / "run" / "trace.jsonl") if e.kind == "move"]
+    assert moves[1]["from"] == moves[0]["candidate"]

@@ -123,7 +123,7 @@ class IndexExamples:
         if found:
             return hindered(found)
         try:
-            self.build(IndexExamplesArgs(), evidence)
+            self.build(IndexExamplesArgs(mode="sparse"), evidence)
         except InputError as error:
             return error.message
         return "no train note was answered yet"

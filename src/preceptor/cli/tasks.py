@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from preceptor.cli.options import add_json, add_settings, settings
@@ -67,7 +68,10 @@ def _check(args: argparse.Namespace) -> int:
 
     found = check.check(resolve(args.task, settings(args).data_dir), args.seed)
     print(json.dumps(found.model_dump(mode="json"), indent=2) if args.json else check.text(found))
-    return 2 if found.refused else 0
+    if not found.refused:
+        return 0
+    print(f"preceptor: task {found.task!r}: {found.refused}", file=sys.stderr)
+    return 2
 
 
 def _fetch(args: argparse.Namespace) -> int:

@@ -148,7 +148,7 @@ def _warnings(
 
 def _refused(task: Task, made: splits.Splits) -> str:
     short = enough.shortage(task, made)
-    return f"{short[0]}, and refine refuses the task ({short[1]})" if short else ""
+    return f"{short[0]}, and refine refuses the task; {short[1]}" if short else ""
 
 
 def _mostly_some(field: FieldCheck) -> bool:

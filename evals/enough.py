@@ -28,10 +28,10 @@ def shortage(task: Task, drawn: Splits, least: int = LEAST_GROUPS) -> tuple[str,
         return None
     labelled = [e for e in task.examples if e.gold is not None]
     patients = len({e.group for e in labelled})
-    more = f"label notes of more patients ({patients} here)"
-    larger = "give dev a larger part ('split')"
+    more = f"label notes of more than the {patients} patients here"
+    larger = "give dev a larger part in 'split'"
     steps = [larger, more] if patients >= 2 * least else [more, larger]
     if patients < len(labelled):
         steps.append("check that the 'group' column names patients")
-    what = f"dev has {groups} groups (patients): under {least} nothing can be accepted"
-    return what, ", ".join(steps)
+    what = f"dev has {groups} groups: under {least} nothing can be accepted"
+    return what, f"dev needs {least} patients: {', '.join(steps)}"

@@ -80,12 +80,13 @@ def test_answers_that_are_cut_off_end_a_run_with_5_and_say_what_to_change(capsys
 def test_a_task_with_too_few_patients_is_refused(verb: str, capsys: Captured) -> None:
     assert main([verb, *TINY]) == 2
     (said,) = capsys.readouterr().err.splitlines()
-    assert "dev has 14 groups (patients): under 15 nothing can be accepted" in said
+    assert "dev has 14 groups: under 15 nothing can be accepted" in said
+    assert "dev needs 15 patients: " in said
     assert "--explore" in said
     assert not Path("runs").exists()
     assert main(["tasks", "check", TINY[0]]) == 2
     said = capsys.readouterr().err
-    assert said.startswith("preceptor: task 'tiny': dev has 14 groups (patients): under 15")
+    assert said.startswith("preceptor: task 'tiny': dev has 14 groups: under 15")
     assert len(said.splitlines()) == 1
     assert main([verb, *TINY, "--explore"]) == 0
 

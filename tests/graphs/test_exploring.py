@@ -53,7 +53,7 @@ def test_what_is_said_fits_the_task() -> None:
     few = tiny().model_copy(update={"examples": task().examples[:20], "split": SplitSpec()})
     short = enough.shortage(few, splits.make(few))
     assert short is not None
-    assert short[1].startswith("label notes of more patients (20 here)")
+    assert short[1].startswith("dev needs 15 patients: label notes of more than the 20 patients here")
     doubled = tuple(e.model_copy(update={"group": f"p{i // 4}"}) for i, e in enumerate(task().examples))
     grouped = tiny().model_copy(update={"examples": doubled})
     short = enough.shortage(grouped, splits.make(grouped))

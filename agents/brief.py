@@ -16,6 +16,7 @@ from pydantic import JsonValue
 
 from preceptor.agents.mining import Corpus
 from preceptor.agents.study import FieldStudy, Study
+from preceptor.core import readable, telling
 from preceptor.core.errors import InputError
 from preceptor.core.fields import FieldSpec
 from preceptor.core.ports import Evidence, ToolSpec
@@ -128,6 +129,9 @@ def _standing(situation: Situation, evidence: Evidence) -> str:
     ]
     if situation.dev is not None:
         lines.append(f"The accepted student on the development notes: {_shown(situation.dev)}.")
+    counted = readable.count(evidence.answers, evidence.recipe)
+    if counted.worrying:
+        lines.append(f"Warning: {counted.counts()}; no wording mends that.")
     if situation.pending:
         lines.append("The prompt below carries pending changes that are not yet accepted.")
     return "\n".join(lines)
@@ -151,12 +155,14 @@ def _scores(situation: Situation, evidence: Evidence, cap: int) -> str:
 
 
 def _findings(situation: Situation, cap: int) -> str:
-    lines = [
-        f"- {f.kind} in {f.field!r}: {f.count} of {f.total} notes"
-        + (f', beside "{_cut(quote(f.cue), 60)}"' if f.cue else "")
-        for f in situation.findings
-    ]
-    return _fit(lines, cap, "rarer ones not shown")
+    return _fit([*map(_finding, situation.findings)], cap, "rarer ones not shown")
+
+
+def _finding(found: Finding) -> str:
+    head = f"- {found.kind} in {found.field!r}: {found.count} of {found.total} notes"
+    if found.kind == "constant_answer":
+        return f"{head} say otherwise; {telling.constant(found)}; {telling.HELPS}"
+    return head + (f', beside "{_cut(quote(found.cue), 60)}"' if found.cue else "")
 
 
 def _guideline(situation: Situation, evidence: Evidence, cap: int) -> str:
@@ -278,6 +284,8 @@ def _excerpts(situation: Situation, evidence: Evidence) -> Iterator[str]:
     passed: set[str] = set()
     for turn in range(PER_FINDING):
         for finding in situation.findings:
+            if finding.kind == "constant_answer":
+                continue  # Its notes stand under the other kinds.
             shown = [i for i in finding.example_ids if i in place]
             of = by_name.get(finding.field)
             if of is None or turn >= len(shown):

@@ -13,11 +13,13 @@ from collections.abc import Callable, Sequence
 from pydantic import JsonValue
 
 from preceptor.agents import labelling
+from preceptor.agents.blocking import blocked
 from preceptor.agents.chat import as_turn
 from preceptor.agents.mining import Corpus
 from preceptor.agents.moves import Move, propose, prospect_moves
 from preceptor.agents.salvage import salvage_moves
 from preceptor.agents.study import Study
+from preceptor.core.blocked import Blocked, dump, line
 from preceptor.core.ports import Evidence, ToolSpec
 from preceptor.core.record import canonical, digest
 from preceptor.core.records import Attempt, Example, Situation, TeacherTurn, Usage
@@ -125,8 +127,8 @@ class RuleTeacher:
         judged = [(track_record(situation.attempts, m.family) * m.gain, m) for m in able]
         move = self._choose(situation, judged, study)
         if move is None:
-            reason = f"nothing promising is left: {len(judged)} moves, none worth a round"
-            return _say(situation, "finish", {"reason": reason}, reason)
+            names = [t.name for t in tools]
+            return _finish(situation, blocked(situation, study, names, (found, judged), LEAST_GAIN))
         offered = any(t.name == labelling.LABEL for t in tools)
         if offered and labelling.can_add(move) and not _asked(transcript, labelling.LABEL):
             return _label(situation)
@@ -138,6 +140,12 @@ class RuleTeacher:
         if self._corpus is None or self._corpus[0] != examples:
             self._corpus = examples, Corpus(examples)
         return self._corpus[1]
+
+
+def _finish(situation: Situation, why: tuple[Blocked, ...]) -> TeacherTurn:
+    told = f": {line(why)}" if why else ""
+    reason = f"nothing promising is left{told}"
+    return _say(situation, "finish", {"reason": reason, "blocked": dump(why)}, reason)
 
 
 def _label(situation: Situation) -> TeacherTurn:

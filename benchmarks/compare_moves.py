@@ -21,6 +21,8 @@ from preceptor.core.records import Interval
 from preceptor.evals.stats import cluster_interval
 
 MARGIN = 0.03
+KEPT = ("kept", "accepted")
+"""Outcomes of moves that the final student has; files of earlier runs say «accepted» alone."""
 
 
 def difference(free: dict[str, list[Any]], single: dict[str, list[Any]]) -> Interval:
@@ -39,7 +41,7 @@ def shown(value: Interval) -> str:
 
 def chosen(attempts: list[list[str]]) -> str:
     """Return the moves of a run in their order, the kept ones marked."""
-    return ", ".join(f"**{t}**" if kept == "accepted" else t for t, kept in attempts) or "none"
+    return ", ".join(f"**{t}**" if outcome in KEPT else t for t, outcome in attempts) or "none"
 
 
 def main() -> None:
@@ -84,7 +86,7 @@ def main() -> None:
             f"{100 * MARGIN:.0f} points in {safe} of {len(gaps)} draws, worse for sure in {worse}."
         )
     tried = Counter(tool for run in free["choices"] for tool, _ in run)
-    kept = Counter(tool for run in free["choices"] for tool, outcome in run if outcome == "accepted")
+    kept = Counter(tool for run in free["choices"] for tool, outcome in run if outcome in KEPT)
     said = ", ".join(f"{name} {count} times, kept {kept[name]}" for name, count in tried.most_common())
     print(f"\nThe free runs' choices: {said}.")
 

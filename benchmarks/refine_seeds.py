@@ -20,10 +20,14 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from preceptor.core.kept import is_kept, marked
 from preceptor.core.records import Evaluation
 from preceptor.core.settings import load
 from preceptor.evals.report import Report
 from preceptor.graphs import refine, wiring
+
+KEPT = "kept"
+"""What ``--keep`` writes of a move that the final student has, by its own acceptance or a later one."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ def row(seed: int, ran: Ran) -> str:
     """Return a run as a row of the table."""
     report, test = ran.report, ran.report.test
     assert test is not None
-    kept = [a.tool for a in report.attempts if a.outcome == "accepted"]
+    kept = [a.tool for a in marked(report.attempts) if is_kept(a)]
     names = ", ".join(f"{kept.count(n)} {n}" for n in dict.fromkeys(kept)) or "none"
     rule = report.rules[0]
     return (
@@ -112,7 +116,9 @@ def main() -> None:
                 rows.append(row(seed, ran))
                 print(rows[-1], file=sys.stderr, flush=True)
     if asked.keep:
-        choices = [[(a.tool, a.outcome) for a in r.attempts] for r in reports]
+        choices = [
+            [(a.tool, KEPT if is_kept(a) else a.outcome) for a in marked(r.attempts)] for r in reports
+        ]
         asked.keep.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps({"moves": moves, "choices": choices, "scores": kept}, indent=None)
         asked.keep.write_text(text + "\n", "utf-8")

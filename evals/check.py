@@ -13,12 +13,9 @@ from collections.abc import Iterator
 from preceptor.core.fields import LabelField
 from preceptor.core.record import Record, canonical
 from preceptor.core.records import Split
-from preceptor.evals import duplicates, splits
+from preceptor.evals import duplicates, enough, splits
 from preceptor.evals.strata import strata
 from preceptor.evals.task import Task
-
-LEAST_GROUPS = 15
-"""Below this many groups in dev the gate cannot decide."""
 
 RARE = 5
 """A label with fewer examples in a part than this has hardly any weight in a decision."""
@@ -65,6 +62,7 @@ class Check(Record):
         parts: Per part of the split.
         near_duplicates: Pairs across parts, as (id, id, similarity).
         warnings: What is odd, one line each.
+        refused: Why ``refine`` refuses the task as it is; empty if it does not.
     """
 
     task: str
@@ -78,6 +76,7 @@ class Check(Record):
     parts: dict[Split, PartCheck]
     near_duplicates: tuple[tuple[str, str, float], ...]
     warnings: tuple[str, ...]
+    refused: str = ""
 
 
 def check(task: Task, seed: int | None = None) -> Check:
@@ -105,6 +104,7 @@ def check(task: Task, seed: int | None = None) -> Check:
         parts=parts,
         near_duplicates=tuple((t.first, t.second, round(t.similarity, 3)) for t in twins),
         warnings=tuple(_warnings(task, made, fields, len(twins))),
+        refused=_refused(task, made),
     )
 
 
@@ -143,9 +143,8 @@ def _warnings(
 ) -> Iterator[str]:
     if twins:
         yield f"{twins} near-duplicates stand in different parts: give them one group"
-    groups = {e.group for e in made.examples(task, "dev")}
-    if len(groups) < LEAST_GROUPS:
-        yield f"dev has {len(groups)} groups: under {LEAST_GROUPS} nothing can be accepted"
+    if refused := _refused(task, made):
+        yield refused
     for field in fields:
         if not field.labelled:
             yield f"field {field.name!r}: no example has a value"
@@ -154,6 +153,11 @@ def _warnings(
     yield from _elsewhere(task)
     for part in splits.PARTS:
         yield from _rare(task, made, part)
+
+
+def _refused(task: Task, made: splits.Splits) -> str:
+    short = enough.shortage(task, made)
+    return f"{short[0]}, and refine refuses the task; {short[1]}" if short else ""
 
 
 def _mostly_some(field: FieldCheck) -> bool:

@@ -23,6 +23,9 @@ place of another it is a wrong_value.
 ``label_suspect`` takes the place of these where gold, not the student, is likely wrong: at least three
 notes of other patients have a mention of the very same words (numbers and order aside), three in four
 of all such notes have the label that the student gave, and the student gave it there too.
+
+``constant_answer`` stands beside these, before all others: the field is answered alike whatever the
+note says (``evals.constant``).
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ from pydantic import JsonValue
 from preceptor.core.fields import FieldSpec, LabelField, ListField
 from preceptor.core.records import Answer, Example, Finding, FindingKind, Prompt
 from preceptor.core.text import flat, split_sentences, words
+from preceptor.evals.constant import constant_fields
 
 NEGATION = (
     "no evidence of", "no signs of", "no sign of", "no complaints of", "negative for", "free of",
@@ -295,7 +299,7 @@ def diagnose(
     fields: Sequence[FieldSpec],
     prompt: Prompt | None = None,
 ) -> tuple[Finding, ...]:
-    """Return the errors by kind and field, most frequent first.
+    """Return the fields that are answered alike everywhere, then the errors, most frequent first.
 
     Args:
         examples: Notes of train; a field without a gold value is passed over.
@@ -312,4 +316,5 @@ def diagnose(
         for error in sorted(_field_errors(field, pairs, prompt), key=lambda e: place[e.note]):
             groups[error.kind, error.about].append(error)
         found += [_finding(group, len(pairs)) for group in groups.values()]
-    return tuple(sorted(found, key=lambda f: (-f.count, f.field, f.kind, f.cue)))
+    found.sort(key=lambda f: (-f.count, f.field, f.kind, f.cue))
+    return (*constant_fields(examples, answers, fields), *found)

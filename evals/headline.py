@@ -30,8 +30,8 @@ def headline(report: Report) -> str:
     """Return one sentence: better or not than the untouched student, and whether to use it at all."""
     mark = "Synthetic data. " if report.synthetic else ""
     if report.test is None:
-        why = report.stop or "the run stopped"
-        return f"{mark}Not measured: the sealed test was not opened ({why})."
+        why = f"the sealed test was not opened ({report.stop or 'the run stopped'})"
+        return f"{mark}Not measured: {report.unmeasured or why}."
     return mark + _untouched(report) + _verdict(report)
 
 
@@ -70,7 +70,7 @@ def _verdict(report: Report) -> str:
 def _trivially(row: RuleRow) -> str:
     named = {
         "majority": "always giving the commonest answer",
-        "commonest-items": "always listing the commonest items",
+        "commonest": "always listing the commonest items",
     }
     return named.get(row.name, f"{row.name!r}, which answers the same to every note")
 

@@ -13,19 +13,22 @@ from dataclasses import dataclass, field
 
 from pydantic import Field
 
-from preceptor.core.errors import InputError
+from preceptor.core import kept
+from preceptor.core.blocked import Blocked
 from preceptor.core.fields import FieldSpec
+from preceptor.core.readable import Readable
 from preceptor.core.record import Record
 from preceptor.core.records import Answer, Attempt, Evaluation, Example, Gold, Interval, Scored
+from preceptor.core.records import Finding as FindingRecord
 from preceptor.evals import report_text, stats
+from preceptor.evals.comparison import Comparison, compare
+from preceptor.evals.constant import constant_fields
 from preceptor.evals.metrics import resampling
 from preceptor.evals.metrics.card import Card, card
-from preceptor.evals.metrics.choice import Metric, accuracy, applicable, make
-from preceptor.evals.metrics.statistic import Statistic
+from preceptor.evals.metrics.choice import Metric, accuracy
 from preceptor.evals.scorers import (
     FieldMetrics,
     field_metrics,
-    mean_cost,
     score_answer,
 )
 from preceptor.evals.standing import Finding, RuleRow, Standing, standing
@@ -73,6 +76,9 @@ class ReportInputs:
         metric: What the run was judged by; accuracy if None.
         trivial: The names among ``rules`` of those that answer the same to every note.
         target: The value of the metric that would be good enough, if the task says.
+        unmeasured: Why there are no figures of the sealed test; empty if there are.
+        blocked: What stood in the way of each kind of move when the teacher ended the run.
+        readable: The untouched student's answers on dev, if half or more could not be read.
     """
 
     task: str
@@ -99,47 +105,9 @@ class ReportInputs:
         """Return the metric."""
         return self.metric or accuracy(self.baseline.dev.scored)
 
-
-class Comparison(Record):
-    """Baseline against final on the same notes.
-
-    Attributes:
-        notes: How many.
-        patients: Of how many patients.
-        baseline: The run's metric with its interval over patients.
-        final: Likewise.
-        gain: Final minus baseline, paired.
-        fixed: Notes of which more is right than before.
-        broken: Notes of which less is right.
-        exact: Share of notes with every field right: before, after.
-        valid: Share of notes whose every field could be read: before, after.
-        tokens: Mean prompt and completion tokens per note, before and after; None if not known.
-        others: The metrics beside the run's.
-        detectable: The true gain that a comparison of this size finds four times out of five
-            (one-sided, 5 %), given how much the two differ from note to note; None if they do not.
-    """
-
-    notes: int
-    patients: int
-    baseline: Interval
-    final: Interval
-    gain: Interval
-    fixed: int
-    broken: int
-    exact: tuple[Interval, Interval]
-    valid: tuple[Interval, Interval]
-    tokens: tuple[float | None, float | None]
-    detectable: float | None
-    others: tuple[MetricRow, ...] = ()
-
-
-class MetricRow(Record):
-    """A metric beside the one that the run was judged by."""
-
-    name: str
-    baseline: Interval
-    final: Interval
-    gain: Interval
+    unmeasured: str = ""
+    blocked: tuple[Blocked, ...] = ()
+    readable: Readable | None = None
 
 
 class FieldRow(Record):
@@ -167,11 +135,15 @@ class Report(Record):
         metric: What the scores are.
         standing: The three comparisons of the headline.
         cards: What each metric is, the run's own first.
+        constant: The fields to which the final student gives one answer on the sealed test.
         finding: What the sealed test says.
         test: Baseline against final there; None if it was not opened.
         dev: The same on dev, where candidates were chosen: it flatters the final student.
         gap: Final on dev minus final on test.
         left_behind: Models on the student's server that no kept recipe needs.
+        unmeasured: Why ``test`` is None.
+        blocked: What stood in the way of each kind of move when the teacher ended the run.
+        readable: The untouched student's answers on dev, if half or more could not be read.
     """
 
     version: int = REPORT_VERSION
@@ -196,71 +168,10 @@ class Report(Record):
     seals: dict[str, str] = Field(default_factory=dict)
     left_behind: tuple[str, ...] = ()
     cards: tuple[Card, ...] = ()
-
-
-def _shares(scored: Sequence[Scored]) -> tuple[Interval, Interval]:
-    """Return the share of notes fully right and the share of readable ones, over patients."""
-    groups = [s.group for s in scored]
-    whole = [float(all(v == 1.0 for v in s.fields.values())) for s in scored]
-    valid = [float(s.valid) for s in scored]
-    return stats.cluster_interval(groups, whole), stats.cluster_interval(groups, valid)
-
-
-def compare(
-    before: Sequence[Scored],
-    after: Sequence[Scored],
-    metric: Metric,
-    fields: Sequence[FieldSpec] = (),
-) -> Comparison:
-    """Return baseline against final on the same notes.
-
-    Args:
-        before: The baseline's scores.
-        after: The final student's, in the same order.
-        metric: What the run was judged by.
-        fields: The task's fields, for the metrics beside it; none are counted without.
-
-    Raises:
-        InputError: If the notes differ, or there are none.
-    """
-    groups, gain = stats.paired(before, after)
-    if not groups:
-        raise InputError("there are no notes to compare", "look at the sizes of the splits")
-    by = metric.statistic
-    error = resampling.standard_error(resampling.pair(by, before, after))
-    (exact, valid), (exact_after, valid_after) = _shares(before), _shares(after)
-    return Comparison(
-        notes=len(groups),
-        patients=len(set(groups)),
-        baseline=resampling.interval(by, before),
-        final=resampling.interval(by, after),
-        gain=resampling.difference(by, before, after),
-        fixed=int((gain > 0).sum()),
-        broken=int((gain < 0).sum()),
-        exact=(exact, exact_after),
-        valid=(valid, valid_after),
-        tokens=(mean_cost(before), mean_cost(after)),
-        detectable=stats.detectable_gain(error) if error else None,
-        others=tuple(_other_rows(before, after, metric, fields)),
-    )
-
-
-def _other_rows(
-    before: Sequence[Scored], after: Sequence[Scored], metric: Metric, fields: Sequence[FieldSpec]
-) -> Iterator[MetricRow]:
-    """Yield the metrics beside the run's that have a value on these notes, and the recall."""
-    if not fields or not all(s.outcomes for s in (*before, *after)):
-        return  # scored before metrics could be chosen
-    beside: dict[str, Statistic] = {
-        n: make(n, fields, dict(metric.labels)) for n in applicable(fields) if n != metric.name
-    }
-    if metric.recall is not None:
-        beside["recall"] = metric.recall
-    for name, by in beside.items():
-        sides = resampling.interval(by, before), resampling.interval(by, after)
-        if math.isfinite(resampling.pair(by, before, after).gain):
-            gain = resampling.difference(by, before, after)
-            yield MetricRow(name=name, baseline=sides[0], final=sides[1], gain=gain)
+    constant: tuple[FindingRecord, ...] = ()
+    unmeasured: str = ""
+    blocked: tuple[Blocked, ...] = ()
+    readable: Readable | None = None
 
 
 def _field_row(
@@ -359,7 +270,7 @@ def build(inputs: ReportInputs) -> Report:
         gap=_gap(inputs.final.dev.scored, after.scored, metric) if after else None,
         fields=_field_rows(inputs, before, after) if before and after else (),
         rules=rules,
-        attempts=inputs.attempts,
+        attempts=kept.marked(inputs.attempts),
         costs={
             name: Cost(spent=inputs.spent.get(name, 0.0), unknown=inputs.unknown.get(name, 0))
             for name in names
@@ -368,7 +279,19 @@ def build(inputs: ReportInputs) -> Report:
         seals=dict(inputs.seals),
         left_behind=inputs.left_behind,
         cards=tuple(_cards(metric, test)),
+        constant=_constant(inputs),
+        unmeasured=inputs.unmeasured,
+        blocked=inputs.blocked,
+        readable=inputs.readable,
     )
+
+
+def _constant(inputs: ReportInputs) -> tuple[FindingRecord, ...]:
+    """Return the constant answers of the final student; the ids of notes are left out."""
+    if not inputs.final.answers:
+        return ()
+    found = constant_fields(inputs.examples, inputs.final.answers, inputs.fields)
+    return tuple(one.model_copy(update={"example_ids": ()}) for one in found)
 
 
 def _cards(metric: Metric, test: Comparison | None) -> Iterator[Card]:

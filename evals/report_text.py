@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from preceptor.core import kept
 from preceptor.core.records import Attempt, Interval
+from preceptor.evals import report_end
 from preceptor.evals.headline import comparisons, headline, points, score
 from preceptor.evals.metrics import card
 from preceptor.evals.metrics.choice import words
 
 if TYPE_CHECKING:
-    from preceptor.evals.report import Comparison, FieldRow, Report
+    from preceptor.evals.comparison import Comparison
+    from preceptor.evals.report import FieldRow, Report
     from preceptor.evals.standing import RuleRow
 
 _RESOURCES = {
@@ -151,7 +154,7 @@ def _attempt(tried: Attempt) -> list[str]:
     cells = [
         str(tried.round),
         tried.tool,
-        tried.outcome,
+        kept.fate(tried),
         _gain(tried.train_gain),
         _gain(tried.dev_gain),
     ]
@@ -188,8 +191,6 @@ def _left_behind(report: Report) -> list[str]:
 def _origin(report: Report) -> list[str]:
     lines = ["Of what", f"  task {report.task}; student {report.student}; teacher {report.teacher}"]
     lines.append(f"  recipe {report.baseline_recipe} became {report.final_recipe}")
-    if report.stop:
-        lines.append(f"  the run ended: {report.stop}")
     lines += [f"  {name} sealed as {value}" for name, value in report.seals.items()]
     if report.synthetic:
         lines.append("  the notes are synthetic: nothing here says how the student does on real ones")
@@ -199,13 +200,15 @@ def _origin(report: Report) -> list[str]:
 def write(report: Report) -> str:
     """Return the whole report."""
     parts = [
-        [headline(report)],
+        [headline(report), *report_end.warnings(report)],
         comparisons(report),
+        report_end.constant(report),
         _test(report),
         _fields(report),
         _rules(report),
         _dev(report),
         _attempts(report),
+        report_end.ended(report),
         _costs(report),
         _left_behind(report),
         _cards(report),

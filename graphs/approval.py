@@ -22,6 +22,7 @@ from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.types import Command, interrupt
 from pydantic import Field, JsonValue
 
+from preceptor.core import telling
 from preceptor.core.errors import BudgetStop, InputError, Interrupted
 from preceptor.core.ports import Evidence, ToolResult
 from preceptor.core.record import Record
@@ -163,6 +164,7 @@ def _shown(
         round=state["round"],
         diagnosis=tuple(
             f"{f.field}: {f.kind} in {f.count} of {f.total} notes"
+            + (f" ({telling.brief_constant(f)})" if f.kind == "constant_answer" else "")
             for f in situation.findings[:MOST_FINDINGS]
         ),
         why=said[1],

@@ -51,6 +51,7 @@ this folder is as private as the notes.
 
 REPORT = "the report of the run, with the sealed test, intervals, costs and split seals"
 UNSEALED = "the numbers on dev; the sealed test was not opened"
+UNMEASURED = "the report of the run, with the numbers on dev; the sealed test was **not measured**"
 
 
 class Bundle(Record):
@@ -180,9 +181,15 @@ def _fill(fresh: Path, made: Bundle, metrics: Mapping[str, JsonValue], kept: Kep
         shots=len(recipe.shots),
         adapter=recipe.adapter.digest if recipe.adapter else "none here",
         index=f"{recipe.index.k} per field" if recipe.index else "none here",
-        metrics=REPORT if "test" in metrics else UNSEALED,
+        metrics=_told(metrics),
     )
     (fresh / "README.md").write_text(text + (f"\n{kept.remark}\n" if kept.remark else ""), "utf-8")
+
+
+def _told(metrics: Mapping[str, JsonValue]) -> str:
+    if "test" not in metrics:
+        return UNSEALED
+    return REPORT if metrics["test"] is not None else UNMEASURED
 
 
 def folder_name(task: str) -> str:

@@ -22,6 +22,7 @@ from pydantic import Field
 from preceptor.core.record import Record, digest
 from preceptor.core.records import Evaluation, Interval, Scored
 from preceptor.evals import stats
+from preceptor.evals.enough import LEAST_GROUPS
 from preceptor.evals.metrics import choice, resampling
 from preceptor.evals.metrics.choice import Metric
 from preceptor.evals.scorers import mean_cost
@@ -47,7 +48,7 @@ class GateConfig(Record):
 
     alpha: float = Field(default=0.10, gt=0, lt=1)
     looks: int = Field(default=8, ge=1)
-    min_groups: int = Field(default=15, ge=2)
+    min_groups: int = Field(default=LEAST_GROUPS, ge=2)
     field_drop: float = 0.05
     field_alpha: float = 0.05
     valid_drop: float = 0.01

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from preceptor.agents.brief import Locator
+from preceptor.core.blocked import Blocked
 from preceptor.core.errors import InputError, StoreError
 from preceptor.core.ports import Tool
 from preceptor.core.records import ModelRef, Recipe
@@ -71,7 +72,25 @@ def toolbox(
     ]
     if labeller is not None and "fine_tune" in allowed:
         looks.append(labeller)  # What it gives is of use to that move alone.
-    return Toolbox([*(moves[name] for name in allowed), *looks])
+    return Toolbox([*(moves[name] for name in allowed), *looks], absent(options, settings, labeller))
+
+
+def absent(
+    options: Options, settings: Settings | None, labeller: LabelExamples | None
+) -> tuple[Blocked, ...]:
+    """Return the moves that a run does not offer, and the look at weak labels, each with the reason."""
+    found = []
+    for name in MOVES:
+        if not allows(options, name, settings):
+            why = "not among --moves" if options.moves else str(untrainable(options.student, settings))
+            found.append(Blocked(move=name, reason=why))
+    if any(one.move == "fine_tune" for one in found):
+        why = "its labels are of use to fine_tune alone"
+        found.append(Blocked(move="label_examples", reason=why))
+    elif labeller is None:
+        why = "there are no unlabelled notes of train's side"
+        found.append(Blocked(move="label_examples", reason=why))
+    return tuple(found)
 
 
 def allows(options: Options, name: str, settings: Settings | None = None) -> bool:

@@ -13,13 +13,14 @@ from typing import Literal
 from pydantic import JsonValue
 
 from preceptor.core.errors import BudgetStop
+from preceptor.core.kept import carried
 from preceptor.core.ports import Evidence
 from preceptor.core.record import Record
 from preceptor.core.records import Attempt, Evaluation, Finding, Recipe, Situation
 from preceptor.evals import findings, scorers
 from preceptor.evals.metrics import resampling
 from preceptor.evals.metrics.worth import worth
-from preceptor.graphs import gates, stops
+from preceptor.graphs import findings_told, gates, readability, stops
 from preceptor.graphs.session import Session, folds
 from preceptor.graphs.state import RunState
 
@@ -83,10 +84,14 @@ def prepare(session: Session, state: RunState) -> RunState:
 
 def baseline(session: Session, state: RunState) -> RunState:
     """Measure the untouched student on dev."""
-    evaluation = session.evaluate(session.recipe(state["baseline"]), session.splits.dev, "dev")
+    recipe = session.recipe(state["baseline"])
+    evaluation = session.evaluate(recipe, session.splits.dev, "dev")
     kept = session.put(evaluation)
-    session.event("baseline", "baseline", _summary(session, evaluation, kept))
-    return {"base_dev": kept, "incumbent_dev": kept}
+    seen = readability.of(session, recipe, evaluation)
+    warned: dict[str, JsonValue] = {"readable": seen.model_dump(mode="json")} if seen else {}
+    session.event("baseline", "baseline", {**_summary(session, evaluation, kept), **warned})
+    stop: Literal["unreadable", ""] = "unreadable" if seen and seen.unusable else ""
+    return {"base_dev": kept, "incumbent_dev": kept, "stop": stop}
 
 
 def evidence(session: Session, state: RunState) -> Evidence:
@@ -142,9 +147,7 @@ def diagnose(session: Session, state: RunState) -> RunState:
             "working": state["working"],
             "situation": kept,
             "score": situation.score.model_dump(mode="json"),
-            "findings": [
-                {"kind": f.kind, "field": f.field, "count": f.count, "total": f.total} for f in found
-            ],
+            **findings_told.event(seen, found),
         },
     )
     return {**opened, "situation": kept, "stop": "" if found else "nothing_left"}
@@ -157,6 +160,7 @@ def _situation(
     found: tuple[Finding, ...],
 ) -> Situation:
     gate = gates.GateState.model_validate(state["gate"])
+    prospects = session.toolbox.prospects(seen)
     return Situation(
         round=state["round"],
         rounds_left=session.limits.rounds - state["round"],
@@ -167,9 +171,10 @@ def _situation(
         fields=resampling.field_intervals(session.metric.statistic, seen.scored),
         findings=found,
         attempts=session.attempts(state["attempts"]),
-        prospects=session.toolbox.prospects(seen),
+        prospects=prospects,
         money=session.ledger.left(),
         pending=state["working"] != state["incumbent"],
+        blocked=session.toolbox.blocked(seen, prospects),
     )
 
 
@@ -227,6 +232,7 @@ def judge(session: Session, state: RunState) -> RunState:
             "working": changed.get("working", state["working"]),
             "estimate": state["estimate"],
             **decision.model_dump(mode="json"),
+            **_carried(session, state, decision),
         },
     )
     session.listener.money(session.ledger.spent())
@@ -282,6 +288,15 @@ def _standing(state: RunState, decision: Decision) -> RunState:
     # the stack under it standing.
     rolled = state["incumbent"] if decision.dev else state["working"]
     return {"working": rolled, "idle": state["idle"] + 1}
+
+
+def _carried(session: Session, state: RunState, decision: Decision) -> dict[str, JsonValue]:
+    """Return the rounds of pending moves that an acceptance keeps, if there are any."""
+    if decision.outcome != "accepted":
+        return {}
+    move = Attempt.model_validate(session.get_list(state["move"])[0])
+    rounds = carried(session.attempts(state["attempts"]), move)
+    return {"carries": [*rounds]} if rounds else {}
 
 
 def _remember(session: Session, state: RunState, decision: Decision) -> str:

@@ -19,7 +19,7 @@ from preceptor.core.records import ModelRef
 from preceptor.core.settings import Settings
 from preceptor.evals import splits
 from preceptor.evals.task import Task
-from preceptor.graphs import estimates, judged, labelling, reserve, teaching, wiring
+from preceptor.graphs import estimates, exploring, judged, labelling, reserve, teaching, wiring
 from preceptor.graphs.costs import Cost, Labels, Plan
 from preceptor.tools.distill.label import USUAL as LABELLED
 
@@ -60,6 +60,7 @@ def plan(options: wiring.Options, settings: Settings, measure: bool = False) -> 
     """
     task = wiring.load_task(options)
     drawn = splits.make(task, options.seed)
+    exploring.check(options, task, drawn)
     wiring.check_names(options, settings)
     metric = judged.of(options.metric, task, drawn)
     start = wiring.start_recipe(task, ModelRef(spec=options.student))
@@ -120,7 +121,8 @@ class _Sums:
         self._options = options
         self._prices = settings.price_table()
         self._pace = pace
-        self._parts = len(drawn.train), len(drawn.dev), len(drawn.test)
+        tested = exploring.untested(options, drawn).test
+        self._parts = len(drawn.train), len(drawn.dev), len(tested)
         self._folds = max(1, options.limits.folds)
         recipe = wiring.start_recipe(task, ModelRef(spec=options.student))
         self._recipe = recipe

@@ -61,7 +61,7 @@ def builder(session_of: SessionOf) -> StateGraph[RunState]:
         made.add_node(name, _entered(node, session_of))
     made.add_edge(START, "prepare")
     made.add_edge("prepare", "baseline")
-    made.add_edge("baseline", "diagnose")
+    made.add_conditional_edges("baseline", _or_finish("diagnose"), ["diagnose", "finish"])
     made.add_conditional_edges("diagnose", _or_finish("teach"), ["teach", "finish"])
     made.add_edge("teach", "approve")
     made.add_conditional_edges("approve", approval.after_approve, ["act", "teach"])

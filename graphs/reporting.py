@@ -6,6 +6,9 @@ Owns where the numbers come from; what a report holds is in ``evals.report``.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+
+from pydantic import JsonValue
 
 from preceptor.core.errors import InputError, StudentError
 from preceptor.core.files import write_whole
@@ -13,40 +16,51 @@ from preceptor.core.records import Answer, Example, Gold
 from preceptor.core.runs import openings
 from preceptor.core.trace import read
 from preceptor.evals import baselines, report
-from preceptor.graphs import returning, stops
+from preceptor.graphs import readability, returning, stops
 from preceptor.graphs.session import Session
 from preceptor.graphs.state import RunState
 
 
-def make(session: Session, state: RunState) -> report.Report:
-    """Return the report of a run whose sealed test has been opened."""
+def gather(session: Session, state: RunState) -> report.ReportInputs:
+    """Return what the report of a run that came to its end is made of."""
     notes = session.examples(session.splits.test)
     task, splits = session.task, session.splits
     measured = next(e.data for e in read(session.store.trace.path) if e.kind == "test")
     opened = bool(measured["measured"])
-    return report.build(
-        report.ReportInputs(
-            task=task.name,
-            fields=task.fields,
-            student=session.start.model.spec,
-            teacher=session.teacher.name,
-            baseline=_side(session, state["baseline"], state["base_dev"], measured.get("baseline")),
-            final=_side(session, state["incumbent"], state["incumbent_dev"], measured.get("final")),
-            examples=tuple(notes) if opened else (),
-            rules=_rules(session, notes) if opened else {},
-            attempts=session.attempts(state["attempts"]),
-            stop=stops.WORDS[state["stop"] or "rounds"],
-            spent=session.ledger.spent(),
-            unknown=session.ledger.unknown(),
-            openings=_openings(session),
-            seals={part: value for part, value in splits.seals.items()},
-            synthetic=task.synthetic,
-            left_behind=tuple(_left_behind(session)),
-            metric=session.metric,
-            trivial=frozenset({"majority"}),
-            target=session.limits.target,
-        )
+    reason = state["stop"] or "rounds"
+    return report.ReportInputs(
+        task=task.name,
+        fields=task.fields,
+        student=session.start.model.spec,
+        teacher=session.teacher.name,
+        baseline=_side(session, state["baseline"], state["base_dev"], measured.get("baseline")),
+        final=_side(session, state["incumbent"], state["incumbent_dev"], measured.get("final")),
+        examples=tuple(notes) if opened else (),
+        rules=_rules(session, notes) if opened else {},
+        attempts=session.attempts(state["attempts"]),
+        stop=stops.words(session, reason),
+        spent=session.ledger.spent(),
+        unknown=session.ledger.unknown(),
+        openings=_openings(session),
+        seals={part: value for part, value in splits.seals.items()},
+        synthetic=task.synthetic,
+        left_behind=tuple(_left_behind(session)),
+        metric=session.metric,
+        trivial=frozenset(baselines.trivial_names(task)),
+        target=session.limits.target,
+        unmeasured=_unmeasured(measured),
+        blocked=stops.blocked(session, reason),
+        readable=readability.told(session),
     )
+
+
+def _unmeasured(told: Mapping[str, JsonValue]) -> str:
+    """Return why the sealed test has no figures, an empty text if it has."""
+    if told["measured"]:
+        return ""
+    if told.get("opened", True):
+        return f"the sealed test was opened, but not measured: {told['why']}"
+    return str(told["why"])
 
 
 def _left_behind(session: Session) -> list[str]:

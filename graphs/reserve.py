@@ -19,6 +19,7 @@ from preceptor.core.records import Recipe, Split
 from preceptor.core.runs import RunStore
 from preceptor.evals.splits import Splits
 from preceptor.evals.task import Task
+from preceptor.graphs import exploring
 
 if TYPE_CHECKING:
     from preceptor.graphs.wiring import Options
@@ -41,7 +42,7 @@ def held_back(options: Options, task: Task, drawn: Splits, prices: PriceTable, s
         InputError: If nothing would be left for refining, or dollars are limited and the student's
             price is not known.
     """
-    budget = options.budget
+    budget, drawn = options.budget, exploring.untested(options, drawn)
     left: dict[str, float] = {}
     if budget.student_calls is not None:
         left["student_calls"] = _calls(budget.student_calls, task, drawn)

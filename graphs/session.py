@@ -83,6 +83,7 @@ class Session:
         listener: Who shows what happens.
         approve: Whether a person must say yes before each changing move.
         embed: Texts to vectors, where the run has an embedder.
+        explore: Whether the run only looks around: the sealed test stays closed.
     """
 
     store: RunStore
@@ -103,6 +104,7 @@ class Session:
     listener: Listener = field(default_factory=Listener)
     approve: bool = False
     embed: Callable[[Sequence[str]], Sequence[Sequence[float]]] | None = None
+    explore: bool = False
 
     def event(self, kind: str, key: str, data: Mapping[str, JsonValue]) -> None:
         """Commit an event to the trace, once per key, and show it."""

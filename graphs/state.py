@@ -11,8 +11,9 @@ from typing import Literal, TypedDict
 from pydantic import JsonValue
 
 StopReason = Literal[
-    "budget", "plateau", "target", "nothing_left", "rounds", "looks", "teacher", "finished"
-]
+    "budget", "plateau", "target", "nothing_left", "rounds", "looks", "teacher", "finished",
+    "unreadable",
+]  # fmt: skip
 """Why a run went to its end. A stop file and Ctrl-C do not end a run: they leave it resumable."""
 
 

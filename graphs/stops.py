@@ -6,12 +6,18 @@ happen; a stop file and Ctrl-C do not end a run but leave it, resumable.
 
 from __future__ import annotations
 
+from pydantic import JsonValue
+
+from preceptor.core.blocked import Blocked
+from preceptor.core.blocked import read as read_blocked
 from preceptor.core.errors import Interrupted
+from preceptor.core.trace import read
+from preceptor.graphs import exploring, readability
 from preceptor.graphs.gates import GateState
 from preceptor.graphs.session import Session
 from preceptor.graphs.state import RunState, StopReason
 
-EXIT_CODES: dict[str, int] = {"budget": 3, "teacher": 4}
+EXIT_CODES: dict[str, int] = {"budget": 3, "teacher": 4, "unreadable": 5}
 """Exit codes of the stops that are no success; every other stop is 0."""
 
 WORDS: dict[str, str] = {
@@ -23,7 +29,38 @@ WORDS: dict[str, str] = {
     "looks": "all looks at dev are used",
     "teacher": "the teacher gave nothing that could be used",
     "finished": "the teacher sees nothing promising left",
+    "unreadable": "the untouched student is unusable",
 }
+
+
+def blocked(session: Session, reason: str) -> tuple[Blocked, ...]:
+    """Return what stands in the way of each kind of move, if the teacher ended the run and said so."""
+    return read_blocked(_finish(session).get("blocked")) if reason == "finished" else ()
+
+
+def words(session: Session, reason: str) -> str:
+    """Return why the run ended, on one line: the kind of stop, and what is known of this one."""
+    if reason == "unreadable":
+        seen = readability.told(session)
+        more = f"on dev, {seen.counts()} ({seen.advice()})" if seen else ""
+    elif reason == "finished" and not blocked(session, reason):
+        more = " ".join(str(_finish(session).get("why", "")).split())
+    else:
+        more = ""
+    return f"{WORDS[reason]}: {more}" if more else WORDS[reason]
+
+
+def untested(session: Session, reason: str) -> str:
+    """Return why the sealed test is not opened, an empty text if it is."""
+    if reason == "unreadable":
+        return words(session, reason)
+    return exploring.UNSEALED if session.explore else ""
+
+
+def _finish(session: Session) -> dict[str, JsonValue]:
+    """Return what the teacher said when it ended the run; empty if it did not."""
+    told = [e.data for e in read(session.store.trace.path) if e.kind == "finish"]
+    return told[-1] if told else {}
 
 
 def check_interrupt(session: Session) -> None:

@@ -13,6 +13,7 @@ from typing import Literal, cast
 
 from pydantic import JsonValue
 
+from preceptor.core import blocked
 from preceptor.core.errors import BudgetStop, InputError, TeacherError
 from preceptor.core.ports import Evidence, ToolResult, ToolSpec
 from preceptor.core.record import canonical, digest
@@ -108,12 +109,12 @@ def act(session: Session, state: RunState) -> RunState:
     if complaint:
         return _correct(session, state, turn, complaint)
     if turn.calls[0].name == FINISH.name:
-        why = str(turn.calls[0].args.get("reason", ""))
-        session.event(
-            "finish",
-            f"round-{state['round']}-finish",
-            {"round": state["round"], "why": session.unquoted.text(why)},
-        )
+        said = session.unquoted.value(turn.calls[0].args)
+        told = said if isinstance(said, dict) else {}
+        ended: dict[str, JsonValue] = {"round": state["round"], "why": str(told.get("reason", ""))}
+        if found := blocked.read(told.get("blocked")):
+            ended["blocked"] = blocked.dump(found)
+        session.event("finish", f"round-{state['round']}-finish", ended)
         return {"stop": "finished"}
     try:
         return _run(session, state, turn)

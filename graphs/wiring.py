@@ -27,7 +27,17 @@ from preceptor.core.runs import RunStore
 from preceptor.core.settings import Settings
 from preceptor.evals import evaluate, splits
 from preceptor.evals.task import Task, resolve
-from preceptor.graphs import fits, judged, labelling, moves, reserve, returning, training, weak
+from preceptor.graphs import (
+    exploring,
+    fits,
+    judged,
+    labelling,
+    moves,
+    reserve,
+    returning,
+    training,
+    weak,
+)
 from preceptor.graphs.answering import Students, gate
 from preceptor.graphs.gates import GateConfig
 from preceptor.graphs.retrieval import Retrievers, embedder_of
@@ -53,6 +63,7 @@ class Options(Record):
         approve: Whether a person must say yes before each changing move.
         labeller: The model that labels notes; the teacher, if it can, if empty.
         metric: What better means; the task's own, or what its data call for, if empty.
+        explore: Whether the run only looks around: the sealed test stays closed.
     """
 
     task: str
@@ -69,6 +80,7 @@ class Options(Record):
     approve: bool = False
     labeller: str = ""
     metric: str = ""
+    explore: bool = False
     data_dir: str = ""
     parallel: int = Field(default=8, ge=1)
     timeout: float = Field(default=120.0, gt=0)
@@ -127,6 +139,7 @@ def create(
     """
     task = load_task(options)
     parts = splits.make(task, options.seed)
+    exploring.check(options, task, parts)
     opened = Students(task, options, _run_gate(root / name, settings, task, parts))
     try:
         _check_teacher(options, opened.gate)
@@ -237,13 +250,9 @@ def _opened(
     ledger = Ledger(store.ledger_path, kept, prices)
     given = _trainings((store, *parts), settings, (ledger, retrievers))
     tuner = training.tool(store.path, given, lambda p: heard.progress("training", p), cancel, settings)
+    asked = evaluate.EvaluatorSettings(task.fields, own=metric.function)
     evaluator = evaluate.CachedEvaluator(
-        evaluate.EvaluatorSettings(task.fields, own=metric.function),
-        opened.of,
-        store.cache,
-        ledger=ledger,
-        retriever=retrievers.of,
-        cancel=cancel,
+        asked, opened.of, store.cache, ledger=ledger, retriever=retrievers.of, cancel=cancel
     )
     labeller = _labeller((store, *parts), options, settings, (ledger, retrievers), cancel, heard)
     session = Session(
@@ -272,6 +281,7 @@ def _opened(
         listener=heard,
         approve=options.approve,
         embed=dense.embed if dense else None,
+        explore=options.explore,
     )
     try:
         yield session

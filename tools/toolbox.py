@@ -6,13 +6,14 @@ is the wiring's business, when one is called is the graph's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
+from preceptor.core.blocked import Blocked
 from preceptor.core.errors import InputError
-from preceptor.core.ports import Evidence, Prospector, Tool, ToolResult, ToolSpec
+from preceptor.core.ports import Evidence, Hindered, Prospector, Tool, ToolResult, ToolSpec
 from preceptor.core.prospect import Prospect
 from preceptor.core.record import canonical
 from preceptor.core.records import ToolCall
@@ -48,13 +49,15 @@ class Toolbox:
 
     Args:
         tools: In the order in which a teacher sees them.
+        absent: Why a run has no other tools.
 
     Raises:
         InputError: If two have one name, or one takes arguments it does not name.
     """
 
-    def __init__(self, tools: Iterable[Tool[Any]]) -> None:
+    def __init__(self, tools: Iterable[Tool[Any]], absent: Iterable[Blocked] = ()) -> None:
         self._tools: dict[str, Tool[Any]] = {}
+        self._absent = tuple(absent)
         self._specs: tuple[ToolSpec, ...] | None = None
         for tool in tools:
             if tool.name in self._tools:
@@ -82,6 +85,21 @@ class Toolbox:
         tellers = [tool.prospects for tool in self._tools.values() if isinstance(tool, Prospector)]
         found = [prospect for tell in tellers for prospect in tell(evidence)]
         return tuple(sorted(found, key=lambda p: (-p.gain, p.tool, canonical(p.args))))
+
+    def blocked(self, evidence: Evidence, found: Sequence[Prospect]) -> tuple[Blocked, ...]:
+        """Return the moves that cannot be made, or whose tools see nothing in them, and why.
+
+        Args:
+            evidence: What the prospects were counted on.
+            found: What ``prospects`` returned.
+        """
+        said = {
+            tool.name: tool.hindered(evidence, [p for p in found if p.tool == tool.name])
+            for tool in self._tools.values()
+            if isinstance(tool, Hindered)
+        }
+        told = (Blocked(move=name, reason=why) for name, why in said.items() if why)
+        return (*self._absent, *told)
 
     def costly(self, name: str) -> bool:
         """Return whether a tool says that trying it costs something (``costly = True``)."""

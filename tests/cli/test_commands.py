@@ -192,6 +192,7 @@ def test_a_new_task_checks(capsys: Captured) -> None:
     spreadsheet(Path("notes.csv"))
     assert main(["tasks", "new", "fevers", "--from", "notes.csv"]) == 0
     assert "tasks check fevers/task.yaml" in capsys.readouterr().out
-    assert main(["tasks", "check", "fevers/task.yaml"]) == 0
+    # Its 30 patients leave too few for dev: the figures are shown, and why it is no task yet.
+    assert main(["tasks", "check", "fevers/task.yaml"]) == 2
     assert "60 examples of 30 groups" in capsys.readouterr().out
     assert main(["tasks", "new", "fevers"]) == 2

@@ -27,7 +27,7 @@ from preceptor.tools.rag.bm25 import average_length
 from preceptor.tools.rag.embed import Embedder, Remembering
 from preceptor.tools.rag.passages import cut, from_notes
 from preceptor.tools.rag.phrases import phrases_of, words_of
-from preceptor.tools.rag.prospects import TOOL, prospects
+from preceptor.tools.rag.prospects import TOOL, hindered, prospects
 from preceptor.tools.rag.retriever import QdrantRetriever
 
 CHARS_PER_TOKEN = 4
@@ -117,6 +117,16 @@ class IndexExamples:
     def prospects(self, evidence: Evidence) -> Sequence[Prospect]:
         """Return calls with their estimated gain, best first; no student is asked."""
         return prospects(lambda args: self.build(args, evidence), evidence, self._embedder)
+
+    def hindered(self, evidence: Evidence, found: Sequence[Prospect]) -> str:
+        """Return why no index is worth building, an empty text if one is."""
+        if found:
+            return hindered(found)
+        try:
+            self.build(IndexExamplesArgs(mode="sparse"), evidence)
+        except InputError as error:
+            return error.message
+        return "no train note was answered yet"
 
     def _dense(self, args: IndexExamplesArgs) -> Embedder | None:
         have = self._embedder.spec if self._embedder else ""

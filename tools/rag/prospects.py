@@ -134,4 +134,21 @@ def _prospect(args: dict[str, JsonValue], count: _Count, evidence: Evidence) -> 
         f"answers where there are any, against it in {count.broken} of {count.right} right ones"
     )
     tokens = round(count.chars / notes / CHARS_PER_TOKEN)
-    return Prospect(tool=TOOL, args=args, gain=round(count.gain, 6), tokens=tokens, why=why)
+    return Prospect(
+        tool=TOOL,
+        args=args,
+        gain=round(count.gain, 6),
+        tokens=tokens,
+        why=why,
+        repairs=count.fixed,
+    )
+
+
+def hindered(found: Sequence[Prospect]) -> str:
+    """Return why none of these calls is worth considering, an empty text if one is."""
+    if any(p.gain > 0 for p in found):
+        return ""
+    best = max(found, key=lambda p: (p.repairs or 0, p.gain))
+    if not best.repairs:
+        return "no example of another patient has the right answer for a note that went wrong"
+    return f"an index gains nothing on train: {best.why}"

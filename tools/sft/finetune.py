@@ -126,15 +126,7 @@ class FineTune:
         is missing with very many notes, and much less with few (half at about 125, a sixth at 60).
         """
         notes = sum(e.gold is not None for e in evidence.examples)
-        if notes < FEWEST or not evidence.scored or any(find_spec(n) is None for n in NEEDED):
-            return []
-        try:
-            face = self._faces(evidence.recipe.model)
-            check_importable(face, self._options.importable)
-            home = self._home(face)
-            if home is not None:
-                home.check(evidence.recipe, face, evidence)
-        except InputError:
+        if self._hindered(evidence):
             return []
         missing = _missing(evidence)
         gain = REPAIRED * missing * (1 - math.exp(-((notes / SCALE) ** 2)))
@@ -143,6 +135,27 @@ class FineTune:
         why = f"a guess: {notes} notes to learn from, {missing:.0%} of the score missing"
         args: dict[str, JsonValue] = {"profile": "standard"}
         return [Prospect(tool=self.name, args=args, gain=round(gain, 6), why=why)]
+
+    def hindered(self, evidence: Evidence, found: Sequence[Prospect]) -> str:
+        """Return why no training is proposed, an empty text if one is."""
+        return "" if found else self._hindered(evidence)
+
+    def _hindered(self, evidence: Evidence) -> str:
+        notes = sum(e.gold is not None for e in evidence.examples)
+        if notes < FEWEST or not evidence.scored:
+            return f"{notes} labelled notes to learn from; a training is proposed from {FEWEST} on"
+        missing = [name for name in NEEDED if find_spec(name) is None]
+        if missing:
+            return f"training needs more packages: {', '.join(missing)}"
+        try:
+            face = self._faces(evidence.recipe.model)
+            check_importable(face, self._options.importable)
+            home = self._home(face)
+            if home is not None:
+                home.check(evidence.recipe, face, evidence)
+        except InputError as error:
+            return str(error)
+        return ""
 
     def prepare(self, args: FineTuneArgs, evidence: Evidence) -> tuple[Job, bytes, Paths]:
         """Return the job of a move, the content of its ``data.jsonl``, and where things lie.

@@ -46,6 +46,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="what better means: accuracy, macro_f1, … or pkg.mod:function (docs/metrics.md)",
     )
     parser.add_argument("--name", help="the run's name (default: from task and time)")
+    parser.add_argument(
+        "--explore",
+        action="store_true",
+        help="only look around: the sealed test stays closed; also with too few patients",
+    )
     parser.add_argument("--approve", action="store_true", help="ask before each changing move")
     parser.add_argument("--unconstrained", action="store_true", help="do not force the schema")
     add_budget(parser, "budget (no limit if not given)")
@@ -120,6 +125,7 @@ def _given(args: argparse.Namespace) -> dict[str, object]:
         "metric": args.metric,
         "constrained": not args.unconstrained,
         "approve": args.approve,
+        "explore": args.explore,
         "budget": budget(args),
         "limits": limits,
     }
@@ -159,21 +165,30 @@ def drive(session: object, as_json: bool, decide: Decide | None = None) -> int:
     else:
         print(file=sys.stderr)
         print(printable((folder / "report.txt").read_text("utf-8")), end="")
-        print(_whereabouts(folder))
-    code = stops.EXIT_CODES.get(state["stop"], 0)
+        print(printable(_whereabouts(folder)))
+    code = refine.exit_code(state)
     if code:
-        print(f"preceptor: {stops.WORDS[state['stop']]}; the best bundle is kept", file=sys.stderr)
+        left = "the best bundle is kept" if (folder / "bundle").is_dir() else "there is no bundle"
+        print(f"preceptor: {stops.words(session, state['stop'])}; {left}", file=sys.stderr)
     return code
 
 
 def _whereabouts(folder: Path) -> str:
+    from preceptor.cli.keeping import kept_moves
+    from preceptor.graphs import answered
+
     shown = os.path.relpath(folder)
-    return (
-        f"\nReport: {shown}/report.txt (also report.json)      again: preceptor report {shown}\n"
-        f"Trace:  preceptor trace {shown}\n"
-        f"Bundle: {shown}/bundle      use it: "
-        f"preceptor extract {shown}/bundle --in notes.jsonl --out answers.jsonl"
-    )
+    lines = [
+        f"\nKept:   {kept_moves(folder) or 'nothing: the student is as it came'}",
+        f"Report: {shown}/report.txt (also report.json)      again: preceptor report {shown}",
+        f"Trace:  preceptor trace {shown}",
+    ]
+    if found := answered.files(folder):
+        lines.append(f"Tested: {', '.join(f'{shown}/{path.name}' for path in found)}")
+    if (folder / "bundle").is_dir():
+        use = f"preceptor extract {shown}/bundle --in notes.jsonl --out answers.jsonl"
+        lines.append(f"Bundle: {shown}/bundle      use it: {use}")
+    return "\n".join(lines)
 
 
 def stop_on_ctrl_c(cancel: object) -> None:

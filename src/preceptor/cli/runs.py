@@ -1,4 +1,4 @@
-"""``preceptor runs list|rm|batches``: what runs there are, removing one, its batches at a server."""
+"""``preceptor runs list|rm|batches|splits``: the runs, removing one, its batches, its parts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from preceptor.cli.keeping import kept_moves
 from preceptor.cli.options import add_json, add_settings, find_run, settings
 
 if TYPE_CHECKING:
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("action", nargs="?", choices=("list", "rm", "batches"), default="list")
-    parser.add_argument("run", nargs="*", help="with rm, batches: the runs' names or folders")
+    parser.add_argument(
+        "action", nargs="?", choices=("list", "rm", "batches", "splits"), default="list"
+    )
+    parser.add_argument("run", nargs="*", help="with rm, batches, splits: the runs' names or folders")
+    parser.add_argument("--out", type=Path, help="with splits: a file (.csv); else it is printed")
     parser.add_argument("--cancel", action="store_true", help="with batches: stop what still goes on")
     parser.add_argument("--yes", action="store_true", help="with rm: do not ask")
     add_settings(parser)
@@ -35,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
         return _remove(args)
     if args.action == "batches":
         return _batches(args)
+    if args.action == "splits":
+        return _splits(args)
     if args.run:
         raise InputError("runs list takes no run", f"see: preceptor report {args.run[0]}")
     rows = [_row(found) for found in list_runs(Path(settings(args).runs_dir))]
@@ -43,7 +49,30 @@ def run(args: argparse.Namespace) -> int:
     elif not rows:
         print("no runs yet (make one: preceptor refine toxicity)")
     for row in rows if not args.json else []:
-        print(f"{row['name']:<32} {row['created']:<20} {row['state']:<12} {row['headline']}")
+        kept = f" Kept: {row['kept']}." if row["kept"] else ""
+        print(f"{row['name']:<32} {row['created']:<20} {row['state']:<12} {row['headline']}{kept}")
+    return 0
+
+
+def _splits(args: argparse.Namespace) -> int:
+    """Say which note of a run stands in which part."""
+    from preceptor.core.errors import InputError
+    from preceptor.core.files import write_whole
+    from preceptor.graphs import parts
+
+    if len(args.run) > 1:
+        raise InputError("runs splits takes one run", "give the command once per run")
+    found = parts.of_run(find_run(args, args.run[0] if args.run else "last"))
+    text = parts.as_json(found) if args.json else parts.as_csv(found)
+    if args.out is None:
+        sys.stdout.write(text)
+        return 0
+    if args.out.is_dir() or not args.out.parent.is_dir():
+        raise InputError(
+            f"--out {str(args.out)!r} cannot be written", "name a file in a folder that is there"
+        )
+    write_whole(args.out, text.encode("utf-8"))
+    print(f"{args.out}: {parts.counts(found)}", file=sys.stderr)
     return 0
 
 
@@ -104,7 +133,13 @@ def _row(found: Listed) -> dict[str, str]:
     elif done.exists():
         headline = done.read_text("utf-8").splitlines()[0]
     created = found.info.created[:19] if found.info else ""
-    return {"name": found.path.name, "created": created, "state": state, "headline": headline}
+    return {
+        "name": found.path.name,
+        "created": created,
+        "state": state,
+        "headline": headline,
+        "kept": kept_moves(found.path) if state == "finished" else "",
+    }
 
 
 def _waits(folder: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from preceptor.cli.options import add_json, add_settings, settings
@@ -75,9 +76,12 @@ def _check(args: argparse.Namespace) -> int:
     if args.json:
         told = {"baselines": [row.model_dump(mode="json") for row in rows]} if args.baselines else {}
         print(json.dumps({**found.model_dump(mode="json"), **told}, indent=2))
+    else:
+        print(check.text(found), *[table.text(rows)] if rows else [], sep="\n")
+    if not found.refused:
         return 0
-    print(check.text(found), *[table.text(rows)] if rows else [], sep="\n")
-    return 0
+    print(f"preceptor: task {found.task!r}: {found.refused}", file=sys.stderr)
+    return 2
 
 
 def _fetch(args: argparse.Namespace) -> int:

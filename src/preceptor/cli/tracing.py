@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from preceptor.cli.words import interval, line
+from preceptor.cli.words import CONSTANT, constant, interval, line, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,11 +43,13 @@ def _diagnosed(data: Mapping[str, JsonValue]) -> str:
     assert isinstance(found, list)
     rows = [
         f"  {f['field']:<24} {f['kind']:<12} {f['count']:>3} of {f['total']}"
+        + (f"  {constant(f).removeprefix(str(f['field'])).strip()}" if f["kind"] == CONSTANT else "")
         for f in found
         if isinstance(f, dict)
     ]
     shown = rows[:12] + ([f"  … and {len(rows) - 12} more"] if len(rows) > 12 else [])
-    return "\n".join([f"round {data['round']}: shown train {interval(data['score'])}", *shown])
+    head = f"round {data['round']}: shown train {interval(data['score'])}"
+    return "\n".join([head, *unreadable(data), *shown])
 
 
 _DETAILS: dict[str, Callable[[Mapping[str, JsonValue]], str]] = {

@@ -6,7 +6,16 @@ from collections.abc import Callable, Mapping
 
 from pydantic import JsonValue
 
+from preceptor.core import telling
+from preceptor.core.blocked import read as read_blocked
+from preceptor.core.readable import Readable
+from preceptor.core.records import Finding
+
 Data = Mapping[str, JsonValue]
+
+CONSTANT = "constant_answer"
+MOST_CONSTANT = 3
+NO_NOTES: Data = {"example_ids": []}
 
 
 def points(value: object) -> str:
@@ -40,11 +49,6 @@ def _prepared(data: Data) -> str:
     )
 
 
-def _baseline(data: Data) -> str:
-    named = f"{_metric(data['metric'])} " if "metric" in data else ""
-    return f"Untouched student on dev: {named}{interval(data['score'])}"
-
-
 def _judged(data: Data) -> str:
     """Return the metric and why, empty for a run that began before metrics were chosen."""
     metric = data.get("metric")
@@ -72,7 +76,12 @@ def _estimated(data: Data) -> str:
 
 
 def _verdict(data: Data) -> str:
-    return f"  {data['outcome']}: {data['reason']}"
+    rounds = data.get("carries")
+    more = ""
+    if isinstance(rounds, list) and rounds:
+        named = ", ".join(map(str, rounds))
+        more = f"; with it, what was pending of round{'s' if len(rounds) > 1 else ''} {named} is kept"
+    return f"  {data['outcome']}: {data['reason']}{more}"
 
 
 def _why(data: Data) -> str:
@@ -82,10 +91,45 @@ def _why(data: Data) -> str:
 def _diagnosed(data: Data) -> str:
     found = data["findings"]
     assert isinstance(found, list)
-    top = ", ".join(
-        f"{f['field']} {f['kind']} {f['count']}" for f in found[:3] if isinstance(f, Mapping)
-    )
-    return f"Round {data['round']}: shown train {interval(data['score'])}; {top or 'no errors'}"
+    kinds = [f for f in found if isinstance(f, Mapping)]
+    errors = [f for f in kinds if f["kind"] != CONSTANT]
+    top = ", ".join(f"{f['field']} {f['kind']} {f['count']}" for f in errors[:3])
+    lines = [f"Round {data['round']}: shown train {interval(data['score'])}; {top or 'no errors'}"]
+    alike = [constant(f) for f in kinds if f["kind"] == CONSTANT]
+    if alike:
+        more = f"; and {len(alike) - MOST_CONSTANT} more" if len(alike) > MOST_CONSTANT else ""
+        lines.append(f"  answered alike: {'; '.join(alike[:MOST_CONSTANT])}{more}")
+    return "\n".join([*lines, *unreadable(data)])
+
+
+def constant(found: Data) -> str:
+    """Return a field that is answered alike everywhere, as an event tells it."""
+    return f"{found['field']} {telling.brief_constant(Finding.model_validate({**found, **NO_NOTES}))}"
+
+
+def unreadable(data: Data) -> list[str]:
+    """Return a line where half of the answers or more cannot be read."""
+    if data.get("readable") is None:
+        return []
+    seen = Readable.model_validate(data["readable"])
+    return [f"  warning: {seen.counts()}; {seen.advice()}"]
+
+
+def _baseline(data: Data) -> str:
+    named = f"{_metric(data['metric'])} " if "metric" in data else ""
+    head = f"Untouched student on dev: {named}{interval(data['score'])}"
+    return "\n".join([head, *unreadable(data)])
+
+
+def _stopped(data: Data) -> str:
+    found = read_blocked(data.get("blocked", []))
+    return "\n".join([f"End: {data['words']}.", *(f"  {b.move}: {b.reason}" for b in found)])
+
+
+def _finish(data: Data) -> str:
+    # The reasons come with the end of the run, a line each.
+    why = str(data["why"]).partition(":")[0] if data.get("blocked") else data["why"]
+    return f"  teacher: finish: {why}"
 
 
 def _test(data: Data) -> str:
@@ -110,11 +154,11 @@ _LINES: dict[str, Callable[[Data], str]] = {
     "corrected": lambda d: f"  the teacher was corrected: {d['why']}",
     "teacher_lost": lambda d: f"  the teacher is lost: {d['why']}",
     "budget": lambda d: f"  budget: {d['why']}",
-    "finish": lambda d: f"  teacher: finish: {d['why']}",
+    "finish": _finish,
     "asked": lambda d: f"  {d['tool']}: a person is asked",
     "approval": lambda d: f"  {d['tool']}: {d['action']} by a person{_why(d)}",
     "rollback": lambda d: f"Rolled back to round {d['round']}: {d['before']} → {d['recipe']}",
-    "stopped": lambda d: f"End: {d['words']}.",
+    "stopped": _stopped,
     "limits": _limits,
     "test": _test,
     "no_baseline": lambda d: f"Without the baseline {d['name']}: {d['why']}",

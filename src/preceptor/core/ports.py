@@ -211,6 +211,20 @@ class Prospector(Protocol):
         ...
 
 
+@runtime_checkable
+class Hindered(Protocol):
+    """A tool that can tell why no call of it is worth considering."""
+
+    def hindered(self, evidence: Evidence, found: Sequence[Prospect]) -> str:
+        """Return the reason on one line, an empty text if a call may bring something.
+
+        Args:
+            evidence: What the prospects were counted on.
+            found: The tool's own prospects.
+        """
+        ...
+
+
 class Scorer(Protocol):
     """Compares one field's answer with its gold value."""
 
@@ -265,6 +279,7 @@ __all__ = [
     "Cancel",
     "Evaluator",
     "Evidence",
+    "Hindered",
     "OnProgress",
     "Progress",
     "Prospector",

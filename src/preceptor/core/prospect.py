@@ -16,6 +16,7 @@ class Prospect(Record):
         gain: What it should bring on train, in points of [0, 1] of the mean note score.
         tokens: What it adds to the prompts of one note, in tokens.
         why: One line: what was counted.
+        repairs: How many wrong answers the counts would set right; None if it was not counted.
     """
 
     tool: str
@@ -23,3 +24,4 @@ class Prospect(Record):
     gain: float
     tokens: int = 0
     why: str = ""
+    repairs: int | None = None

@@ -11,9 +11,13 @@ from typing import Literal
 
 from pydantic import Field, JsonValue, field_validator
 
+from preceptor.core.blocked import Blocked
 from preceptor.core.fields import FieldSpec
 from preceptor.core.prospect import Prospect
 from preceptor.core.record import Record
+from preceptor.core.scores import Evaluation as Evaluation
+from preceptor.core.scores import Interval as Interval
+from preceptor.core.scores import Scored as Scored
 from preceptor.core.spelling import nfc
 from preceptor.core.weights import AdapterRef as AdapterRef
 from preceptor.core.weights import ModelRef as ModelRef
@@ -243,50 +247,9 @@ class Answer(Record):
     confidence: dict[str, float] | None = None
 
 
-class Scored(Record):
-    """The scores of one note.
-
-    Attributes:
-        example_id: The note.
-        group: Its patient.
-        fields: Score in [0, 1] per field that has a gold value.
-        score: The note's endpoint in [0, 1]: the weighted mean of ``fields``.
-        valid: Whether every field could be read.
-        cost: Prompt and completion tokens, or None where the backend does not say.
-        outcomes: What metrics count, per field of ``fields``. Of a label: the places of the gold and of
-            the said label among the field's, -1 for one that could not be read. Of a list: how many
-            items are in gold, were said, and both.
-        own: What the task's own metric function says of the note, in [0, 1]; None if it has none.
-        feedback: What that function says in words, for the teacher.
-    """
-
-    example_id: str
-    group: str
-    fields: dict[str, float]
-    score: float
-    valid: bool
-    cost: int | None = None
-    outcomes: dict[str, tuple[int, ...]] = Field(default_factory=dict)
-    own: float | None = None
-    feedback: str = ""
-
-
-class Evaluation(Record):
-    """A recipe's scores on some notes, in the notes' order."""
-
-    recipe: str
-    split: str
-    scored: tuple[Scored, ...]
-
-    @property
-    def mean(self) -> float:
-        """The mean endpoint over notes, in [0, 1]; 0 for no notes."""
-        return sum(s.score for s in self.scored) / len(self.scored) if self.scored else 0.0
-
-
 FindingKind = Literal[
     "missed", "spurious", "wrong_value", "negation", "temporality", "experiencer", "boundary",
-    "format", "truncated", "label_suspect",
+    "format", "truncated", "label_suspect", "constant_answer",
 ]  # fmt: skip
 
 
@@ -300,7 +263,9 @@ class Finding(Record):
         total: Out of how many notes with a gold value for the field.
         example_ids: The notes, in order.
         cue: The phrase that the errors share, if one was found; of a closed list the value that they
-            are about, with the phrase in brackets.
+            are about, with the phrase in brackets; of a constant answer, that answer.
+        said_share: Of a constant answer: the share of answers that are the commonest one.
+        gold_share: Likewise: the share of gold values that are gold's commonest one.
     """
 
     kind: FindingKind
@@ -309,6 +274,8 @@ class Finding(Record):
     total: int
     example_ids: tuple[str, ...]
     cue: str = ""
+    said_share: float | None = None
+    gold_share: float | None = None
 
 
 class ToolCall(Record):
@@ -344,14 +311,6 @@ class TeacherTurn(Record):
     usage: Usage | None = None
 
 
-class Interval(Record):
-    """An estimate with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-
 class Attempt(Record):
     """A changing move that was tried, for the teacher's memory.
 
@@ -365,6 +324,7 @@ class Attempt(Record):
         train_gain: The estimated gain on the held-out part of train, in points of [0, 1].
         fields: The same per field.
         dev_gain: The gain on dev, if dev was looked at.
+        kept_with: The later round whose acceptance kept this pending move (``core.kept``).
     """
 
     round: int
@@ -375,6 +335,7 @@ class Attempt(Record):
     train_gain: float | None = None
     fields: dict[str, float] = Field(default_factory=dict)
     dev_gain: float | None = None
+    kept_with: int | None = None
 
 
 class Situation(Record):
@@ -393,6 +354,7 @@ class Situation(Record):
         money: What is left of each limited resource (``dollars``, ``student_calls`` …).
         pending: Whether the working recipe carries changes that are not yet accepted.
         metric: What the scores are: ``accuracy`` (the mean score of a note's fields), ``macro_f1`` …
+        blocked: The kinds of moves that cannot be made, or that their tools see nothing in.
     """
 
     round: int
@@ -407,3 +369,4 @@ class Situation(Record):
     money: dict[str, float] = Field(default_factory=dict)
     pending: bool = False
     metric: str = "accuracy"
+    blocked: tuple[Blocked, ...] = ()

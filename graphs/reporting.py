@@ -44,13 +44,13 @@ def gather(session: Session, state: RunState) -> report.ReportInputs:
         seals={part: value for part, value in splits.seals.items()},
         synthetic=task.synthetic,
         left_behind=tuple(_left_behind(session)),
-        unmeasured=_unmeasured(measured),
+        unmeasured=unmeasured(measured),
         blocked=stops.blocked(session, reason),
         readable=readability.told(session),
     )
 
 
-def _unmeasured(told: Mapping[str, JsonValue]) -> str:
+def unmeasured(told: Mapping[str, JsonValue]) -> str:
     """Return why the sealed test has no figures, an empty text if it has."""
     if told["measured"]:
         return ""

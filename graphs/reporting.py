@@ -48,13 +48,13 @@ def gather(session: Session, state: RunState) -> report.ReportInputs:
         metric=session.metric,
         trivial=frozenset(baselines.trivial_names(task)),
         target=session.limits.target,
-        unmeasured=_unmeasured(measured),
+        unmeasured=unmeasured(measured),
         blocked=stops.blocked(session, reason),
         readable=readability.told(session),
     )
 
 
-def _unmeasured(told: Mapping[str, JsonValue]) -> str:
+def unmeasured(told: Mapping[str, JsonValue]) -> str:
     """Return why the sealed test has no figures, an empty text if it has."""
     if told["measured"]:
         return ""

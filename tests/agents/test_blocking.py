@@ -54,6 +54,7 @@ def test_answers_that_say_nothing() -> None:
 def test_everything_was_tried() -> None:
     evidence = evidence_of(corpus(60), blind)
     attempts: list[Attempt] = []
+    turn = RuleTeacher().turn(situation_of(evidence), evidence, [], TOOLS)
     for number in range(1, 60):
         told = situation_of(evidence, round=number, attempts=tuple(attempts))
         turn = RuleTeacher().turn(told, evidence, [], TOOLS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from pydantic import JsonValue
 
@@ -15,7 +17,7 @@ DRUGS = ListField(name="drugs")
 
 
 def pairs(
-    field: FieldSpec, told: list[tuple[JsonValue, JsonValue]]
+    field: FieldSpec, told: Sequence[tuple[JsonValue, JsonValue]]
 ) -> tuple[list[Example], list[Answer]]:
     """Return notes and answers from (gold, said); None: unreadable."""
     notes = [
@@ -37,9 +39,8 @@ def pairs(
 
 
 def test_always_no_is_named_with_both_shares() -> None:
-    told: list[tuple[JsonValue, JsonValue]] = [("no", "no")] * 60 + [("yes", "no")] * 39
-    told += [("yes", "yes")]
-    notes, answers = pairs(PAIN, told)
+    told: Sequence[tuple[JsonValue, JsonValue]] = [("no", "no")] * 60 + [("yes", "no")] * 39
+    notes, answers = pairs(PAIN, [*told, ("yes", "yes")])
     (found,) = constant_fields(notes, answers, [PAIN])
     assert (found.kind, found.field, found.cue) == ("constant_answer", "pain", "no")
     assert (found.count, found.total) == (40, 100)
@@ -64,19 +65,20 @@ def test_the_constant_may_be_the_rare_value() -> None:
         [],
     ],
 )
-def test_what_is_no_constant_answer(told: list[tuple[JsonValue, JsonValue]]) -> None:
+def test_what_is_no_constant_answer(told: Sequence[tuple[JsonValue, JsonValue]]) -> None:
     notes, answers = pairs(PAIN, told)
     assert constant_fields(notes, answers, [PAIN]) == ()
 
 
 def test_a_list_that_is_always_the_same_one() -> None:
-    notes, answers = pairs(DRUGS, [([f"drug {i}"], []) for i in range(10)] + [([], [])] * 5)
+    told: Sequence[tuple[JsonValue, JsonValue]] = [([f"drug {i}"], []) for i in range(10)]
+    notes, answers = pairs(DRUGS, [*told, *[([], [])] * 5])
     (found,) = constant_fields(notes, answers, [DRUGS])
     assert (found.cue, found.count) == ("[]", 10)
 
 
 def test_items_of_a_list_never_stand_in_a_finding() -> None:
-    told: list[tuple[JsonValue, JsonValue]] = [([f"drug {i}"], ["Planted", "x"]) for i in range(9)]
+    told: Sequence[tuple[JsonValue, JsonValue]] = [([f"drug {i}"], ["Planted", "x"]) for i in range(9)]
     notes, answers = pairs(DRUGS, [*told, ([], ["x", "planted"])])
     (found,) = constant_fields(notes, answers, [DRUGS])
     assert found.cue == ""

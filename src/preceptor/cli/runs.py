@@ -58,6 +58,7 @@ def _splits(args: argparse.Namespace) -> int:
     """Say which note of a run stands in which part."""
     from preceptor.core.errors import InputError
     from preceptor.core.files import write_whole
+    from preceptor.core.render import printable
     from preceptor.graphs import parts
 
     if len(args.run) > 1:
@@ -65,7 +66,7 @@ def _splits(args: argparse.Namespace) -> int:
     found = parts.of_run(find_run(args, args.run[0] if args.run else "last"))
     text = parts.as_json(found) if args.json else parts.as_csv(found)
     if args.out is None:
-        sys.stdout.write(text)
+        sys.stdout.write(printable(text) if sys.stdout.isatty() else text)
         return 0
     if args.out.is_dir() or not args.out.parent.is_dir():
         raise InputError(

@@ -19,8 +19,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--to", type=Path, help="with fetch or new: where the folder is made")
     parser.add_argument(
-        "--from", dest="source", type=Path, help="with new: labelled notes, .csv, .tsv or .jsonl"
+        "--from",
+        dest="source",
+        type=Path,
+        help="with new: labelled notes: a table, or what an annotation tool exports",
     )
+    parser.add_argument("--annotator", metavar="NAME", help="with new: whose annotations count")
+    parser.add_argument(
+        "--group-duplicates", action="store_true", help="with check: write a task that joins them"
+    )
+    parser.add_argument("--all", action="store_true", help="with check or new: every warning in full")
     parser.add_argument("--seed", type=int, help="with check: the draw of the splits")
     add_settings(parser)
     add_json(parser)
@@ -62,11 +70,27 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from preceptor.evals import check
+    from preceptor.core.errors import InputError
+    from preceptor.evals import check, grouping, others
     from preceptor.evals.task import resolve
 
-    found = check.check(resolve(args.task, settings(args).data_dir), args.seed)
-    print(json.dumps(found.model_dump(mode="json"), indent=2) if args.json else check.text(found))
+    task = resolve(args.task, settings(args).data_dir)
+    path = Path(args.task) if args.task.endswith((".yaml", ".yml")) else None
+    if args.group_duplicates:
+        if path is None:
+            raise InputError(f"--group-duplicates: {args.task!r} is no task file", "give a .yaml file")
+        made = grouping.write(path, task)
+        print(
+            f"{made.file} joins {made.duplicates} near-duplicates: {made.before} groups became "
+            f"{made.after} (column {made.column!r} of {made.data.name}); {path.name} is as it was"
+        )
+        return 0
+    group, unused = others.unused(path, task) if path else (None, {})
+    found = check.check(task, args.seed, group, unused)
+    if args.json:
+        print(json.dumps(found.model_dump(mode="json", exclude={"brief"}), indent=2))
+    else:
+        print(check.text(found, args.all))
     return 0
 
 
@@ -82,16 +106,17 @@ def _fetch(args: argparse.Namespace) -> int:
 def _new(args: argparse.Namespace) -> int:
     from preceptor.core.errors import InputError
     from preceptor.evals import draft
+    from preceptor.evals.warnings import shorten
 
     if args.source is None:
         raise InputError("tasks new needs the labelled notes", "say --from notes.csv")
-    file, found = draft.write(args.task, args.source, args.to or Path())
+    file, found = draft.write(args.task, args.source, args.to or Path(), args.annotator)
     if args.json:
         print(json.dumps({"file": str(file), **found.model_dump(mode="json")}, indent=2))
         return 0
-    print(f"{file}, guessed from {args.source}:")
-    row = "(none: each row its own)"
-    print(f"  text {found.text}, id {found.id or '(row number)'}, patient {found.group or row}")
+    print(f"{file}, guessed from {args.source}{(found.tool and f' ({found.tool})') or ''}:")
+    group = f"{found.group} ({found.owners})" if found.group else "(none: each row its own)"
+    print(f"  text {found.text}, id {found.id or '(row number)'}, patient {group}")
     if found.split:
         print(f"  split {found.split}: train, dev and test as it says")
     if found.gold:
@@ -106,7 +131,7 @@ def _new(args: argparse.Namespace) -> int:
         print(f"  lists that are no JSON: parted by {found.items!r}")
     if found.unused:
         print(f"  not used: {', '.join(found.unused)}")
-    for remark in found.remarks:
+    for remark in shorten(found.remarks, args.all):
         print(f"  note: {remark}")
     print(f"Read and correct it, then: preceptor tasks check {file}")
     return 0

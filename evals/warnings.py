@@ -70,7 +70,7 @@ def leaks(
     if twins:
         do = "give them one group (--group-duplicates writes a task that does)"
         yield warn(LEAK, f"{len(twins)} near-duplicates stand in different parts: {do}")
-    part = {name: p for p in splits.PARTS for name in made.ids(p)}
+    part: dict[str, Split] = {name: p for p in splits.PARTS for name in made.ids(p)}
     own = (owners.level(group) or owners.DOCUMENT) if group else owners.BEHAVIOUR
     texts = [e.text for e in task.examples]
     for owner in owners.find(others, texts):

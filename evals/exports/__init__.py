@@ -58,7 +58,7 @@ def read(path: Path) -> Export | None:
     if head.startswith("#FORMAT=WebAnno"):
         raise TaskError(f"{path}: WebAnno's TSV cannot be read", "export CoNLL 2003 instead")
     if ending in conll.ENDINGS or (ending not in (".csv",) and conll.is_export(head)):
-        return conll.read(path, [path])
+        return conll.read([path])
     return _table(path) if ending in (".csv", ".tsv") else None
 
 
@@ -86,7 +86,7 @@ def _objects(path: Path, rows: Rows, annotator: str = "") -> Export | None:
     if prodigy.is_export(plain):
         return prodigy.read(path, rows)
     if doccano.is_export(plain):
-        return doccano.read(path, [(annotator, rows)])
+        return doccano.read([(annotator, rows)])
     names = list(dict.fromkeys(name for _, row in rows for name in row))
     if flat.is_label_studio(names):
         return flat.read(path, rows, label_studio.TOOL)
@@ -100,7 +100,7 @@ def _table(path: Path) -> Export | None:
         return None
     table = cells.table([row for _, row in rows])
     if doccano.is_table(table):
-        return doccano.read(path, [("", rows)])
+        return doccano.read([("", rows)])
     if flat.is_label_studio(list(table)):
         return flat.read(path, rows, label_studio.TOOL)
     return flat.read(path, rows, "annotations") if flat.has_annotators(table) else None
@@ -117,7 +117,7 @@ def _folder(path: Path) -> Export:
     tagged = [p for p in files if p.suffix.casefold() in (*conll.ENDINGS, ".tsv", ".txt")]
     tagged = [p for p in tagged if p.suffix.casefold() in conll.ENDINGS or conll.is_export(_head(p))]
     if tagged:
-        return conll.read(path, tagged)
+        return conll.read(tagged)
     raise TaskError(f"{path}: a folder without .ann or other annotations", f"readable are {_PLAIN}")
 
 
@@ -135,4 +135,4 @@ def _several(path: Path, files: list[Path]) -> Export:
     if not found:
         raise TaskError(f"{path}: no notes in its files", f"readable are {_PLAIN}")
     named = found if len(found) > 1 else [("", found[0][1])]
-    return doccano.read(path, named)
+    return doccano.read(named)

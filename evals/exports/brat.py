@@ -35,6 +35,7 @@ def read(folder: Path) -> Export:
     files = sorted(folder.rglob("*.ann"))
     stems = Counter(path.stem for path in files)
     shared = {stem for stem, n in stems.items() if n > 1}
+    several = len({path.parent for path in files}) > 1
     left: Counter[str] = Counter()
     answers = []
     for path in files:
@@ -42,15 +43,13 @@ def read(folder: Path) -> Export:
         spans = tuple(_spans(path, text, left))
         home = path.parent.relative_to(folder).as_posix()
         annotator = home if path.stem in shared else ""
-        meta = _meta(home) if not shared else {}
+        meta = _meta(home) if several and not shared else {}
         answers.append(Answer(path.stem, text, str(path), path.stem, annotator, spans=spans, meta=meta))
     bare = sum(not path.with_suffix(".ann").exists() for path in folder.rglob("*.txt"))
     remarks = [f"{bare} texts have no .ann and are left out"] if bare else []
     if left:
         shown = ", ".join(f"{name} ({n})" for name, n in left.most_common())
         remarks.append(f"left out, as no field is like it: {shown}")
-    if not any(a.spans for a in answers):
-        raise TaskError(f"{folder}: no annotation in its .ann files", "export after annotating")
     return Export(TOOL, tuple(answers), tuple(remarks))
 
 

@@ -59,7 +59,7 @@ def is_export(head: str) -> bool:
     return tagged >= 0.9 * len(filled) and (blank or entity) and len(filled) > 2
 
 
-def read(path: Path, files: Iterable[Path]) -> Export:
+def read(files: Iterable[Path]) -> Export:
     """Return the answers of one file, or of several.
 
     Raises:
@@ -83,10 +83,12 @@ def read(path: Path, files: Iterable[Path]) -> Export:
         for number, unit in enumerate(units, 1):
             name = f"{stem}-{number}" if several else f"{number}"
             answers.append(_answer(file, unit, name, meta))
-    if not any(a.spans for a in answers):
-        raise TaskError(f"{path}: no entity in it", "the last column says B-TYPE, I-TYPE or O")
-    what = f"documents parted by {_DOCUMENT}" if whole else "sentences"
-    remark = f"notes are {what}, put together with a space between tokens"
+    remark = "notes are documents, their texts put together with a space between tokens"
+    if not whole:
+        remark = (
+            "notes are sentences, their tokens joined by spaces; neighbours may be of one document: "
+            f"part documents by {_DOCUMENT} if you can"
+        )
     return Export(TOOL, tuple(answers), (remark,))
 
 

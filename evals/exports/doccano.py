@@ -8,7 +8,6 @@ folder of these files is one export.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from pydantic import JsonValue
 
@@ -51,11 +50,10 @@ def is_table(columns: Mapping[str, Sequence[str]]) -> bool:
     return "Comments" in columns or (apart and any(p in single for parts in joined for p in parts))
 
 
-def read(path: Path, files: Sequence[tuple[str, Sequence[tuple[str, Row]]]]) -> Export:
+def read(files: Sequence[tuple[str, Sequence[tuple[str, Row]]]]) -> Export:
     """Return the answers of an export.
 
     Args:
-        path: The file, or the folder.
         files: The annotator (empty if the file is nobody's own), and where a row stands and the row.
 
     Raises:
@@ -69,8 +67,6 @@ def read(path: Path, files: Sequence[tuple[str, Sequence[tuple[str, Row]]]]) -> 
         for where, row in rows:
             answers.append(_answer(where, row, annotator, marks))
     left = (f"relations of {related} notes are left out",) if related else ()
-    if not any(a.choices.values() or a.spans for a in answers for a in (a,)):
-        raise TaskError(f"{path}: no annotation in it", "export after annotating")
     return Export(TOOL, tuple(answers), left)
 
 

@@ -76,6 +76,7 @@ def merge(export: Export, path: Path, annotator: str | None) -> Merged:
             "export after annotating; skipped and rejected notes have no gold",
         )
     everyone = sorted({a.annotator for a in done if a.annotator})
+    wholly, _ = _latest(done)
     if annotator is not None:
         if annotator not in everyone:
             names = ", ".join(everyone[: remarks.SHOWN]) or "the export names none"
@@ -92,7 +93,7 @@ def merge(export: Export, path: Path, annotator: str | None) -> Merged:
     filled = tuple(f for f in lists if any(n.lists.get(f) for n in notes))
     scored = {f: values for f, values in labels.items() if len(values) > 1}
     if not scored and not filled:
-        raise _nothing(path, labels, ties, everyone, bool(shape.names))
+        raise _nothing(path, labels, ties, everyone, any(map(_says, done)))
     _same_text(answers.values())
     multiple = [shape.names["choice", f] for f in shape.multiple]
     options = {f: _options(notes, f) for f in multiple if f in filled}
@@ -104,9 +105,8 @@ def merge(export: Export, path: Path, annotator: str | None) -> Merged:
         options=options,
         copied=_copied(done, shape, filled),
         remarks=(
-            *remarks.agreements(answers, shape, everyone, ties),
+            *remarks.agreements(_by_note(wholly), shape_of(wholly, export.wide), ties, annotator),
             *remarks.left(export.answers, [(n.labels, n.lists) for n in kept], twice),
-            *([f"only what {annotator} said counts"] if annotator is not None else []),
             *remarks.spans(done),
             *remarks.fields(shape, labels, options),
             *export.remarks,
@@ -196,6 +196,11 @@ def _keep(note: Note, labels: Mapping[str, object], lists: Sequence[str]) -> Not
         labels={f: v for f, v in note.labels.items() if f in labels},
         lists={f: v for f, v in note.lists.items() if f in lists},
     )
+
+
+def _says(answer: Answer) -> bool:
+    """Return whether an answer holds anything at all."""
+    return bool(answer.spans) or any([*answer.choices.values(), *answer.texts.values()])
 
 
 def _nothing(

@@ -17,8 +17,8 @@ SHOWN = 6
 def agreements(
     answers: Mapping[str, list[Answer]],
     shape: Shape,
-    everyone: Sequence[str],
     ties: Counter[str],
+    annotator: str | None,
 ) -> Iterator[str]:
     """Yield how far annotators agree about each field, if notes have several."""
     said: dict[str, dict[str, dict[str, Items]]] = {}
@@ -32,10 +32,10 @@ def agreements(
     for answer in (a for group in answers.values() for a in group):
         for field, items in answer.choices.items():
             closed.setdefault(shape.names["choice", field], set()).update(items)
-    shown = (
-        f"{len(everyone)} annotators ({', '.join(everyone[:SHOWN])}{', …' * (len(everyone) > SHOWN)})"
-    )
-    yield f"{shown}: the majority counts, what is tied is not scored; --annotator NAME takes one's word"
+    everyone = sorted({name for by_annotator in said.values() for name in by_annotator})
+    rule = "the majority counts, and ties are not scored; --annotator NAME takes one's word"
+    rule = rule if annotator is None else f"only what {annotator} said counts"
+    yield f"{len(everyone)} annotators ({_few(everyone)}): {rule}"
     for field, by_annotator in said.items():
         found = agreement(by_annotator, sorted(closed.get(field, ())))
         if found is not None:
@@ -69,11 +69,18 @@ def spans(done: Sequence[Answer]) -> Iterator[str]:
         for kind in {s.kind for s in answer.spans or ()}:
             pieces = sorted(p for s in answer.spans or () if s.kind == kind for p in s.pieces)
             overlapping[kind] += any(a[1] > b[0] for a, b in itertools.pairwise(pieces))
-    for kind, count in overlapping.items():
-        if count:
-            yield f"{kind!r}: spans overlap or nest in {count} notes; each is an item of its own"
-    for kind, count in torn.items():
-        yield f"{kind!r}: spans in several pieces in {count} notes; the pieces are joined by a space"
+    nested = [f"{kind} ({n} notes)" for kind, n in overlapping.most_common() if n]
+    if nested:
+        yield f"spans of one type overlap or nest, and each is an item of its own: {_few(nested)}"
+    parts = [f"{kind} ({n} notes)" for kind, n in torn.most_common()]
+    if parts:
+        yield f"spans in several pieces are joined by a space, so no copies of the note: {_few(parts)}"
+
+
+def _few(names: Sequence[str]) -> str:
+    """Return names, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
 
 
 def fields(
@@ -83,14 +90,12 @@ def fields(
 ) -> Iterator[str]:
     """Yield what became of spans and choices."""
     if shape.kinds:
-        shown = ", ".join(shape.kinds[:SHOWN]) + ", …" * (len(shape.kinds) > SHOWN)
-        yield f"spans become one list for each type ({shown}): the texts they cover, each once"
+        yield f"spans become one list for each type ({_few(shape.kinds)}): the texts covered, each once"
     for field, values in options.items():
-        shown = ", ".join(values[:SHOWN]) + ", …" * (len(values) > SHOWN)
-        yield f"{field!r} has several choices in a note, so it is a list of {len(values)}: {shown}"
+        yield f"{field!r} may have several choices in a note, so it is a list: {_few(values)}"
     for field, values in labels.items():
         if len(values) == 1:
             yield f"{field!r} is left out: {values[0]!r} is its only label"
     changed = [f"{key[1]!r} as {name!r}" for key, name in shape.names.items() if key[1] != name]
     if changed:
-        yield f"renamed, for the rules of field names: {', '.join(changed[:SHOWN])}"
+        yield f"renamed, for the rules of field names: {_few(changed)}"

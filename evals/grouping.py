@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import yaml
@@ -145,3 +145,13 @@ def _yaml(path: Path, said: taskfile.TaskFile, data: str, columns: dict[str, str
         out = {"name": path.stem} | out
     head = f"{taskfile.HINT}# {path.name} with near-duplicates in one group.\n"
     return head + yaml.safe_dump(out, sort_keys=False, allow_unicode=True)
+
+
+def told(path: Path, made: Grouped, as_json: bool = False) -> str:
+    """Return what was written, in a line for a person or as JSON."""
+    if as_json:
+        return json.dumps(asdict(made), indent=2, default=str)
+    return (
+        f"{made.file} joins {made.duplicates} near-duplicates: {made.before} groups became "
+        f"{made.after} (column {made.column!r} of {made.data.name}); {path.name} and its data are as they were"
+    )

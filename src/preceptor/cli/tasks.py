@@ -79,11 +79,7 @@ def _check(args: argparse.Namespace) -> int:
     if args.group_duplicates:
         if path is None:
             raise InputError(f"--group-duplicates: {args.task!r} is no task file", "give a .yaml file")
-        made = grouping.write(path, task)
-        print(
-            f"{made.file} joins {made.duplicates} near-duplicates: {made.before} groups became "
-            f"{made.after} (column {made.column!r} of {made.data.name}); {path.name} is as it was"
-        )
+        print(grouping.told(path, grouping.write(path, task), args.json))
         return 0
     group, unused = others.unused(path, task) if path else (None, {})
     found = check.check(task, args.seed, group, unused)

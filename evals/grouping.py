@@ -153,5 +153,6 @@ def told(path: Path, made: Grouped, as_json: bool = False) -> str:
         return json.dumps(asdict(made), indent=2, default=str)
     return (
         f"{made.file} joins {made.duplicates} near-duplicates: {made.before} groups became "
-        f"{made.after} (column {made.column!r} of {made.data.name}); {path.name} and its data are as they were"
+        f"{made.after} (column {made.column!r} of {made.data.name}); "
+        f"{path.name} and its data are as they were"
     )

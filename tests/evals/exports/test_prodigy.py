@@ -13,11 +13,13 @@ from tests.evals.exports.given import drug, made, note, nothing_written, write
 Object = dict[str, JsonValue]
 
 
-def row(i: int, answer: str = "accept", who: str = "db-ana", **more: JsonValue) -> Object:
+def row(
+    i: int, answer: str = "accept", who: str = "db-ana", also: Object | None = None, **more: JsonValue
+) -> Object:
     return {
         "text": note(i), "_input_hash": 1000 + i, "_task_hash": -i, "answer": answer,
         "_timestamp": 1700000000 + i, "_annotator_id": who, "_session_id": who,
-        "meta": {"patient": f"p{i // 2}", "note_id": f"n{i}"}, **more,
+        "meta": {"patient": f"p{i // 2}", "note_id": f"n{i}"}, **more, **(also or {}),
     }  # fmt: skip
 
 
@@ -27,8 +29,8 @@ def choice(i: int, *accepted: str, **more: JsonValue) -> Object:
 
 
 def test_choices_that_were_accepted_are_gold(tmp_path: Path) -> None:
-    rows: list[JsonValue] = [row(i, **choice(i, ("yes", "no")[i % 2])) for i in range(10)]
-    rows += [row(10, "reject", **choice(10, "yes")), row(11, "ignore", **choice(11))]
+    rows: list[JsonValue] = [row(i, also=choice(i, ("yes", "no")[i % 2])) for i in range(10)]
+    rows += [row(10, "reject", also=choice(10, "yes")), row(11, "ignore", also=choice(11))]
     got = made(write(tmp_path / "a.jsonl", rows))
     assert got.found.tool == "Prodigy"
     assert (got.found.id, got.found.group) == ("id", "patient")
@@ -39,7 +41,7 @@ def test_choices_that_were_accepted_are_gold(tmp_path: Path) -> None:
 
 def test_a_style_of_several_choices_is_a_list(tmp_path: Path) -> None:
     rows: list[JsonValue] = [
-        row(i, config={"choice_style": "multiple"}, **choice(i, *(("yes",) if i % 2 else ())))
+        row(i, config={"choice_style": "multiple"}, also=choice(i, *(("yes",) if i % 2 else ())))
         for i in range(10)
     ]
     got = made(write(tmp_path / "a.jsonl", rows))
@@ -87,7 +89,7 @@ def test_of_decisions_about_several_labels_the_accepted_count(tmp_path: Path) ->
 
 def test_annotators_are_never_two_notes(tmp_path: Path) -> None:
     rows: list[JsonValue] = [
-        row(i, who=who, **choice(i, ("yes", "no")[(i + (i == 5 and who == "b")) % 2]))
+        row(i, who=who, also=choice(i, ("yes", "no")[(i + (i == 5 and who == "b")) % 2]))
         for who in ("a", "b")
         for i in range(10)
     ]
@@ -97,7 +99,7 @@ def test_annotators_are_never_two_notes(tmp_path: Path) -> None:
 
 
 def test_only_rejected_answers_are_one_line(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.jsonl", [row(i, "reject", **choice(i, "yes")) for i in range(4)])
+    path = write(tmp_path / "a.jsonl", [row(i, "reject", also=choice(i, "yes")) for i in range(4)])
     with pytest.raises(TaskError, match="none of its 4 notes is annotated"):
         made(path)
     assert nothing_written(path)

@@ -39,14 +39,18 @@ def drafted(
     said = [o for o in owners.find(table, texts) if o.column != split]
     taken = next((c for c in cells.named(table, IDS) if cells.unique(table[c])), None)
     owner = next((o for o in said if o.column != taken and _is_full(o, found)), None)
-    names = _columns(list(table), fields, {split, owner.column if owner else None})
-    rows = [_row(note, name, names) for note, name in zip(found.notes, _ids(found, taken), strict=True)]
+    own = "note_id" if "id" in fields else "id", "note_text" if "text" in fields else "text"
+    names = _columns(list(table), fields | {*own}, {split, owner.column if owner else None})
+    rows: list[dict[str, JsonValue]] = [
+        {own[0]: name, own[1]: note.answer.text, **_row(note, names)}
+        for note, name in zip(found.notes, _ids(found, taken), strict=True)
+    ]
     longest = {f: max(len(n.lists.get(f, ())) for n in found.notes) for f in found.lists}
     used = {split, owner.column if owner else None, taken}
     draft = Draft(
-        id="id",
+        id=own[0],
         group=names[owner.column] if owner else None,
-        text="text",
+        text=own[1],
         split=names[split] if split else None,
         labels=dict(found.labels),
         defaults={f: default(values) for f, values in found.labels.items()},
@@ -81,7 +85,7 @@ def _partly(said: list[Owner], owner: Owner | None, taken: str | None, found: Me
 
 def _columns(meta: list[str], fields: set[str], used: set[str | None]) -> dict[str, str]:
     """Return the column of each piece of metadata: its name, unless something else is called so."""
-    taken = {"id", "text", *fields}
+    taken = set(fields)
     names: dict[str, str] = {}
     for column in sorted(meta, key=lambda c: c not in used):
         name = column
@@ -108,9 +112,8 @@ def _ids(found: Merged, taken: str | None) -> list[str]:
     return ids
 
 
-def _row(note: Note, name: str, names: dict[str, str]) -> dict[str, JsonValue]:
-    row: dict[str, JsonValue] = {"id": name, "text": note.answer.text}
-    row |= {names[c]: value for c, value in note.answer.meta.items()}
+def _row(note: Note, names: dict[str, str]) -> dict[str, JsonValue]:
+    row: dict[str, JsonValue] = {names[c]: value for c, value in note.answer.meta.items()}
     row |= {field: label for field, label in note.labels.items()}
     row |= {field: [*items] for field, items in note.lists.items()}
     return row

@@ -8,6 +8,7 @@ to ``evals.draft``.
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -123,8 +124,11 @@ def _by_note(answers: Sequence[Answer]) -> dict[str, list[Answer]]:
 
 def _latest(done: Sequence[Answer]) -> tuple[list[Answer], int]:
     """Return the last answer of each annotator to each note, and how many were overtaken."""
-    last = {(a.note, a.annotator): a for a in done}
-    return list(last.values()), len(done) - len(last)
+    said: dict[tuple[str, str], list[Answer]] = {}
+    for answer in done:
+        said.setdefault((answer.note, answer.annotator), []).append(answer)
+    _same_text(said.values())
+    return [answers[-1] for answers in said.values()], len(done) - len(said)
 
 
 def _same_text(notes: Iterable[list[Answer]]) -> None:
@@ -214,7 +218,7 @@ def _nothing(
         names = ", ".join(everyone[: remarks.SHOWN])
         return TaskError(
             f"{path}: annotators {names} disagree in every note, so no gold is left",
-            f"say whose annotations count, e.g. --annotator {everyone[0] if everyone else 'NAME'}",
+            f"say whose annotations count, e.g. --annotator {shlex.quote(everyone[0])}",
         )
     if not asked:
         return TaskError(f"{path}: no annotation in it", "export after annotating")

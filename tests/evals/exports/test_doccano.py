@@ -120,3 +120,24 @@ def test_plain_rows_with_lists_stay_a_table(tmp_path: Path) -> None:
     got = made(write(tmp_path / "a.jsonl", rows))
     assert got.found.tool is None
     assert got.gold("1") == {"pain": "no", "labels": ["x"]}
+
+
+def test_types_may_be_called_like_columns(tmp_path: Path) -> None:
+    names = ("id", "text", "split", "gold", "group", "1st (new)")
+    rows: list[JsonValue] = [
+        row(i, [[0, 3, name] for name in names], text_="x", gold_=f"g{i}") for i in range(6)
+    ]
+    got = made(write(tmp_path / "a.jsonl", rows))
+    assert got.gold("1") == {
+        name: ["Bed"] for name in ("id", "text", "split", "gold", "group", "st new")
+    }
+    assert got.example("1").text == note(1)
+    assert "'1st (new)' as 'st new'" in got.remarks()
+
+
+def test_one_id_with_two_texts_is_refused(tmp_path: Path) -> None:
+    rows: list[JsonValue] = [{**row(i, ["a"]), "id": i % 3} for i in range(6)]
+    path = write(tmp_path / "a.jsonl", rows)
+    with pytest.raises(TaskError, match=r"line 1 and .*line 4: one id, but two texts"):
+        made(path)
+    assert nothing_written(path)

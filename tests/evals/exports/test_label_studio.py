@@ -86,7 +86,10 @@ def test_choices_spans_texts_and_taxonomies(tmp_path: Path) -> None:
 def test_what_is_no_gold_is_left_out(tmp_path: Path) -> None:
     rows: list[JsonValue] = [task(i, annotation([choice("status", label(i))])) for i in range(10)]
     cancelled = task(10, annotation([choice("status", "given")], was_cancelled=True))
-    guessed = task(11) | {"predictions": [{"result": [choice("status", "given")], "score": 0.9}]}
+    guessed: Object = {
+        **task(11),
+        "predictions": [{"result": [choice("status", "given")], "score": 0.9}],
+    }
     checked = task(
         12,
         annotation([choice("status", "given")], who=1),

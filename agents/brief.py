@@ -123,8 +123,8 @@ def _fit(lines: Sequence[str], cap: int, more: str) -> str:
 def _standing(situation: Situation, evidence: Evidence) -> str:
     patients = len({e.group for e in evidence.examples})
     lines = [
-        f"Mean note score on {len(evidence.examples)} shown training notes of {patients} patients: "
-        f"{_shown(situation.score)}."
+        f"Score ({situation.metric}) on {len(evidence.examples)} shown training notes of {patients} "
+        f"patients: {_shown(situation.score)}."
     ]
     if situation.dev is not None:
         lines.append(f"The accepted student on the development notes: {_shown(situation.dev)}.")

@@ -83,12 +83,13 @@ def field_hints(study: Study, of: FieldStudy, least: float) -> tuple[list[Phrase
     left = missed - frozenset(i for h in held for i in study.corpus.holding(" ".join(words(h))))
     worth: dict[str, float] = {}
     able = []
+    risk = of.unit_empty / of.unit if of.unit else 1.0
     for phrase in of.mentions:
         if phrase.chance >= least and phrase.inside & left:
             fails = (len(phrase.inside & missed) + 0.5) / (len(phrase.inside) + 1)
             share = phrase.chance * fails
             worth[phrase.text] = FIX["hints"] * share * study.support(phrase.inside)
-            worth["-" + phrase.text] = BREAK["hints"] * len(phrase.outside & right) + 0.1
+            worth["-" + phrase.text] = risk * BREAK["hints"] * len(phrase.outside & right) + 0.1
             able.append(phrase)
     chosen = cover(able, left, worth, MAX_HINTS - len(held), held)
     gain, todo = 0.0, set(left)
@@ -153,7 +154,10 @@ def _cue_rules(study: Study, pool: _Pool, label: str) -> list[tuple[str, float, 
     wrong = frozenset(m.note for c, m in seen if c.gold == label)
     right = frozenset(m.note for _, c, m in pool.mentions if c.gold != label and c.right)
     base = len(inside) / max(len(pool.mentions), 1)
-    units = {m.note: pool.fields[k].unit for k, _, m in pool.mentions}
+    units = {
+        m.note: pool.fields[k].unit_empty if c.gold == default else pool.fields[k].unit
+        for k, c, m in pool.mentions
+    }
     place = {m.note: k for k, _, m in pool.mentions}
     out: list[tuple[str, float, frozenset[int]]] = []
     taken: list[str] = []
@@ -252,9 +256,11 @@ def _shots_for(study: Study, of: FieldStudy) -> tuple[list[Patch], float, int]:
         }
         for _, i, s, _ in chosen
     ]
-    risk = BREAK["shots"] * len(of.notes(right=True)) / 10 if chosen else 0.0
-    gain = FIX["shots"] * sum(w for w, *_ in chosen) - risk
-    return patches, gain * of.unit, sum(len(s) + 15 for _, _, s, _ in chosen) // CHARS_PER_TOKEN
+    kept = len(of.notes(gold=True, right=True)) * of.unit
+    kept += len(of.notes(gold=False, right=True)) * of.unit_empty
+    risk = BREAK["shots"] * kept / 10 if chosen else 0.0
+    gain = FIX["shots"] * sum(w for w, *_ in chosen) * of.unit - risk
+    return patches, gain, sum(len(s) + 15 for _, _, s, _ in chosen) // CHARS_PER_TOKEN
 
 
 def _showable(sentence: str, gold: JsonValue) -> bool:
@@ -290,10 +296,11 @@ def prune_moves(study: Study) -> list[Move]:
         harmful: list[JsonValue] = []
         for hint in study.hints(of):
             holding = study.corpus.holding(" ".join(words(hint)))
-            gain = FIX["prune"] * len(holding & spurious) - BREAK["prune"] * len(holding & found)
+            gain = FIX["prune"] * len(holding & spurious) * of.unit_empty
+            gain -= BREAK["prune"] * len(holding & found) * of.unit
             if gain > 0 and study.corpus.patients(holding & spurious) >= MIN_PATIENTS:
                 harmful.append(hint)
-                total += gain * of.unit
+                total += gain
                 tokens -= (len(hint) + 2) // CHARS_PER_TOKEN
         if harmful:
             patches.append({"kind": "drop_look_for", "field": of.field.name, "phrases": harmful})

@@ -30,13 +30,16 @@ class FieldStudy:
 
     Attributes:
         field: The field.
-        unit: What one repaired note of this field adds to the mean note score.
+        unit: What one repaired note of this field adds to the run's metric where there is something to
+            find.
+        unit_empty: The same where there is nothing to find.
         cells: Its notes.
         mentions: The phrases that speak for a mention, best first.
     """
 
     field: FieldSpec
     unit: float
+    unit_empty: float
     cells: tuple[Cell, ...]
     mentions: tuple[Phrase, ...]
 
@@ -67,12 +70,10 @@ class Study:
     def __init__(self, evidence: Evidence, corpus: Corpus) -> None:
         self.evidence = evidence
         self.corpus = corpus
-        total = sum(f.weight for f in evidence.fields)
-        notes = max(len(evidence.examples), 1)
         found = {f.name: tuple(cells(evidence, f)) for f in evidence.fields}
         mentions = self._mentions(found)
         self.fields = tuple(
-            FieldStudy(f, f.weight / total / notes, found[f.name], tuple(mentions[f.name]))
+            FieldStudy(f, *_units(evidence, f, found[f.name]), found[f.name], tuple(mentions[f.name]))
             for f in evidence.fields
         )
 
@@ -121,6 +122,20 @@ class Study:
     def support(self, notes: frozenset[int]) -> float:
         """Return how much of a phrase's support is left without one patient: 1, or a half."""
         return 1.0 if self.corpus.patients(notes) > MIN_PATIENTS else 0.5
+
+
+def _units(evidence: Evidence, field: FieldSpec, found: Sequence[Cell]) -> tuple[float, float]:
+    """Return what a note of a field is worth on average, where there is something to find or not."""
+    share = field.weight / sum(f.weight for f in evidence.fields) / max(len(evidence.examples), 1)
+    if not evidence.worth:
+        return share, share
+    empty = nothing(field)
+    there = [evidence.worth_of(c.note, field) for c in found if c.gold != empty]
+    bare = [evidence.worth_of(c.note, field) for c in found if c.gold == empty]
+    return (
+        sum(there) / len(there) if there else share,
+        sum(bare) / len(bare) if bare else share,
+    )
 
 
 def _likely(

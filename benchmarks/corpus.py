@@ -1,4 +1,4 @@
-"""Measures the synthetic corpus: labels, lengths, rule baselines, oracle, unseen surface forms.
+"""Measures the synthetic corpus: labels, lengths, baselines, oracle, unseen surface forms.
 
 python benchmarks/corpus.py            writes docs/results/corpus.md
 """
@@ -57,7 +57,7 @@ def measure(task: Task, written: list[notes.Note]) -> list[str]:
     for seed in SEEDS:
         made = splits.make(task, seed)
         train, test = made.examples(task, "train"), made.examples(task, "test")
-        said = {n: baselines.predict(n, task, train, test) for n in baselines.NAMES}
+        said = {n: baselines.predict(n, task, train, test) for n in baselines.names_for(task)}
         for name, answers in said.items():
             rows.setdefault(name, []).append(accuracy(task, answers, test))
         full = accuracy(task, full_lexicon(task, test), test)
@@ -114,7 +114,8 @@ def main() -> None:
         "",
         "Written by `python benchmarks/corpus.py`. Every note is generated; there is no patient behind",
         "it. Accuracy over 12 fields; the baselines are those of `preceptor.evals.baselines`; `+mined`",
-        "adds phrases mined from train; «all noun phrases» is the generator's own list.",
+        "adds phrases mined from train; `tfidf` is a logistic regression on words and pairs of words;",
+        "«all noun phrases» is the generator's own list.",
         "",
     ]
     for make, seed, patients in CORPORA:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from preceptor.core.records import Evaluation, Scored
 from preceptor.evals import stats
+from preceptor.evals.metrics import choice, resampling
 from preceptor.graphs.gates import GateConfig, GateState, guard_fields, judge
 
 Bools = NDArray[np.bool_]
@@ -260,6 +261,12 @@ def real_runs(seed: int, world: World, effect: float, runs: int) -> tuple[int, i
     return promoted, different
 
 
+def _pair(before: Bools, after: Bools) -> resampling.Pair:
+    """Return two recipes' cells as what the guards look at."""
+    sides = evaluation(before, "a").scored, evaluation(after, "b").scored
+    return resampling.pair(choice.accuracy(sides[0]).statistic, *sides)
+
+
 def veto_rates(seed: int, world: World, effect: float, runs: int) -> dict[str, float]:
     """Return how often each field guard forbids a move that treats all fields alike."""
     rng = np.random.default_rng(seed)
@@ -268,8 +275,7 @@ def veto_rates(seed: int, world: World, effect: float, runs: int) -> dict[str, f
     fall = (after.mean((1, 2)) - before.mean((1, 2))).min(1)
     surely = 0
     for b, a in zip(before, after, strict=True):
-        pair = evaluation(b, "a").scored, evaluation(a, "b").scored
-        surely += any(f.failed for f in guard_fields(*pair, GateConfig(), seed=1))
+        surely += any(f.failed for f in guard_fields(_pair(b, a), GateConfig(), seed=1))
     return {
         "any field falls 3 points": float((fall <= -0.03).mean()),
         "any field falls 5 points": float((fall <= -0.05).mean()),
@@ -288,6 +294,6 @@ def one_field_broken(seed: int, world: World, drop: float, runs: int) -> float:
     )
     seen = 0
     for b, a in zip(before, after, strict=True):
-        pair = evaluation(b, "a").scored, evaluation(a, "b").scored
-        seen += any(f.failed and f.field == "f0" for f in guard_fields(*pair, GateConfig(), seed=1))
+        guards = guard_fields(_pair(b, a), GateConfig(), seed=1)
+        seen += any(f.failed and f.field == "f0" for f in guards)
     return seen / runs

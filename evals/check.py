@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections import Counter
 
-from preceptor.core.fields import LabelField
-from preceptor.core.record import Record
+from preceptor.core.record import Record, canonical
 from preceptor.core.records import Split
-from preceptor.evals import duplicates, splits, warnings
+from preceptor.evals import data, duplicates, splits, warnings
 from preceptor.evals.cells import Table
+from preceptor.evals.strata import strata
 from preceptor.evals.task import Task
 
 _SHOWN = 3
@@ -21,7 +21,10 @@ _FILLED = ("none", "some")
 
 
 class FieldCheck(Record):
-    """One field: how many examples have a value, and how often each label occurs."""
+    """One field: how many examples have a value, and how often each label or value occurs.
+
+    ``majority`` is the share of the most frequent answer; that of a closed list is all its values.
+    """
 
     name: str
     labelled: int
@@ -100,7 +103,7 @@ def check(
         *warnings.contradictions(same, nearly),
         *warnings.lopsided([(f.name, f.labelled, f.majority, _mostly_some(f)) for f in fields]),
         *warnings.elsewhere(task),
-        *(warnings.warn(warnings.DATA, line) for line in _data_remarks(task)),
+        *(warnings.warn(warnings.DATA, line) for line in data.remarks(task.examples)),
         *warnings.rare(task, made),
     ]
     found.sort(key=lambda w: w.rank)
@@ -121,11 +124,6 @@ def check(
     )
 
 
-def _data_remarks(task: Task) -> tuple[str, ...]:
-    """Return what the reader of the data remarks about its rows, one line each."""
-    return ()
-
-
 def _at(ordered: list[int], share: float) -> int:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
@@ -133,14 +131,19 @@ def _at(ordered: list[int], share: float) -> int:
 def _field(task: Task, place: int) -> FieldCheck:
     field = task.fields[place]
     values = [e.gold[field.name] for e in task.examples if e.gold and field.name in e.gold]
-    known = field.values if isinstance(field, LabelField) else _FILLED
-    seen = Counter(v if isinstance(v, str) else ("some" if v else "none") for v in values)
+    seen = Counter(stratum for value in values for stratum in strata(field, value))
+    known = field.values or _FILLED
     labels = {label: seen[label] for label in known}
+    whole = max(Counter(map(canonical, values)).values(), default=0)
+    if field.kind == "list" and field.values:
+        labels = {"[]": seen[""], **labels}
+    else:
+        whole = max(labels.values())
     return FieldCheck(
         name=field.name,
         labelled=len(values),
         labels=labels,
-        majority=max(labels.values()) / len(values) if values else 0.0,
+        majority=whole / len(values) if values else 0.0,
     )
 
 

@@ -28,7 +28,7 @@ from preceptor.core.ledger import Ledger
 from preceptor.core.ports import Cancel, OnProgress, Progress, Retriever, Student
 from preceptor.core.record import digest
 from preceptor.core.records import Answer, Call, Evaluation, Example, Recipe, Reply
-from preceptor.evals.scorers import score_answer
+from preceptor.evals.scorers import OwnMetric, score_answer
 
 CHARS_PER_TOKEN = 3
 """Below the usual four, so that prompts with retrieved examples rather leave room than overrun."""
@@ -43,11 +43,13 @@ class EvaluatorSettings:
 
     Attributes:
         fields: The task's fields.
+        own: The task's own metric function, if it has one.
         chunk: How many notes are asked and committed together.
     """
 
     fields: tuple[FieldSpec, ...]
     chunk: int = 64
+    own: OwnMetric | None = None
 
 
 @dataclass
@@ -166,9 +168,9 @@ class CachedEvaluator:
         Raises:
             InputError: If a note has no gold answer; and what ``answers`` raises.
         """
-        fields = self._settings.fields
+        fields, own = self._settings.fields, self._settings.own
         given = self.answers(recipe, examples, on_progress)
-        scored = (score_answer(e, a, fields) for e, a in zip(examples, given, strict=True))
+        scored = (score_answer(e, a, fields, own) for e, a in zip(examples, given, strict=True))
         return Evaluation(recipe=recipe.fingerprint, split=split, scored=tuple(scored))
 
     def _chunks(self, keys: list[str]) -> Iterator[list[str]]:

@@ -15,6 +15,11 @@ of the prompt's «Look for» phrases; in a note of one or two sentences it is th
                                 negated, else wrong_value
     any           unreadable    truncated or format; ``failed`` is no error of the student
 
+In a list, an item left out is missed and one too many spurious (or what its cue says); one that holds
+another, or is held by it, is cut at the wrong ``boundary``. In a closed list each value has its own
+findings, whose cue names the value (and, in brackets, the cue beside it); where one value was said in
+place of another it is a wrong_value.
+
 ``label_suspect`` takes the place of these where gold, not the student, is likely wrong: at least three
 notes of other patients have a mention of the very same words (numbers and order aside), three in four
 of all such notes have the label that the student gave, and the student gave it there too.
@@ -30,7 +35,7 @@ from functools import lru_cache
 
 from pydantic import JsonValue
 
-from preceptor.core.fields import FieldSpec, LabelField
+from preceptor.core.fields import FieldSpec, LabelField, ListField
 from preceptor.core.records import Answer, Example, Finding, FindingKind, Prompt
 from preceptor.core.text import flat, split_sentences, words
 
@@ -64,12 +69,13 @@ SUSPECT_SHARE = 0.75
 
 @dataclass(frozen=True, slots=True)
 class _Error:
-    """One wrong field of one note."""
+    """One wrong field of one note, or one wrong value (``about``) of a closed list."""
 
     kind: FindingKind
     field: str
     note: str
     cue: str = ""
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +226,24 @@ def _item_errors(
         yield _Error("missed", field.name, example.id)
 
 
+def _value_errors(
+    field: ListField, example: Example, gold: JsonValue, said: JsonValue
+) -> Iterator[_Error]:
+    """Yield the errors in one closed list, each about one value, or about one in another's place."""
+    wanted, given = ([str(i) for i in v] if isinstance(v, list) else [] for v in (gold, said))
+    missed = [v for v in field.values if v in wanted and v not in given]
+    added = [v for v in field.values if v in given and v not in wanted]
+    if len(missed) == len(added) == 1:
+        about = f"{added[0]} for {missed[0]}"
+        yield _Error("wrong_value", field.name, example.id, about=about)
+        return
+    for value in missed:
+        yield _Error("missed", field.name, example.id, about=value)
+    for value in added:
+        kind, cue = _spurious(_mention(example.text, [flat(value)]))
+        yield _Error(kind, field.name, example.id, cue, value)
+
+
 def _field_errors(
     field: FieldSpec, pairs: Sequence[tuple[Example, Answer]], prompt: Prompt | None
 ) -> Iterator[_Error]:
@@ -235,6 +259,8 @@ def _field_errors(
         elif problem is None and said is not None:
             if isinstance(field, LabelField):
                 labels.append((example, str(gold), str(said)))
+            elif field.values:
+                yield from _value_errors(field, example, gold, said)
             else:
                 yield from _item_errors(field, example, gold, said)
     if isinstance(field, LabelField):
@@ -252,13 +278,14 @@ def _shared_cue(cues: Sequence[str]) -> str:
 
 def _finding(errors: Sequence[_Error], total: int) -> Finding:
     notes = tuple(dict.fromkeys(e.note for e in errors))
+    about, cue = errors[0].about, _shared_cue([e.cue for e in errors])
     return Finding(
         kind=errors[0].kind,
         field=errors[0].field,
         count=len(notes),
         total=total,
         example_ids=notes,
-        cue=_shared_cue([e.cue for e in errors]),
+        cue=f"{about} ({cue})" if about and cue else about or cue,
     )
 
 
@@ -281,8 +308,8 @@ def diagnose(
         both = zip(examples, answers, strict=True)
         pairs = [(e, a) for e, a in both if e.gold is not None and field.name in e.gold]
         place = {e.id: i for i, (e, _) in enumerate(pairs)}
-        groups: dict[FindingKind, list[_Error]] = defaultdict(list)
+        groups: dict[tuple[FindingKind, str], list[_Error]] = defaultdict(list)
         for error in sorted(_field_errors(field, pairs, prompt), key=lambda e: place[e.note]):
-            groups[error.kind].append(error)
+            groups[error.kind, error.about].append(error)
         found += [_finding(group, len(pairs)) for group in groups.values()]
-    return tuple(sorted(found, key=lambda f: (-f.count, f.field, f.kind)))
+    return tuple(sorted(found, key=lambda f: (-f.count, f.field, f.kind, f.cue)))

@@ -86,10 +86,7 @@ def write(path: Path, task: Task) -> Grouped:
         e.model_copy(update={"group": group}) for e, group in zip(task.examples, groups, strict=True)
     ]
     _check_split(path, task.model_copy(update={"examples": tuple(regrouped)}))
-    found = others.table(path)
-    if found is None or len(found[1]) != len(groups):
-        raise InputError(f"{path}: its data cannot be written anew", "save them as CSV or JSON lines")
-    said, rows = found
+    said, rows = others.table(path)
     names = dict.fromkeys(name for row in rows for name in row)
     column, own = _free(COLUMN, names), said.data.columns.id or _free("row_id", names)
     new, file = (

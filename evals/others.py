@@ -12,22 +12,16 @@ from preceptor.evals import cells, data, taskfile
 from preceptor.evals.cells import Table
 from preceptor.evals.task import Task
 
-_KINDS: dict[str, data.Format] = {
-    ".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl",
-}  # fmt: skip
 
-
-def table(path: Path) -> tuple[taskfile.TaskFile, list[data.Row]] | None:
-    """Return a task file and the rows of its data, None if their format is not known here.
+def table(path: Path) -> tuple[taskfile.TaskFile, list[data.Row]]:
+    """Return a task file and the rows of its data.
 
     Raises:
         TaskError: If one of them cannot be read.
     """
     said = taskfile.read(path)
     file = path.parent / said.data.path
-    kind = said.data.format or _KINDS.get(file.suffix.casefold())
-    if kind is None:
-        return None
+    kind = data.format_of(file, said.data.format)
     return said, [row for _, row in data.rows(file, kind, said.data.delimiter)]
 
 
@@ -38,10 +32,7 @@ def unused(path: Path, task: Task) -> tuple[str | None, Table]:
         path: The task file.
         task: What was loaded from it.
     """
-    found = table(path)
-    if found is None:
-        return None, {}
-    said, rows = found
+    said, rows = table(path)
     columns = said.data.columns
     read = cells.table(rows)
     group = columns.group
@@ -49,6 +40,7 @@ def unused(path: Path, task: Task) -> tuple[str | None, Table]:
         group = "group"
     if len(rows) != len(task.examples):
         return group, {}
-    used = {columns.id, columns.text, group, columns.split, columns.gold, "split", "gold"}
+    used = {columns.id, group, columns.split, columns.gold, "split", "gold"}
+    used |= set(data.text_of(columns.text, list(read), str(path)).columns)
     used |= {columns.fields.get(f.name, f.name) for f in said.fields}
-    return group, {c: v for c, v in read.items() if c not in used and f"{{{c}}}" not in columns.text}
+    return group, {c: v for c, v in read.items() if c not in used}

@@ -7,9 +7,9 @@ in a report; what is not known is None, never 0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from pydantic import Field
 
@@ -18,17 +18,19 @@ from preceptor.core.fields import FieldSpec
 from preceptor.core.record import Record
 from preceptor.core.records import Answer, Attempt, Evaluation, Example, Gold, Interval, Scored
 from preceptor.evals import report_text, stats
+from preceptor.evals.metrics import resampling
+from preceptor.evals.metrics.card import Card, card
+from preceptor.evals.metrics.choice import Metric, accuracy, applicable, make
+from preceptor.evals.metrics.statistic import Statistic
 from preceptor.evals.scorers import (
     FieldMetrics,
     field_metrics,
     mean_cost,
     score_answer,
 )
+from preceptor.evals.standing import Finding, RuleRow, Standing, standing
 
-REPORT_VERSION = 1
-
-Finding = Literal["better", "worse", "no_gain", "unchanged", "not_measured"]
-"""What the sealed test says: «no_gain» is an interval that includes 0, «unchanged» the same recipe."""
+REPORT_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,9 @@ class ReportInputs:
         seals: Content hash of each split.
         synthetic: Whether the notes are generated.
         left_behind: Models that the run made on the student's server and that no kept recipe needs.
+        metric: What the run was judged by; accuracy if None.
+        trivial: The names among ``rules`` of those that answer the same to every note.
+        target: The value of the metric that would be good enough, if the task says.
     """
 
     task: str
@@ -86,6 +91,13 @@ class ReportInputs:
     seals: Mapping[str, str] = field(default_factory=dict)
     synthetic: bool = False
     left_behind: tuple[str, ...] = ()
+    metric: Metric | None = None
+    trivial: frozenset[str] = frozenset()
+    target: float | None = None
+
+    def judged_by(self) -> Metric:
+        """Return the metric."""
+        return self.metric or accuracy(self.baseline.dev.scored)
 
 
 class Comparison(Record):
@@ -94,14 +106,15 @@ class Comparison(Record):
     Attributes:
         notes: How many.
         patients: Of how many patients.
-        baseline: Mean score with its interval over patients.
+        baseline: The run's metric with its interval over patients.
         final: Likewise.
-        gain: Final minus baseline, paired by note.
-        fixed: Notes that score higher than before.
-        broken: Notes that score lower.
+        gain: Final minus baseline, paired.
+        fixed: Notes of which more is right than before.
+        broken: Notes of which less is right.
         exact: Share of notes with every field right: before, after.
         valid: Share of notes whose every field could be read: before, after.
         tokens: Mean prompt and completion tokens per note, before and after; None if not known.
+        others: The metrics beside the run's.
         detectable: The true gain that a comparison of this size finds four times out of five
             (one-sided, 5 %), given how much the two differ from note to note; None if they do not.
     """
@@ -117,6 +130,16 @@ class Comparison(Record):
     valid: tuple[Interval, Interval]
     tokens: tuple[float | None, float | None]
     detectable: float | None
+    others: tuple[MetricRow, ...] = ()
+
+
+class MetricRow(Record):
+    """A metric beside the one that the run was judged by."""
+
+    name: str
+    baseline: Interval
+    final: Interval
+    gain: Interval
 
 
 class FieldRow(Record):
@@ -130,14 +153,6 @@ class FieldRow(Record):
     after: FieldMetrics | None = None
 
 
-class RuleRow(Record):
-    """A rule baseline on the sealed test, and by how much the final student beats it."""
-
-    name: str
-    score: Interval
-    final_ahead: Interval
-
-
 class Cost(Record):
     """What a run used up of one resource; with ``unknown`` entries it is a lower bound."""
 
@@ -149,6 +164,9 @@ class Report(Record):
     """A run's result, as JSON.
 
     Attributes:
+        metric: What the scores are.
+        standing: The three comparisons of the headline.
+        cards: What each metric is, the run's own first.
         finding: What the sealed test says.
         test: Baseline against final there; None if it was not opened.
         dev: The same on dev, where candidates were chosen: it flatters the final student.
@@ -161,7 +179,9 @@ class Report(Record):
     synthetic: bool
     student: str
     teacher: str
+    metric: str = "accuracy"
     finding: Finding
+    standing: Standing | None = None
     stop: str = ""
     baseline_recipe: str
     final_recipe: str
@@ -175,6 +195,7 @@ class Report(Record):
     openings: int = 0
     seals: dict[str, str] = Field(default_factory=dict)
     left_behind: tuple[str, ...] = ()
+    cards: tuple[Card, ...] = ()
 
 
 def _shares(scored: Sequence[Scored]) -> tuple[Interval, Interval]:
@@ -185,8 +206,19 @@ def _shares(scored: Sequence[Scored]) -> tuple[Interval, Interval]:
     return stats.cluster_interval(groups, whole), stats.cluster_interval(groups, valid)
 
 
-def compare(before: Sequence[Scored], after: Sequence[Scored]) -> Comparison:
+def compare(
+    before: Sequence[Scored],
+    after: Sequence[Scored],
+    metric: Metric,
+    fields: Sequence[FieldSpec] = (),
+) -> Comparison:
     """Return baseline against final on the same notes.
+
+    Args:
+        before: The baseline's scores.
+        after: The final student's, in the same order.
+        metric: What the run was judged by.
+        fields: The task's fields, for the metrics beside it; none are counted without.
 
     Raises:
         InputError: If the notes differ, or there are none.
@@ -194,21 +226,41 @@ def compare(before: Sequence[Scored], after: Sequence[Scored]) -> Comparison:
     groups, gain = stats.paired(before, after)
     if not groups:
         raise InputError("there are no notes to compare", "look at the sizes of the splits")
-    error = stats.standard_error(groups, gain)
+    by = metric.statistic
+    error = resampling.standard_error(resampling.pair(by, before, after))
     (exact, valid), (exact_after, valid_after) = _shares(before), _shares(after)
     return Comparison(
         notes=len(groups),
         patients=len(set(groups)),
-        baseline=stats.interval(before),
-        final=stats.interval(after),
-        gain=stats.paired_difference(before, after),
+        baseline=resampling.interval(by, before),
+        final=resampling.interval(by, after),
+        gain=resampling.difference(by, before, after),
         fixed=int((gain > 0).sum()),
         broken=int((gain < 0).sum()),
         exact=(exact, exact_after),
         valid=(valid, valid_after),
         tokens=(mean_cost(before), mean_cost(after)),
         detectable=stats.detectable_gain(error) if error else None,
+        others=tuple(_other_rows(before, after, metric, fields)),
     )
+
+
+def _other_rows(
+    before: Sequence[Scored], after: Sequence[Scored], metric: Metric, fields: Sequence[FieldSpec]
+) -> Iterator[MetricRow]:
+    """Yield the metrics beside the run's that have a value on these notes, and the recall."""
+    if not fields or not all(s.outcomes for s in (*before, *after)):
+        return  # scored before metrics could be chosen
+    beside: dict[str, Statistic] = {
+        n: make(n, fields, dict(metric.labels)) for n in applicable(fields) if n != metric.name
+    }
+    if metric.recall is not None:
+        beside["recall"] = metric.recall
+    for name, by in beside.items():
+        sides = resampling.interval(by, before), resampling.interval(by, after)
+        if math.isfinite(resampling.pair(by, before, after).gain):
+            gain = resampling.difference(by, before, after)
+            yield MetricRow(name=name, baseline=sides[0], final=sides[1], gain=gain)
 
 
 def _field_row(
@@ -244,26 +296,28 @@ def _field_rows(inputs: ReportInputs, before: Evaluation, after: Evaluation) -> 
 
 
 def _rule_rows(inputs: ReportInputs, after: Evaluation) -> tuple[RuleRow, ...]:
-    """Score what the rule baselines say; the strongest comes first."""
+    """Score what the baselines say; the strongest comes first."""
     rows = []
+    metric = inputs.judged_by()
     for name, said in inputs.rules.items():
         answers = [Answer(example_id=e.id, record=said.get(e.id), calls=0) for e in inputs.examples]
         both = zip(inputs.examples, answers, strict=True)
-        scored = [score_answer(e, a, inputs.fields) for e, a in both]
-        ahead = stats.paired_difference(scored, after.scored)
-        rows.append(RuleRow(name=name, score=stats.interval(scored), final_ahead=ahead))
+        scored = [score_answer(e, a, inputs.fields, metric.function) for e, a in both]
+        ahead = resampling.difference(metric.statistic, scored, after.scored)
+        value = resampling.interval(metric.statistic, scored)
+        plain = name in inputs.trivial
+        rows.append(RuleRow(name=name, score=value, final_ahead=ahead, trivial=plain))
     return tuple(sorted(rows, key=lambda row: (-row.score.value, row.name)))
 
 
-def _gap(dev: Sequence[Scored], test: Sequence[Scored]) -> Interval | None:
-    """Return dev minus test with a normal interval (the two hold different patients)."""
-    errors = [
-        stats.standard_error([s.group for s in part], [s.score for s in part]) for part in (dev, test)
-    ]
-    if errors[0] is None or errors[1] is None:
+def _gap(dev: Sequence[Scored], test: Sequence[Scored], metric: Metric) -> Interval | None:
+    """Return dev minus test (they hold different patients: each half-width is its interval's)."""
+    sides = [resampling.interval(metric.statistic, part) for part in (dev, test)]
+    if any(len({s.group for s in part}) < 2 for part in (dev, test)):
         return None
-    value = sum(s.score for s in dev) / len(dev) - sum(s.score for s in test) / len(test)
-    half = 1.96 * float((errors[0] ** 2 + errors[1] ** 2) ** 0.5)
+    value = sides[0].value - sides[1].value
+    halves = [(side.high - side.low) / 2 for side in sides]
+    half = math.hypot(*halves)
     return Interval(value=value, low=value - half, high=value + half)
 
 
@@ -284,22 +338,27 @@ def build(inputs: ReportInputs) -> Report:
         InputError: If baseline and final were measured on different notes.
     """
     before, after = inputs.baseline.test, inputs.final.test
-    test = compare(before.scored, after.scored) if before and after else None
+    metric, fields = inputs.judged_by(), inputs.fields
+    test = compare(before.scored, after.scored, metric, fields) if before and after else None
+    finding = _finding(inputs, test)
+    rules = _rule_rows(inputs, after) if after else ()
     names = {**inputs.spent, **inputs.unknown}
     return Report(
         task=inputs.task,
         synthetic=inputs.synthetic,
         student=inputs.student,
         teacher=inputs.teacher,
-        finding=_finding(inputs, test),
+        metric=metric.name,
+        finding=finding,
+        standing=standing(finding, test.final if test else None, rules, inputs.target),
         stop=inputs.stop,
         baseline_recipe=inputs.baseline.dev.recipe,
         final_recipe=inputs.final.dev.recipe,
         test=test,
-        dev=compare(inputs.baseline.dev.scored, inputs.final.dev.scored),
-        gap=_gap(inputs.final.dev.scored, after.scored) if after else None,
+        dev=compare(inputs.baseline.dev.scored, inputs.final.dev.scored, metric),
+        gap=_gap(inputs.final.dev.scored, after.scored, metric) if after else None,
         fields=_field_rows(inputs, before, after) if before and after else (),
-        rules=_rule_rows(inputs, after) if after else (),
+        rules=rules,
         attempts=inputs.attempts,
         costs={
             name: Cost(spent=inputs.spent.get(name, 0.0), unknown=inputs.unknown.get(name, 0))
@@ -308,7 +367,15 @@ def build(inputs: ReportInputs) -> Report:
         openings=inputs.openings,
         seals=dict(inputs.seals),
         left_behind=inputs.left_behind,
+        cards=tuple(_cards(metric, test)),
     )
+
+
+def _cards(metric: Metric, test: Comparison | None) -> Iterator[Card]:
+    """Yield the card of the run's metric, then those beside it."""
+    yield card(metric.name, metric)
+    for row in test.others if test else ():
+        yield card(row.name)
 
 
 def to_text(report: Report) -> str:

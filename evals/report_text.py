@@ -9,9 +9,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from preceptor.core.records import Attempt, Interval
+from preceptor.evals.headline import comparisons, headline, points, score
+from preceptor.evals.metrics import card
+from preceptor.evals.metrics.choice import words
 
 if TYPE_CHECKING:
-    from preceptor.evals.report import Comparison, FieldRow, Report, RuleRow
+    from preceptor.evals.report import Comparison, FieldRow, Report
+    from preceptor.evals.standing import RuleRow
 
 _RESOURCES = {
     "dollars": ("dollars", "{:,.2f}"),
@@ -22,40 +26,8 @@ _RESOURCES = {
 }
 
 
-def points(value: Interval) -> str:
-    """Return a difference in points with its interval."""
-    low, high = 100 * value.low, 100 * value.high
-    return f"{100 * value.value:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})"
-
-
-def score(value: Interval) -> str:
-    """Return a score with its interval."""
-    return f"{value.value:.3f} [{value.low:.3f}, {value.high:.3f}]"
-
-
 def _change(value: Interval) -> str:
     return f"{100 * value.value:+.1f} [{100 * value.low:+.1f}, {100 * value.high:+.1f}]"
-
-
-def headline(report: Report) -> str:
-    """Return the one line that says what came of the run."""
-    mark = "Synthetic data. " if report.synthetic else ""
-    test = report.test
-    if test is None:
-        return (
-            f"{mark}Not measured: the sealed test was not opened ({report.stop or 'the run stopped'})."
-        )
-    if report.finding == "unchanged":
-        return f"{mark}No gain: nothing that was tried passed the gate; the student is as it came."
-    moved = (
-        f"{test.baseline.value:.3f} to {test.final.value:.3f} on the sealed test, {points(test.gain)}"
-    )
-    words = {
-        "better": f"Better: {moved}.",
-        "worse": f"No gain, but a loss: {moved}.",
-        "no_gain": f"No gain shown: {moved}; the interval includes no change.",
-    }
-    return mark + words[report.finding]
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -71,15 +43,15 @@ def _number(value: float | None, form: str = "{:,.0f}") -> str:
     return "unknown" if value is None else form.format(value)
 
 
-def _comparison(test: Comparison) -> list[str]:
+def _comparison(test: Comparison, metric: str) -> list[str]:
     rows = [
-        ["score", score(test.baseline), score(test.final)],
-        ["notes with every field right", score(test.exact[0]), score(test.exact[1])],
-        ["readable answers", score(test.valid[0]), score(test.valid[1])],
-        ["tokens per note", _number(test.tokens[0]), _number(test.tokens[1])],
+        [words(metric), score(test.baseline), score(test.final), _change(test.gain)],
+        *([words(r.name), score(r.baseline), score(r.final), _change(r.gain)] for r in test.others),
+        ["notes with every field right", score(test.exact[0]), score(test.exact[1]), ""],
+        ["readable answers", score(test.valid[0]), score(test.valid[1]), ""],
+        ["tokens per note", _number(test.tokens[0]), _number(test.tokens[1]), ""],
     ]
-    lines = table(["", "baseline", "final"], rows)
-    lines.append(f"  gain: {points(test.gain)}")
+    lines = table(["", "baseline", "final", "gain, points"], rows)
     lines.append(f"  {test.fixed} notes better, {test.broken} worse, of {test.notes}")
     return lines
 
@@ -88,7 +60,10 @@ def _test(report: Report) -> list[str]:
     test = report.test
     if test is None:
         return []
-    lines = [f"Sealed test: {test.notes} notes of {test.patients} patients", *_comparison(test)]
+    lines = [
+        f"Sealed test: {test.notes} notes of {test.patients} patients",
+    ]
+    lines += _comparison(test, report.metric)
     if test.detectable is not None:
         least = f"{100 * test.detectable:.1f} points"
         lines.append(f"  a test of this size finds a true gain of {least} four times out of five")
@@ -105,7 +80,7 @@ def _dev(report: Report) -> list[str]:
     lines = [
         f"Dev, where candidates were chosen: {report.dev.notes} notes of {report.dev.patients} patients"
     ]
-    lines += _comparison(report.dev)
+    lines += _comparison(report.dev, report.metric)
     if report.gap is not None:
         lines.append(f"  dev minus sealed test, final student: {points(report.gap)}")
     return lines
@@ -128,8 +103,18 @@ def _field(row: FieldRow) -> list[str]:
 def _fields(report: Report) -> list[str]:
     if not report.fields:
         return []
-    head = ["field", "baseline", "final", "gain, points", "P", "R", "F1", "F1 before", "cases"]
-    note = "  P, R, F1: of what was found (labels other than «nothing found», or items), final student"
+    head = [
+        "field",
+        "right before",
+        "right after",
+        "gain, points",
+        "P",
+        "R",
+        "F1",
+        "F1 before",
+        "cases",
+    ]
+    note = '  P, R, F1: of what was found (labels other than "nothing found", or items), final student'
     return ["Fields on the sealed test", *table(head, [_field(r) for r in report.fields]), note]
 
 
@@ -142,14 +127,20 @@ def _rules(report: Report) -> list[str]:
         return []
     rows = [_rule(row) for row in report.rules]
     lines = [
-        "Rules without any model",
-        *table(["rule", "score", "final student ahead by, points"], rows),
+        f"Without any language model ({words(report.metric)})",
+        *table(["answerer", "score", "final student ahead by, points"], rows),
     ]
     best = report.rules[0]
     if best.final_ahead.low <= 0:
         sure = "is better than" if best.final_ahead.high < 0 else "may be as good as"
-        lines.append(f"  note: the rule {best.name!r} {sure} the final student")
+        lines.append(f"  note: {best.name!r} {sure} the final student")
     return lines
+
+
+def _cards(report: Report) -> list[str]:
+    if not report.cards:
+        return []
+    return ["How it is measured", *(line for found in report.cards for line in card.lines(found))]
 
 
 def _gain(value: float | None) -> str:
@@ -209,6 +200,7 @@ def write(report: Report) -> str:
     """Return the whole report."""
     parts = [
         [headline(report)],
+        comparisons(report),
         _test(report),
         _fields(report),
         _rules(report),
@@ -216,6 +208,7 @@ def write(report: Report) -> str:
         _attempts(report),
         _costs(report),
         _left_behind(report),
+        _cards(report),
         _origin(report),
     ]
     return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"

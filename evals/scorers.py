@@ -8,16 +8,20 @@ is never left out of a mean.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 
 from pydantic import JsonValue
 
 from preceptor.core.errors import InputError
-from preceptor.core.fields import FieldSpec, LabelField
+from preceptor.core.fields import FieldSpec, LabelField, ListField
 from preceptor.core.ports import Scorer
 from preceptor.core.record import Record
-from preceptor.core.records import Answer, Example, Scored
+from preceptor.core.records import Answer, Example, Gold, Scored
+from preceptor.core.spelling import folded
+
+OwnMetric = Callable[[Gold, Gold], tuple[float, str]]
+"""A task's own metric: (gold, answer) to (score in [0, 1], feedback in words)."""
 
 
 class ExactLabel:
@@ -30,7 +34,7 @@ class ExactLabel:
 
 def _items(value: JsonValue | None) -> set[str]:
     found = value if isinstance(value, list) else []
-    return {" ".join(str(item).casefold().split()) for item in found} - {""}
+    return {folded(str(item)) for item in found} - {""}
 
 
 class ItemF1:
@@ -53,19 +57,32 @@ def scorer_for(field: FieldSpec) -> Scorer:
     return _LABEL if isinstance(field, LabelField) else _LIST
 
 
-def score_answer(example: Example, answer: Answer, fields: Sequence[FieldSpec]) -> Scored:
+def outcome(field: FieldSpec, gold: JsonValue, said: JsonValue | None) -> tuple[int, ...]:
+    """Return what metrics count of one value: see ``Scored.outcomes``."""
+    if isinstance(field, LabelField):
+        place = {value: at for at, value in enumerate(field.values)}
+        return place[str(gold)], -1 if said is None else place.get(str(said), -1)
+    wanted, given = _items(gold), _items(said)
+    return len(wanted), len(given), len(wanted & given)
+
+
+def score_answer(
+    example: Example, answer: Answer, fields: Sequence[FieldSpec], own: OwnMetric | None = None
+) -> Scored:
     """Return the scores of one note.
 
     Args:
         example: The note, with a gold value for at least one field.
         answer: What the student said about it.
         fields: The task's fields, with their weights.
+        own: The task's own metric function, if it has one.
 
     Raises:
-        InputError: If the note has no gold value for any field.
+        InputError: If the note has no gold value for any field, or ``own`` fails on it.
     """
     gold, said, problems = example.gold or {}, answer.record or {}, answer.problems
     scores: dict[str, float] = {}
+    outcomes: dict[str, tuple[int, ...]] = {}
     total = weights = 0.0
     for field in fields:
         name = field.name
@@ -73,6 +90,7 @@ def score_answer(example: Example, answer: Answer, fields: Sequence[FieldSpec]) 
             continue
         value = None if name in problems else said.get(name)
         scores[name] = scorer_for(field).score(gold[name], value)
+        outcomes[name] = outcome(field, gold[name], value)
         total += field.weight * scores[name]
         weights += field.weight
     if not weights:
@@ -80,6 +98,8 @@ def score_answer(example: Example, answer: Answer, fields: Sequence[FieldSpec]) 
             f"note {example.id!r} has no gold answer", "score only notes that are labelled"
         )
     tokens = (answer.prompt_tokens, answer.completion_tokens)
+    read = {name: value for name, value in said.items() if name not in problems}
+    mark, feedback = own(gold, read) if own else (None, "")
     return Scored(
         example_id=example.id,
         group=example.group,
@@ -87,6 +107,9 @@ def score_answer(example: Example, answer: Answer, fields: Sequence[FieldSpec]) 
         score=total / weights,
         valid=not problems and answer.status == "ok",
         cost=None if tokens[0] is None or tokens[1] is None else tokens[0] + tokens[1],
+        outcomes=outcomes,
+        own=mark,
+        feedback=feedback,
     )
 
 
@@ -126,9 +149,9 @@ class FieldMetrics(Record):
         notes: Notes with a gold value for it.
         score: The mean score, in [0, 1].
         unread: Notes whose value could not be read.
-        labels: Counts per label; empty for a list.
+        labels: Counts per label, or per value of a closed list; empty for an open one.
         positive: Pooled counts of the labels other than the default one, or of a list's items.
-        macro_f1: The mean F1 over labels that occur in gold; None for a list.
+        macro_f1: The mean F1 over labels (or values) that occur in gold; None for an open list.
     """
 
     field: str
@@ -148,6 +171,19 @@ def _label_metrics(field: LabelField, pairs: list[Pair]) -> dict[str, LabelCount
     said = Counter(str(s) for _, s in pairs if s is not None)
     hits = Counter(str(g) for g, s in pairs if s is not None and s == g)
     return {v: LabelCounts(gold=gold[v], said=said[v], hits=hits[v]) for v in field.values}
+
+
+def _value_metrics(field: ListField, pairs: list[Pair]) -> dict[str, LabelCounts]:
+    sets = [(_items(gold), _items(said)) for gold, said in pairs]
+    keys = {value: min(_items([value])) for value in field.values}
+    return {
+        value: LabelCounts(
+            gold=sum(key in g for g, _ in sets),
+            said=sum(key in s for _, s in sets),
+            hits=sum(key in g & s for g, s in sets),
+        )
+        for value, key in keys.items()
+    }
 
 
 def _pooled(counts: Sequence[LabelCounts]) -> LabelCounts:
@@ -174,6 +210,9 @@ def _metrics(field: FieldSpec, pairs: list[Pair]) -> FieldMetrics:
     if isinstance(field, LabelField):
         labels = _label_metrics(field, pairs)
         positive = _pooled([c for v, c in labels.items() if v != field.default])
+    elif field.values:
+        labels = _value_metrics(field, pairs)
+    if labels:
         known = [c.f1 or 0.0 for c in labels.values() if c.gold]
         macro = sum(known) / len(known) if known else None
     return FieldMetrics(

@@ -22,6 +22,7 @@ from pydantic import Field, model_validator
 from preceptor.core.errors import TaskError
 from preceptor.core.record import Record, digest
 from preceptor.core.records import Example, Split
+from preceptor.evals.strata import strata
 
 if TYPE_CHECKING:
     from preceptor.evals.task import Task
@@ -188,14 +189,14 @@ def _order(seed: int, group: str) -> bytes:
 
 def _units(task: Task, examples: Sequence[Example]) -> list[_Unit]:
     only = task.split.stratify_by
+    fields = {f.name: f for f in task.fields}
     size: Counter[str] = Counter()
     labels: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
     for example in examples:
         size[example.group] += 1
         for name, value in (example.gold or {}).items():
             if only is None or name == only:
-                text = value if isinstance(value, str) else ("some" if value else "none")
-                labels[example.group][name, text] += 1
+                labels[example.group].update((name, s) for s in strata(fields[name], value))
     return [_Unit(group, n, labels[group]) for group, n in size.items()]
 
 

@@ -33,7 +33,7 @@ FLIPS = 10_000
 """Random sign patterns beyond that."""
 
 _BLOCK = 2_000_000
-_TIE = 1e-9
+TIE = 1e-9
 
 
 def group_sums(groups: Sequence[str], values: Sequence[float] | Floats) -> tuple[Floats, Floats]:
@@ -187,7 +187,7 @@ def sign_flip(sums: Floats, seed: int = 0) -> Floats:
     """
     table = sums.reshape(len(sums), -1)
     table = table[np.any(table != 0, axis=1)]
-    observed = table.sum(axis=0) - _TIE
+    observed = table.sum(axis=0) - TIE
     size = len(table)
     if size <= EXACT_GROUPS:
         patterns = np.arange(2**size)[:, None] >> np.arange(size) & 1
@@ -216,8 +216,8 @@ def skewed_t(sums: Floats) -> float:
         sums: Shape (patients,), at least two.
     """
     size, mean, spread = len(sums), float(sums.mean()), float(sums.std(ddof=1))
-    if spread < _TIE:
-        return 0.0 if mean > _TIE else 1.0
+    if spread < TIE:
+        return 0.0 if mean > TIE else 1.0
     skew = float(((sums - mean) ** 3).mean()) / spread**3
     shift = mean / spread
     hall = shift + skew * shift**2 / 3 + skew**2 * shift**3 / 27 + skew / (6 * size)

@@ -8,11 +8,13 @@ test to ``evals.splits``.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from preceptor.core.errors import InputError
+from preceptor.core.fields import FieldSpec
 from preceptor.core.record import digest
 from preceptor.core.records import Example
+from preceptor.evals.strata import strata
 
 LOOK = 8
 """How many of the next patients are considered; more balances better and varies less by seed."""
@@ -21,7 +23,12 @@ Labels = Counter[tuple[str, str]]
 
 
 def nested(
-    examples: Sequence[Example], sizes: Sequence[int], seed: int = 0, *, nearest: bool = False
+    examples: Sequence[Example],
+    sizes: Sequence[int],
+    seed: int = 0,
+    *,
+    nearest: bool = False,
+    fields: Sequence[FieldSpec] = (),
 ) -> dict[int, tuple[Example, ...]]:
     """Return, per size, the notes of whole patients, at most so many, each in the data's order.
 
@@ -34,6 +41,7 @@ def nested(
         seed: Of the draw; the same on every machine and for every order of ``examples``.
         nearest: Whether the next patient comes in, too, where that brings the number of notes nearer to
             the size, so that there may be more of them.
+        fields: The task's fields: what is balanced of closed lists are their values.
 
     Raises:
         InputError: If a size is above the number of notes, or no patient fits into it.
@@ -41,7 +49,7 @@ def nested(
     members: dict[str, list[Example]] = defaultdict(list)
     for example in examples:
         members[example.group].append(example)
-    order = _order(members, seed)
+    order = _order(members, seed, {f.name: f for f in fields})
     found = {}
     for size in sizes:
         if not 0 < size <= len(examples):
@@ -62,16 +70,16 @@ def nested(
     return found
 
 
-def _labels(notes: Sequence[Example]) -> Labels:
+def _labels(notes: Sequence[Example], fields: Mapping[str, FieldSpec]) -> Labels:
     seen: Labels = Counter()
     for note in notes:
         for name, value in (note.gold or {}).items():
-            seen[name, value if isinstance(value, str) else "some" if value else "none"] += 1
+            seen.update((name, stratum) for stratum in strata(fields.get(name), value))
     return seen
 
 
-def _order(members: dict[str, list[Example]], seed: int) -> list[str]:
-    labels = {group: _labels(notes) for group, notes in members.items()}
+def _order(members: dict[str, list[Example]], seed: int, fields: Mapping[str, FieldSpec]) -> list[str]:
+    labels = {group: _labels(notes, fields) for group, notes in members.items()}
     whole: Labels = Counter()
     for each in labels.values():
         whole.update(each)

@@ -14,14 +14,22 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
-from pydantic import BaseModel, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from preceptor.core import plugins
 from preceptor.core.errors import InputError, TaskError, boundary
 from preceptor.core.fields import FieldSpec, LabelField, ListField
-from preceptor.core.record import Record
+from preceptor.core.record import Record, canonical
 from preceptor.core.records import Example, Gold, Guide, Prompt
+from preceptor.core.spelling import is_text, shown
 from preceptor.evals.splits import SplitSpec
 
 GROUP = "preceptor.tasks"
@@ -43,6 +51,12 @@ class Task(Record):
         synthetic: Whether the notes are generated; shown wherever a score is.
         description: One or two sentences for ``tasks list``.
         source: Where the data come from, and under which licence.
+        metric: What a run is judged by: one of ``evals.metrics.choice.NAMES`` or ``pkg.mod:function``;
+            chosen from the data if empty.
+        target: The value of the metric that would be good enough, if there is one.
+        prefer: Whether recall may be given up for precision.
+        template: How a text is put together from columns, if the data are read so; no part of the
+            task's content.
     """
 
     name: str
@@ -54,6 +68,18 @@ class Task(Record):
     synthetic: bool = False
     description: str = ""
     source: str = ""
+    metric: str = ""
+    target: float | None = Field(default=None, gt=0, le=1)
+    prefer: Literal["balance", "precision"] = "balance"
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, JsonValue]:
+        """Leave out what a task does not say, so that tasks made before keep their fingerprints."""
+        said: dict[str, JsonValue] = handler(self)
+        usual: dict[str, JsonValue] = {"metric": "", "target": None, "prefer": "balance"}
+        return {k: v for k, v in said.items() if k not in usual or v != usual[k]}
+
+    template: str = Field(default="", exclude=True)
 
     @model_validator(mode="after")
     def _consistent(self) -> Task:
@@ -76,12 +102,13 @@ class Task(Record):
         split: SplitSpec | None = None,
         name: str = "",
         mode: Mode = "per_field",
+        metric: str = "",
     ) -> Task:
         """Return a task that fills in a pydantic model.
 
         ``Literal["a", "b"]`` is a label field (a default value is its default label), ``list[str]``
-        an open list. A field's description becomes its meaning in the prompt, the model's docstring
-        the task's description.
+        an open list, ``list[Literal["a", "b"]]`` a closed one. A field's description becomes its
+        meaning in the prompt, the model's docstring the task's description.
 
         Raises:
             TaskError: If the model has another kind of field.
@@ -95,6 +122,7 @@ class Task(Record):
             fields=tuple(_field(model.__name__, key, info) for key, info in infos.items()),
             prompt=Prompt(guides={key: Guide(meaning=text) for key, text in meant.items()}),
             mode=mode,
+            metric=metric,
             examples=tuple(examples),
             split=split or SplitSpec(),
             description=inspect.getdoc(model) or "",
@@ -108,9 +136,12 @@ def _field(model: str, name: str, info: FieldInfo) -> FieldSpec:
         return LabelField(name=name, values=args, default=default)
     if kind is list and args == (str,):
         return ListField(name=name, of=info.description or f"{name} items")
+    values = get_args(args[0]) if kind is list and args and get_origin(args[0]) is Literal else ()
+    if values and all(isinstance(v, str) for v in values):
+        return ListField(name=name, of=info.description or f"{name} items", values=values)
     raise TaskError(
         f"model {model!r}, field {name!r}: {info.annotation!r} is no kind of field",
-        'use Literal["a", "b"] for a label or list[str] for an open list',
+        'use Literal["a", "b"] for a label, list[str] or list[Literal["a", "b"]] for a list',
     )
 
 
@@ -119,7 +150,7 @@ def read_gold(fields: Iterable[FieldSpec], raw: Gold, where: str) -> Gold:
 
     Args:
         fields: The task's fields.
-        raw: Values by field name; a missing one is a field that is not scored.
+        raw: Values by field name; a missing one, or null, is a field that is not scored.
         where: File and line, or the example, for the error.
 
     Raises:
@@ -128,35 +159,60 @@ def read_gold(fields: Iterable[FieldSpec], raw: Gold, where: str) -> Gold:
     known = {f.name: f for f in fields}
     for name in raw:
         if name not in known:
-            raise TaskError(f"{where}: {name!r} is no field", f"fields: {', '.join(known)}")
+            raise TaskError(f"{where}: {shown(name)} is no field", f"fields: {', '.join(known)}")
     gold: Gold = {}
     for name, value in raw.items():
         field = known[name]
+        if value is None:
+            continue
         try:
-            gold[name] = field.read(value)
+            gold[name] = field.read(_items(value) if isinstance(field, ListField) else value)
         except ValueError as cause:
-            shown = f" {str(value)[:40]!r}" if isinstance(field, LabelField) else ""
-            raise TaskError(f"{where}, field {name!r}:{shown} does not fit", _allowed(field)) from cause
+            wrong = value if isinstance(field, LabelField) else field.unknown(value)
+            what = "" if wrong is None else f" {shown(wrong)}"
+            raise TaskError(f"{where}, field {name!r}:{what} does not fit", _allowed(field)) from cause
     return gold
+
+
+def _items(value: JsonValue) -> JsonValue:
+    """Return a gold list as texts: numbers are written out, nulls left out."""
+    if not isinstance(value, list):
+        return value
+    numbers = (int, float)
+    return [
+        str(item) if isinstance(item, numbers) and not isinstance(item, bool) else item
+        for item in value
+        if item is not None
+    ]
 
 
 def _allowed(field: FieldSpec) -> str:
     if isinstance(field, LabelField):
         return f"allowed labels: {', '.join(field.values)}"
+    if field.values:
+        return f"a list of at most {field.max_items} of: {', '.join(field.values)}"
     return f"a list of at most {field.max_items} texts"
 
 
 def _check_examples(task: Task) -> None:
     seen: set[str] = set()
+    asked = [task.name, task.prompt.to_json(), *(field.to_json() for field in task.fields)]
+    if not all(map(is_text, asked)):
+        raise TaskError("the task: half a character, no valid Unicode", "repair its fields or prompt")
     for example in task.examples:
-        where = f"task {task.name!r}, example {example.id!r}"
+        where = f"task {task.name!r}, example {shown(example.id)}"
+        if not all(map(is_text, (example.id, example.group, example.text, canonical(example.gold)))):
+            raise TaskError(f"{where}: half a character, no valid Unicode", "repair that example")
         if example.id in seen:
             raise TaskError(f"{where}: this id occurs twice", "give every example its own id")
         seen.add(example.id)
         if not example.text.strip():
             raise TaskError(f"{where}: the text is empty", "leave the example out")
-        if example.gold is not None and read_gold(task.fields, example.gold, where) != example.gold:
-            raise TaskError(f"{where}: a gold value is not written as its field has it")
+        if example.gold is not None and not _as_read(task.fields, example.gold, where):
+            raise TaskError(
+                f"{where}: a gold value is not written as its field has it",
+                "labels as the field spells them; items as texts, each once, without outer blanks",
+            )
 
 
 def names() -> list[str]:
@@ -213,3 +269,18 @@ def _called(spec: str, found: object, data_dir: Path | None) -> Task:
             f"task {spec!r} is of type {type(found).__name__!r}", "a Task, or a function returning one"
         )
     return found
+
+
+def _as_read(fields: Iterable[FieldSpec], gold: Gold, where: str) -> bool:
+    """Return whether gold values stand as their fields have them; of closed lists the order is free."""
+    read = read_gold(fields, gold, where)
+    free = {f.name for f in fields if isinstance(f, ListField) and f.values}
+    return all(
+        read.get(name) == value
+        or (name in free and isinstance(value, list) and _same(read[name], value))
+        for name, value in gold.items()
+    )
+
+
+def _same(one: object, other: list[JsonValue]) -> bool:
+    return isinstance(one, list) and sorted(map(str, one)) == sorted(map(str, other))

@@ -25,12 +25,13 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from preceptor.core.errors import TaskError
 from preceptor.core.fields import FieldSpec, LabelField, ListField
 from preceptor.core.record import Record
 from preceptor.core.records import Guide, Prompt
+from preceptor.core.spelling import is_text, nfc
 from preceptor.evals import data
 from preceptor.evals.splits import SplitSpec
 from preceptor.evals.task import Mode, Task
@@ -46,8 +47,8 @@ class FieldEntry(Record):
     Attributes:
         name: The field.
         kind: ``label`` or ``list``.
-        values: The labels (label).
-        meanings: What a label stands for (label).
+        values: The labels (label); what may stand in the list, if that is known (list).
+        meanings: What a label or value stands for.
         default: The label for «nothing found»; the last one if not given (label).
         ordered: Whether the labels form a scale (label).
         of: What the items are (list).
@@ -73,6 +74,14 @@ class FieldEntry(Record):
     look_for: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
 
+    @field_validator("values", "meanings", "default", mode="before")
+    @classmethod
+    def _unquoted(cls, said: object) -> object:
+        """Take labels that YAML reads as numbers or truth values for the texts that they are."""
+        if isinstance(said, dict):
+            return {_label(name): meaning for name, meaning in said.items()}
+        return [_label(name) for name in said] if isinstance(said, list) else _label(said)
+
     def spec(self) -> FieldSpec:
         """Return the field as the student's schema has it."""
         given = self.model_dump(exclude_none=True, exclude={"meaning", "look_for", "rules"})
@@ -82,6 +91,12 @@ class FieldEntry(Record):
     def guide(self) -> Guide:
         """Return the field's guide."""
         return Guide(meaning=self.meaning, look_for=self.look_for, rules=self.rules)
+
+
+def _label(said: object) -> object:
+    if isinstance(said, bool):
+        return "true" if said else "false"
+    return str(said) if isinstance(said, int) else said
 
 
 class TaskFile(Record):
@@ -98,6 +113,9 @@ class TaskFile(Record):
         split: How large the parts are.
         synthetic: Whether the notes are invented.
         source: Where the data come from.
+        metric: What a run is judged by; chosen from the data if not given.
+        target: The value of the metric that would be good enough.
+        prefer: ``precision`` where recall may be given up for it.
     """
 
     name: str = ""
@@ -110,6 +128,9 @@ class TaskFile(Record):
     split: SplitSpec = SplitSpec()
     synthetic: bool = False
     source: str = ""
+    metric: str = ""
+    target: float | None = Field(default=None, gt=0, le=1)
+    prefer: Literal["balance", "precision"] = "balance"
 
 
 def schema_json() -> str:
@@ -136,6 +157,10 @@ def load(path: Path) -> Task:
         synthetic=entry.synthetic,
         description=entry.description,
         source=entry.source,
+        metric=entry.metric,
+        target=entry.target,
+        prefer=entry.prefer,
+        template=entry.data.columns.text if data.is_template(entry.data.columns.text) else "",
     )
 
 
@@ -161,9 +186,25 @@ def read(path: Path) -> TaskFile:
     if not isinstance(found, dict):
         raise TaskError(f"{path}: not a task file", "write 'key: value' lines; see docs/tasks.md")
     try:
-        return TaskFile.model_validate(found)
+        return TaskFile.model_validate(_composed(found, path))
     except ValidationError as cause:
         raise _one_line(path, cause) from cause
+
+
+def _composed(found: object, path: Path, key: str = "") -> object:
+    """Return what was read with its texts composed (NFC), but for the path of the data."""
+    if isinstance(found, dict):
+        names = {n: _composed(n, path, key) for n in found}
+        return {names[n]: _composed(v, path, f"{key}.{names[n]}") for n, v in found.items()}
+    if isinstance(found, list):
+        return [_composed(item, path, key) for item in found]
+    if not isinstance(found, str):
+        return found
+    whole = found.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # JSON's pairs
+    if not is_text(found) and whole.count("\ufffd") > found.count("\ufffd"):
+        where = key.strip(".") or "a key"
+        raise TaskError(f"{path}: {where}: half a character, no valid Unicode", "repair it")
+    return whole if key == ".data.path" else nfc(whole)
 
 
 class _Loader(yaml.SafeLoader):
@@ -200,6 +241,8 @@ def _one_line(path: Path, cause: ValidationError) -> TaskError:
     if first["type"] == "extra_forbidden":
         known = _known(first["loc"][:-1])
         return TaskError(f"{path}: unknown key {key!r}", f"known here: {', '.join(known)}")
+    if first["type"] == "string_type" and first["loc"] == ("data", "columns", "text"):
+        return TaskError(f"{path}: {key}: no text", 'write a template in quotes: "{title}\\n{body}"')
     if first["type"] == "missing":
         return TaskError(f"{path}: {key!r} is missing", "add it")
     return TaskError(f"{path}: {key}: {first['msg'].removeprefix('Value error, ')}", "correct it")
@@ -227,7 +270,7 @@ def _spec(path: Path, entry: FieldEntry) -> FieldSpec:
             raise TaskError(
                 f"{path}: field {entry.name!r}: {key!r} does not go with kind {entry.kind!r}", "drop it"
             ) from cause
-        what = first["msg"].removeprefix("Value error, ")
+        what = first["msg"].removeprefix("Value error, ").removeprefix(f"field {entry.name!r}: ")
         where = ".".join(str(part) for part in first["loc"])
         raise TaskError(
             f"{path}: field {entry.name!r}{f', {where}' if where else ''}: {what}"

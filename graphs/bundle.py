@@ -54,7 +54,10 @@ UNSEALED = "the numbers on dev; the sealed test was not opened"
 
 
 class Bundle(Record):
-    """What is needed to answer notes as the final student does."""
+    """What is needed to answer notes as the final student does.
+
+    ``template`` says how the task puts its texts together from columns, if it does.
+    """
 
     version: int = VERSION
     render_version: int = RENDER_VERSION
@@ -64,6 +67,7 @@ class Bundle(Record):
     fields: tuple[FieldSpec, ...]
     recipe: Recipe
     seals: dict[str, str]
+    template: str = ""
 
 
 def write(session: Session, state: RunState) -> Path:
@@ -75,6 +79,7 @@ def write(session: Session, state: RunState) -> Path:
         fields=session.task.fields,
         recipe=session.recipe(state["incumbent"]),
         seals={part: session.splits.digest(part) for part in ("train", "dev", "test")},
+        template=session.task.template,
     )
     metrics: dict[str, JsonValue] = json.loads((session.store.path / "report.json").read_text("utf-8"))
     return export(session.store, made, metrics)

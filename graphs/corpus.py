@@ -1,144 +1,119 @@
-"""The notes of a file that is to be extracted: JSON lines, CSV or Parquet, one row at a time.
+"""The notes of a file that is to be extracted, in any format that task data have, one row at a time.
 
 Owns which rows are notes, in which shard a note belongs, one error with file and row for whatever
 is none, and the copy of notes that come through a pipe, which can be read only once. Memory does not
-grow with the file. Leaves decoding lines and cells to ``evals.data``.
+grow with the file, but for a JSON array. Leaves decoding lines and cells to ``evals.data``.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import BinaryIO
 
-from pydantic import JsonValue
-
-from preceptor.core.errors import InputError, TaskError, boundary
+from preceptor.core.errors import InputError, TaskError
 from preceptor.core.files import store_error
 from preceptor.core.records import Example
 from preceptor.evals import data
+from preceptor.evals.data import parquet_rows as parquet_rows
+from preceptor.evals.data import pyarrow as pyarrow
 
 ENDINGS = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
-BATCH = 512
+"""What can be read and written."""
 
-READ_BYTES = 65_536
-"""Of a Parquet file, read at once of each column."""
+IN_ENDINGS = tuple(data.ENDINGS)
+"""What can be read."""
 
 PIPE = Path("-")
 """What ``--in`` says for standard input."""
 
-PYARROW_HINT = "install it: pip install pyarrow, or use .jsonl"
-
 
 def kind(path: Path, option: str) -> str:
-    """Return the ending of a file that can be read or written.
+    """Return the ending of a file that can be read (``--in``) or written.
 
     Raises:
         InputError: If it is another one.
     """
     ending = path.suffix.casefold()
-    if ending not in ENDINGS:
+    known = IN_ENDINGS if option == "--in" else ENDINGS
+    if ending not in known:
         raise InputError(
-            f"{option} {str(path)!r}: cannot tell its format", f"name it {', '.join(ENDINGS)}"
+            f"{option} {str(path)!r}: cannot tell its format", f"name it {', '.join(known)}"
         )
     return ending
 
 
-def pyarrow(module: str = "pyarrow") -> ModuleType:
-    """Import pyarrow, or one of its modules, late.
-
-    Raises:
-        InputError: If it is not installed.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as cause:
-        raise InputError("Parquet files need the package pyarrow", PYARROW_HINT) from cause
-
-
-def notes(path: Path, columns: data.Columns) -> Iterator[tuple[int, Example]]:
+def notes(path: Path, columns: data.Columns, said: str = "") -> Iterator[tuple[int, Example]]:
     """Yield (row or line number from 1, note).
 
     Args:
         path: The file.
-        columns: Which column holds id, text and the group; a column ``group`` need not be named.
+        columns: Which column holds id, text (or a template of it) and the group; a column ``group``
+            need not be named.
+        said: Who says what the text is made of, for an error: nobody, or a bundle.
 
     Raises:
         InputError: With file and row, if a row is no note, or has a column ``group`` while the first
             row has none, or the other way round.
     """
-    group = columns.group or "group"
-    grouped: bool | None = None if columns.group is None else True
-    for number, row in _rows(path):
-        where = f"{path}, row {number}"
-        if grouped is None:
-            grouped = group in row
-        if not grouped and group in row:
-            raise InputError(
-                f"{where}: a column {group!r}, which the first row does not have",
-                "give every row one; null or empty where a note has no group",
-            )
-        wanted = [columns.id or "id", columns.text, *([group] if grouped else [])]
-        missing = [name for name in wanted if name not in row]
-        if missing:
-            raise InputError(
-                f"{where}: no column {missing[0]!r}",
-                f"there are: {', '.join(map(str, row))}; say which is which with --columns",
-            )
-        name = _name(row[columns.id or "id"], where, columns.id or "id")
-        text = row[columns.text]
-        if not isinstance(text, str) or not text.strip():
-            raise InputError(
-                f"{where}: column {columns.text!r} holds no text", "fill it or drop the row"
-            )
-        patient = row.get(group)
-        owner = name if patient in (None, "") else _name(patient, where, group)
-        try:
-            f"{name}{owner}{text}".encode()
-        except UnicodeEncodeError as cause:
-            raise InputError(
-                f"{where}: half a character, no valid Unicode", "repair that row"
-            ) from cause
-        yield number, Example(id=name, group=owner, text=text)
+    kind(path, "--in")
+    layout: _Layout | None = None
 
+    def needed(names: list[str]) -> frozenset[str]:
+        nonlocal layout
+        layout = _Layout(columns, names, str(path), said)
+        return layout.needed
 
-def _name(value: JsonValue, where: str, column: str) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
-        raise InputError(f"{where}: column {column!r} holds no id", "fill it with a text or a number")
-    return str(value)
-
-
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, JsonValue]]]:
-    ending = kind(path, "--in")
-    if ending == ".parquet":
-        yield from parquet_rows(path)
-        return
     try:
-        yield from data.rows(path, "csv" if ending in (".csv", ".tsv") else "jsonl")
+        for number, row in data.rows(path, data.format_of(path), choose=needed):
+            where = f"{path}, row {number}"
+            layout = layout or _Layout(columns, [*row], where, said)
+            yield number, layout.note(row, where)
     except TaskError as cause:
         raise InputError(cause.message, cause.hint) from cause
 
 
-def parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, JsonValue]]]:
-    """Yield (row number from 1, row) of a Parquet file, batch by batch.
+class _Layout:
+    """Which column holds what in one file."""
 
-    Pages are read as they are needed: of a row group of any size, a few of each column are in memory.
-    """
-    parquet = pyarrow("pyarrow.parquet")
-    number = 0
-    with boundary(InputError, f"{path} cannot be read as Parquet", "check the file"):
-        with path.open("rb") as opened:
-            file = parquet.ParquetFile(opened, buffer_size=READ_BYTES, pre_buffer=False)
-            for batch in file.iter_batches(BATCH, use_threads=False):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield number, row
+    def __init__(self, columns: data.Columns, names: list[str], where: str, said: str) -> None:
+        self._group = columns.group or "group"
+        self._grouped = columns.group is not None or self._group in names
+        self._id = columns.id or "id"
+        self._check([self._id], names, where)
+        try:
+            self._text = data.text_of(columns.text, names, where)
+        except TaskError as cause:
+            by = f"; {said} puts texts together from {columns.text!r}: say --text" if said else ""
+            say = "" if said else "; say which is which with --columns or --text"
+            raise InputError(cause.message, f"{cause.hint}{by}{say}") from cause
+        self._named = [self._id, *self._text.columns, *([self._group] if self._grouped else [])]
+        self._check(self._named, names, where)
+        self.needed = frozenset(self._named)
+
+    def _check(self, wanted: list[str], names: list[str], where: str) -> None:
+        for name in wanted:
+            if name not in names:
+                raise data.missing(name, names, where, "; say which is which with --columns")
+
+    def note(self, row: data.Row, where: str) -> Example:
+        """Return the note of a row."""
+        if not self._grouped and self._group in row:
+            raise InputError(
+                f"{where}: a column {self._group!r}, which the first row does not have",
+                "give every row one; null or empty where a note has no group",
+            )
+        self._check(self._named, [*row], where)
+        name = data.key_of(row[self._id], self._id, where)
+        text = self._text.of(row, where)
+        data.check_text(text, where, "the text")
+        patient = row.get(self._group)
+        owner = name if data.empty(patient) else data.key_of(patient, self._group, where)
+        return Example(id=name, group=owner, text=text)
 
 
 def shard_of(note_id: str, shards: int) -> int:
@@ -154,7 +129,7 @@ class Pipe:
 
     Attributes:
         stream: Where they come from.
-        format: What an ending would say: ``jsonl``, ``csv``, ``tsv`` or ``parquet``.
+        format: What an ending would say: ``jsonl``, ``json``, ``csv``, ``tsv`` or ``parquet``.
     """
 
     stream: BinaryIO

@@ -61,6 +61,7 @@ class Plan(Record):
         task: The task.
         student: The student.
         teacher: The teacher.
+        metric: What the run would be judged by.
         mode: One call per field, or one for all.
         notes: Notes per split.
         calls_per_note: Student calls for one note.
@@ -82,6 +83,7 @@ class Plan(Record):
     task: str
     student: str
     teacher: str
+    metric: str
     mode: str
     notes: dict[str, int]
     calls_per_note: int

@@ -140,7 +140,8 @@ def subsets_of(opened: lab.Lab, request: Request) -> dict[int, list[tuple[int, t
     found: dict[int, list[tuple[int, tuple[Example, ...]]]] = {}
     for size in trim(request.sizes, len(opened.train)):
         for seed in range(request.seeds):
-            notes = subsets.nested(opened.train, [size], seed, nearest=True)[size]
+            drawn = subsets.nested(opened.train, [size], seed, nearest=True, fields=opened.task.fields)
+            notes = drawn[size]
             if len(notes) < FEWEST_NOTES:
                 raise InputError(
                     f"size {size}: whole patients make {len(notes)} notes of it, too few to train on",

@@ -45,8 +45,9 @@ def _scores(session: Session, base: Evaluation, final: Evaluation) -> dict[str, 
     return {
         "baseline": session.put(base),
         "final": session.put(final),
-        "baseline_score": base.mean,
-        "final_score": final.mean,
+        "baseline_score": session.score(base).value,
+        "final_score": session.score(final).value,
+        "metric": session.metric.name,
     }
 
 

@@ -23,10 +23,11 @@ from preceptor.core.fields import FieldSpec
 from preceptor.core.ports import Evidence, Student, ToolSpec
 from preceptor.core.records import Answer, Call, Example, ModelRef, Recipe, Situation, ToolCall
 from preceptor.core.settings import Settings
-from preceptor.evals import findings, scorers, stats
+from preceptor.evals import findings, scorers
+from preceptor.evals.metrics import resampling
 from preceptor.evals.splits import Splits
 from preceptor.evals.task import Task
-from preceptor.graphs import answering, moves, teaching, training, weak, wiring
+from preceptor.graphs import answering, judged, moves, teaching, training, weak, wiring
 from preceptor.graphs.session import folds
 from preceptor.tools.distill.label import LabelExamples
 from preceptor.tools.sft import base
@@ -98,7 +99,9 @@ def evidence(options: wiring.Options, task: Task, drawn: Splits, recipe: Recipe)
     notes = tuple(shown(options, task, drawn))
     said = {f.name: _nothing(f) for f in task.fields}
     answers = tuple(Answer.model_validate({"example_id": e.id, "record": said}) for e in notes)
-    scored = tuple(scorers.score_answer(e, a, task.fields) for e, a in zip(notes, answers, strict=True))
+    own = judged.of(options.metric, task, drawn).function
+    both = zip(notes, answers, strict=True)
+    scored = tuple(scorers.score_answer(e, a, task.fields, own) for e, a in both)
     return Evidence(task.fields, recipe, notes, answers, scored)
 
 
@@ -106,13 +109,16 @@ def turn_tokens(options: wiring.Options, task: Task, drawn: Splits, recipe: Reci
     """Return the input tokens of a chat teacher's turn: half of them follow a look at the errors."""
     seen = evidence(options, task, drawn, recipe)
     box, tools = _specs(options, task, drawn)
+    metric = judged.of(options.metric, task, drawn)
+    score = resampling.interval(metric.statistic, seen.scored)
     situation = Situation(
         round=1,
         rounds_left=options.limits.rounds - 1,
         looks_left=options.gate.looks,
-        score=stats.interval(seen.scored),
-        dev=stats.interval(seen.scored),
-        fields=stats.field_intervals(seen.scored),
+        score=score,
+        metric=metric.name,
+        dev=score,
+        fields=resampling.field_intervals(metric.statistic, seen.scored),
         findings=findings.diagnose(seen.examples, seen.answers, seen.fields, recipe.prompt),
         money=options.budget.limits(),
     )

@@ -56,6 +56,7 @@ class Job:
         again: Whether notes that were answered with another text, or by another student, are
             answered anew.
         pipe: Where the notes come from if it is no file.
+        said: Who says what texts are made of, where it is not the caller.
     """
 
     folder: Path
@@ -66,6 +67,7 @@ class Job:
     shard_index: int = 0
     again: bool = False
     pipe: corpus.Pipe | None = None
+    said: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ def extract(
         Interrupted: If it was cancelled; the same command goes on.
     """
     made = bundle.read(job.folder)
+    job = _with_template(job, made)
     _check(job)
     work = job.target.with_name(f".{job.target.name}.work")
     appendable = answers.appendable(job.target)
@@ -136,6 +139,14 @@ def extract(
         answers.write_slip(job.target, slip)
         shutil.rmtree(work, ignore_errors=True)
     return Extracted(done[0], every, done[1])
+
+
+def _with_template(job: Job, made: bundle.Bundle) -> Job:
+    """Return the job with the texts put together as the bundle's task does, unless it says how."""
+    if not made.template or "text" in job.columns.model_fields_set:
+        return job
+    columns = job.columns.model_copy(update={"text": made.template})
+    return replace(job, columns=columns, said="the bundle")
 
 
 def _check(job: Job) -> None:
@@ -201,7 +212,7 @@ def _scan(job: Job, index: Index, name: str) -> tuple[int, str]:
     """
     total, hashed = 0, digest("")
     with index.filling() as add:
-        for number, note in corpus.notes(job.source, job.columns):
+        for number, note in corpus.notes(job.source, job.columns, job.said):
             total += 1
             said = digest([note.id, note.text, note.group])
             hashed = digest(hashed + said)
@@ -296,7 +307,7 @@ class _Asking:
         return counts, time.monotonic() - begun
 
     def _fresh(self) -> Iterator[Example]:
-        notes = corpus.notes(self.job.source, self.job.columns)
+        notes = corpus.notes(self.job.source, self.job.columns, self.job.said)
         return (note for _, note in notes if self.index.is_left(note.id))
 
     def _rows(self, notes: list[Example], given: list[Answer]) -> Iterator[answers.Row]:

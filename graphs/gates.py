@@ -5,23 +5,25 @@ follows from a verdict to the graph. ``judge`` looks at dev once and is a pure f
 evaluations and state give the same verdict on every machine. How often the rule promotes a candidate
 that is no better, and how often it finds one that is, is shown by ``benchmarks/gate_simulation.py``.
 
-The rule: one number per note, one unit per patient; a one-sided sign-flip test, and beside it a t test
-that allows for skewness, of which the larger p counts (docs/adr/0006 says why); one alpha for the
-whole run, spread over the looks that are left, and given back by an acceptance; nothing accepted that
-makes a field or the share of readable answers worse; what is better but not surely so is pending, and
-may be built on.
+The rule: the task's metric over all of dev, one unit per patient; a one-sided approximate randomisation
+test, and beside it a t test that allows for skewness, of which the larger p counts (docs/adr/0006 and
+0015 say why); one alpha for the whole run, spread over the looks that are left, and given back by an
+acceptance; nothing accepted that makes a field, the share of readable answers or the recall of what was
+to be found surely worse; what is better but not surely so is pending, and may be built on.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
-import numpy as np
 from pydantic import Field
 
 from preceptor.core.record import Record, digest
 from preceptor.core.records import Evaluation, Interval, Scored
 from preceptor.evals import stats
+from preceptor.evals.metrics import choice, resampling
+from preceptor.evals.metrics.choice import Metric
 from preceptor.evals.scorers import mean_cost
 
 Outcome = Literal["accept", "pending", "reject", "cannot_decide"]
@@ -39,6 +41,8 @@ class GateConfig(Record):
         valid_drop: Unreadable notes may rise by this share, or by one note.
         cost_margin: A cheaper candidate may be worse by this much at most.
         cost_saving: How much cheaper it must be.
+        recall_alpha: How sure a fall of the recall of what was to be found must be to veto; 0 where
+            precision is what counts.
     """
 
     alpha: float = Field(default=0.10, gt=0, lt=1)
@@ -49,6 +53,7 @@ class GateConfig(Record):
     valid_drop: float = 0.01
     cost_margin: float = 0.01
     cost_saving: float = 0.30
+    recall_alpha: float = Field(default=0.05, ge=0, lt=1)
 
 
 class GateState(Record):
@@ -73,7 +78,7 @@ class FieldGuard(Record):
 
     Attributes:
         field: Its name.
-        change: The mean change of its score.
+        change: The change of its own value of the metric.
         p_value: Of a fall, one-sided, after Holm's correction.
         failed: Whether it fell by too much, and surely so.
     """
@@ -100,6 +105,8 @@ class Verdict(Record):
         valid_change: The change of the share of readable notes.
         cost_ratio: Candidate's tokens per note over the incumbent's; None if unknown.
         by_cost: Whether it was accepted for being cheaper, not for being better.
+        metric: What the gain is measured in.
+        recall: What became of the recall of what was to be found; None if it was not looked at.
     """
 
     outcome: Outcome
@@ -112,6 +119,8 @@ class Verdict(Record):
     valid_change: float = 0.0
     cost_ratio: float | None = None
     by_cost: bool = False
+    metric: str = "accuracy"
+    recall: FieldGuard | None = None
 
 
 def worth_a_look(train_gain: float | None) -> bool:
@@ -124,29 +133,38 @@ def _seed(before: Evaluation, after: Evaluation) -> int:
     return int(digest(name)[:12], 16)
 
 
-def guard_fields(
-    before: tuple[Scored, ...], after: tuple[Scored, ...], config: GateConfig, seed: int = 0
-) -> tuple[FieldGuard, ...]:
-    """Return what became of each field; the notes are the same, in the same order."""
-    names = list(dict.fromkeys(name for s in before for name in s.fields))
-    groups = [s.group for s in before]
-    changes, sums = {}, []
-    for name in names:
-        pairs = [(a.fields.get(name), b.fields.get(name)) for a, b in zip(before, after, strict=True)]
-        change = np.array([(b or 0.0) - a if a is not None else 0.0 for a, b in pairs])
-        changes[name] = float(change.sum()) / sum(a is not None for a, _ in pairs)
-        sums.append(stats.group_sums(groups, change)[0])
-    falls = stats.sign_flip(-np.stack(sums, axis=1), seed) if sums else ()
-    adjusted = stats.holm({name: float(p) for name, p in zip(names, falls, strict=True)})
+def guard_fields(both: resampling.Pair, config: GateConfig, seed: int = 0) -> tuple[FieldGuard, ...]:
+    """Return what became of each field that has a value of its own under the metric."""
+    gains, falls = both.field_gains(), both.field_loss_p(seed)
+    known = {
+        name: (float(gain), float(p))
+        for name, gain, p in zip(both.statistic.fields, gains, falls, strict=True)
+        if math.isfinite(gain)
+    }
+    adjusted = stats.holm({name: p for name, (_, p) in known.items()})
     return tuple(
         FieldGuard(
             field=name,
-            change=changes[name],
+            change=gain,
             p_value=adjusted[name],
-            failed=changes[name] <= -config.field_drop and adjusted[name] < config.field_alpha,
+            failed=gain <= -config.field_drop and adjusted[name] < config.field_alpha,
         )
-        for name in names
+        for name, (gain, _) in known.items()
     )
+
+
+def guard_recall(
+    before: tuple[Scored, ...], after: tuple[Scored, ...], metric: Metric, config: GateConfig, seed: int
+) -> FieldGuard | None:
+    """Return what became of the recall of what was to be found: no gain by saying less."""
+    if metric.recall is None or not config.recall_alpha:
+        return None
+    both = resampling.pair(metric.recall, before, after)
+    if not math.isfinite(both.gain):
+        return None
+    p_value = both.loss_p(seed)
+    failed = both.gain < 0 and p_value < config.recall_alpha
+    return FieldGuard(field="recall", change=both.gain, p_value=p_value, failed=failed)
 
 
 def _valid_change(before: tuple[Scored, ...], after: tuple[Scored, ...]) -> int:
@@ -158,23 +176,34 @@ def _cost_ratio(before: tuple[Scored, ...], after: tuple[Scored, ...]) -> float 
     return new / old if old and new is not None else None
 
 
-def _veto(fields: tuple[FieldGuard, ...], lost: int, notes: int, config: GateConfig) -> str:
-    """Return why a guard forbids the candidate, or an empty text."""
+def _veto(
+    fields: tuple[FieldGuard, ...],
+    recall: FieldGuard | None,
+    unread: tuple[int, int],
+    config: GateConfig,
+) -> str:
+    """Return why a guard forbids the candidate, or an empty text; ``unread``: (more of them, notes)."""
     worst = [f for f in fields if f.failed]
     if worst:
         shown = ", ".join(f"{f.field} {100 * f.change:+.1f}" for f in worst[:3])
         return f"surely worse on {shown} points"
+    if recall is not None and recall.failed:
+        return f"surely finds less of what is there: recall {100 * recall.change:+.1f} points"
+    lost, notes = unread
     if lost > max(1.0, config.valid_drop * notes):
         return f"{lost} more of {notes} answers cannot be read"
     return ""
 
 
 def _saves(
-    before: tuple[Scored, ...], after: tuple[Scored, ...], ratio: float | None, config: GateConfig
+    sides: tuple[tuple[Scored, ...], tuple[Scored, ...]],
+    ratio: float | None,
+    metric: Metric,
+    config: GateConfig,
 ) -> bool:
     if ratio is None or ratio > 1 - config.cost_saving:
         return False
-    bound = stats.paired_difference(before, after, level=0.90)
+    bound = resampling.difference(metric.statistic, *sides, level=0.90)
     return bound.low >= -config.cost_margin
 
 
@@ -183,7 +212,11 @@ def _undecided(reason: str, gain: Interval) -> Verdict:
 
 
 def judge(
-    incumbent: Evaluation, candidate: Evaluation, state: GateState, config: GateConfig
+    incumbent: Evaluation,
+    candidate: Evaluation,
+    state: GateState,
+    config: GateConfig,
+    metric: Metric | None = None,
 ) -> tuple[Verdict, GateState]:
     """Judge a candidate on dev.
 
@@ -192,6 +225,7 @@ def judge(
         candidate: What may replace it, on the same notes in the same order.
         state: What is left of the error budget.
         config: The thresholds.
+        metric: What better means; accuracy, the mean score of the notes, if None.
 
     Returns:
         The verdict, and the state after it: unchanged when nothing was tested.
@@ -200,40 +234,56 @@ def judge(
         InputError: If the two evaluations are not of the same notes.
     """
     before, after = incumbent.scored, candidate.scored
-    gain = stats.paired_difference(before, after)
-    groups, change = stats.paired(before, after)
-    patients = len(set(groups))
+    if metric is None:
+        metric = choice.accuracy(before)
+    both = resampling.pair(metric.statistic, before, after)
+    patients = len(both.before)
     if patients < config.min_groups:
         need = f"{patients} patients on dev; the gate needs {config.min_groups} to decide"
-        return _undecided(need, gain), state
+        return _undecided(need, resampling.difference(metric.statistic, before, after)), state
     if not state.looks_left:
+        gain = resampling.difference(metric.statistic, before, after)
         return _undecided("no look at dev is left", gain), state
-    seed = _seed(incumbent, candidate)
-    sums, _ = stats.group_sums(groups, change)
-    p_value = max(float(stats.sign_flip(sums, seed)[0]), stats.skewed_t(sums))
-    fields = guard_fields(before, after, config, seed)
+    verdict = _tested((incumbent, candidate), both, state.next_alpha, config, metric)
+    left = state.alpha_left - verdict.spent
+    return verdict, GateState(alpha_left=left, looks_left=state.looks_left - 1)
+
+
+def _tested(
+    sides: tuple[Evaluation, Evaluation],
+    both: resampling.Pair,
+    alpha: float,
+    config: GateConfig,
+    metric: Metric,
+) -> Verdict:
+    """Return the verdict of the test and the guards at a level."""
+    before, after = sides[0].scored, sides[1].scored
+    seed = _seed(*sides)
+    gain = resampling.difference(metric.statistic, before, after)
+    p_value = max(both.gain_p(seed), both.skewed_p())
+    fields = guard_fields(both, config, seed)
+    recall = guard_recall(before, after, metric, config, seed)
     change_valid = _valid_change(before, after)
     ratio = _cost_ratio(before, after)
-    veto = _veto(fields, -change_valid, len(before), config)
-    outcome, reason, by_cost = _decide(gain.value, p_value, state.next_alpha, veto)
-    if outcome != "accept" and not veto and _saves(before, after, ratio, config):
+    veto = _veto(fields, recall, (-change_valid, len(before)), config)
+    outcome, reason, by_cost = _decide(gain.value, p_value, alpha, veto)
+    if outcome != "accept" and not veto and _saves((before, after), ratio, metric, config):
         outcome, by_cost = "accept", True
         reason = f"not worse by more than {100 * config.cost_margin:.0f} point, and cheaper"
-    spent = 0.0 if outcome == "accept" and not by_cost else state.next_alpha
-    verdict = Verdict(
+    return Verdict(
         outcome=outcome,
         reason=f"{100 * gain.value:+.1f} points (p = {p_value:.4f}): {reason}",
         gain=gain,
         p_value=p_value,
-        alpha=state.next_alpha,
-        spent=spent,
+        alpha=alpha,
+        spent=0.0 if outcome == "accept" and not by_cost else alpha,
         fields=fields,
         valid_change=change_valid / len(before),
         cost_ratio=ratio,
         by_cost=by_cost,
+        metric=metric.name,
+        recall=recall,
     )
-    left = GateState(alpha_left=state.alpha_left - spent, looks_left=state.looks_left - 1)
-    return verdict, left
 
 
 def _decide(gain: float, p_value: float, alpha: float, veto: str) -> tuple[Outcome, str, bool]:

@@ -184,7 +184,9 @@ class _Made:
         one, request = self.labs[i], self.request
         notes = tuple(e for e in one.train if e.id not in self.leaks.forbidden[i])
         if request.notes is not None and request.notes < len(notes):
-            notes = subsets.nested(notes, [request.notes], request.seed)[request.notes]
+            notes = subsets.nested(notes, [request.notes], request.seed, fields=one.task.fields)[
+                request.notes
+            ]
         return Share(
             name=one.task.name,
             recipe=self.starts[i],
@@ -258,6 +260,7 @@ class _Made:
             fields=one.task.fields,
             recipe=self.recipe(i, result),
             seals={part: one.drawn.digest(part) for part in ("train", "dev", "test")},
+            template=one.task.template,
         )
         others = ", ".join(share.name for share in self.shares)
         kept = bundle.Kept(

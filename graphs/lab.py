@@ -142,7 +142,7 @@ def opened(asked: Asked, folder: Path, settings: Settings, heard: Heard) -> Iter
     alike = set(guard.forbidden(train)) if guard.forbidden is not None else set()
     dev = drawn.examples(task, "dev")
     if asked.dev is not None and asked.dev < len(dev):
-        dev = subsets.nested(dev, [asked.dev])[asked.dev]
+        dev = subsets.nested(dev, [asked.dev], fields=task.fields)[asked.dev]
     training.launch(settings)
     folder.mkdir(parents=True, exist_ok=True)
     gate = answering.gate(settings, folder / "egress.jsonl", task)

@@ -14,7 +14,9 @@ from preceptor.core.record import Record
 from preceptor.core.records import Interval, ModelRef, Recipe, Split
 from preceptor.core.runs import log_opening, openings
 from preceptor.core.settings import Settings
-from preceptor.evals import evaluate, splits, stats
+from preceptor.evals import evaluate, splits
+from preceptor.evals.metrics import choice, resampling
+from preceptor.evals.metrics.choice import words
 from preceptor.graphs import answering, bundle, retrieval, wiring
 
 
@@ -26,6 +28,7 @@ class Request(Record):
     split: Split
     seed: int | None = None
     mode: str | None = None
+    metric: str = ""
 
 
 class Measured(Record):
@@ -36,6 +39,7 @@ class Measured(Record):
     synthetic: bool
     split: str
     notes: int
+    metric: str
     score: Interval
     fields: dict[str, Interval]
     valid: float
@@ -46,7 +50,7 @@ class Measured(Record):
         mark = " (synthetic data)" if self.synthetic else ""
         rows = [
             f"{self.student} on {self.task}{mark}, {self.split}: {self.notes} notes",
-            f"{'score':<28}{_shown(self.score)}",
+            f"{words(self.metric):<28}{_shown(self.score)}",
             f"{'valid answers':<28}{self.valid:.3f}",
             *(f"  {name:<26}{_shown(value)}" for name, value in self.fields.items()),
         ]
@@ -78,6 +82,8 @@ def measure(request: Request, settings: Settings, on_progress: OnProgress) -> Me
     )
     task = wiring.load_task(options)
     drawn = splits.make(task, request.seed)
+    metric = choice.choose(task.fields, drawn.examples(task, "train"), request.metric or task.metric)
+    choice.check_part(metric, task.fields, drawn.examples(task, request.split), request.split)
     root = Path(settings.runs_dir)
     root.mkdir(parents=True, exist_ok=True)
     gate = answering.gate(settings, root / "eval-egress.jsonl", task)
@@ -90,9 +96,8 @@ def measure(request: Request, settings: Settings, on_progress: OnProgress) -> Me
         if request.split == "test":
             log_opening(root, task.name, drawn.digest("test"), "eval", recipe.fingerprint)
         with AnswerCache(root / "eval-cache.sqlite") as cache:
-            evaluator = evaluate.CachedEvaluator(
-                evaluate.EvaluatorSettings(task.fields), opened.of, cache, retriever=finders.of
-            )
+            asked = evaluate.EvaluatorSettings(task.fields, own=metric.function)
+            evaluator = evaluate.CachedEvaluator(asked, opened.of, cache, retriever=finders.of)
             found = evaluator.evaluate(
                 recipe, drawn.examples(task, request.split), request.split, on_progress
             )
@@ -105,8 +110,9 @@ def measure(request: Request, settings: Settings, on_progress: OnProgress) -> Me
         synthetic=task.synthetic,
         split=request.split,
         notes=len(found.scored),
-        score=stats.interval(found.scored),
-        fields=stats.field_intervals(found.scored),
+        metric=metric.name,
+        score=resampling.interval(metric.statistic, found.scored),
+        fields=resampling.field_intervals(metric.statistic, found.scored),
         valid=sum(s.valid for s in found.scored) / max(1, len(found.scored)),
         openings=len(openings(root, task.name)),
     )

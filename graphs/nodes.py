@@ -7,6 +7,7 @@ run in ``graphs.ending``.
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import JsonValue
@@ -14,8 +15,10 @@ from pydantic import JsonValue
 from preceptor.core.errors import BudgetStop
 from preceptor.core.ports import Evidence
 from preceptor.core.record import Record
-from preceptor.core.records import Attempt, Evaluation, Finding, Interval, Recipe, Situation
-from preceptor.evals import findings, scorers, stats
+from preceptor.core.records import Attempt, Evaluation, Finding, Recipe, Situation
+from preceptor.evals import findings, scorers
+from preceptor.evals.metrics import resampling
+from preceptor.evals.metrics.worth import worth
 from preceptor.graphs import gates, stops
 from preceptor.graphs.session import Session, folds
 from preceptor.graphs.state import RunState
@@ -54,6 +57,7 @@ def prepare(session: Session, state: RunState) -> RunState:
             "sealed_test": session.splits.digest("test"),
             "dev": session.splits.digest("dev"),
             "train": session.splits.digest("train"),
+            "metric": {"name": session.metric.name, "why": session.metric.why},
             "teacher": session.teacher.name,
             "student": session.start.model.model_dump(mode="json"),
         },
@@ -81,7 +85,7 @@ def baseline(session: Session, state: RunState) -> RunState:
     """Measure the untouched student on dev."""
     evaluation = session.evaluate(session.recipe(state["baseline"]), session.splits.dev, "dev")
     kept = session.put(evaluation)
-    session.event("baseline", "baseline", _summary(evaluation, kept))
+    session.event("baseline", "baseline", _summary(session, evaluation, kept))
     return {"base_dev": kept, "incumbent_dev": kept}
 
 
@@ -94,10 +98,12 @@ def evidence(session: Session, state: RunState) -> Evidence:
     answers = session.evaluator.answers(
         recipe, examples, lambda p: session.listener.progress("train", p)
     )
-    fields = session.task.fields
-    scored = tuple(scorers.score_answer(e, a, fields) for e, a in zip(examples, answers, strict=True))
+    fields, own = session.task.fields, session.metric.function
+    both = zip(examples, answers, strict=True)
+    scored = tuple(scorers.score_answer(e, a, fields, own) for e, a in both)
     train = tuple(session.examples(session.splits.train))
-    return Evidence(fields, recipe, tuple(examples), tuple(answers), scored, train)
+    weights = worth(session.metric, fields, scored)
+    return Evidence(fields, recipe, tuple(examples), tuple(answers), scored, train, weights)
 
 
 def held_out(session: Session, state: RunState) -> set[str]:
@@ -155,9 +161,10 @@ def _situation(
         round=state["round"],
         rounds_left=session.limits.rounds - state["round"],
         looks_left=gate.looks_left,
-        score=stats.interval(seen.scored),
-        dev=stats.interval(session.evaluation(state["incumbent_dev"]).scored),
-        fields=stats.field_intervals(seen.scored),
+        score=resampling.interval(session.metric.statistic, seen.scored),
+        metric=session.metric.name,
+        dev=session.score(session.evaluation(state["incumbent_dev"])),
+        fields=resampling.field_intervals(session.metric.statistic, seen.scored),
         findings=found,
         attempts=session.attempts(state["attempts"]),
         prospects=session.toolbox.prospects(seen),
@@ -175,9 +182,13 @@ def evaluate(session: Session, state: RunState) -> RunState:
         after = session.evaluate(session.recipe(state["candidate"]), ids, "train")
     except BudgetStop as stop:
         return _cut_short(session, state, stop, None)
-    gain = after.mean - before.mean
-    was, now = scorers.field_scores(before.scored), scorers.field_scores(after.scored)
-    by_field = {name: round(now[name] - was[name], 6) for name in was}
+    both = resampling.pair(session.metric.statistic, before.scored, after.scored)
+    gain = both.gain if math.isfinite(both.gain) else 0.0  # nothing to find on so few notes
+    by_field = {
+        name: round(float(change), 6)
+        for name, change in zip(both.statistic.fields, both.field_gains(), strict=True)
+        if math.isfinite(change)
+    }
     session.event(
         "estimated",
         f"round-{state['round']}-estimated",
@@ -186,8 +197,8 @@ def evaluate(session: Session, state: RunState) -> RunState:
             "candidate": state["candidate"],
             "gain": gain,
             "notes": len(ids),
-            "from": before.mean,
-            "to": after.mean,
+            "from": session.score(before).value,
+            "to": session.score(after).value,
             "fields": {**by_field},
             "hits_dropped": session.hits_dropped(state["candidate"], ids),
         },
@@ -238,7 +249,7 @@ def _decide(session: Session, state: RunState) -> Decision:
     incumbent = session.evaluation(state["incumbent_dev"])
     recipe = session.recipe(state["candidate"])
     after = session.evaluate(recipe, session.splits.dev, "dev")
-    verdict, gate = gates.judge(incumbent, after, gate, session.gate)
+    verdict, gate = gates.judge(incumbent, after, gate, session.gate, session.metric)
     return Decision(
         outcome=_OUTCOMES[verdict.outcome],
         reason=verdict.reason,
@@ -308,14 +319,14 @@ def _out_of_budget(session: Session, round_: int, stop: BudgetStop) -> Literal["
     return "budget"
 
 
-def _summary(evaluation: Evaluation, kept: str) -> dict[str, JsonValue]:
-    interval: Interval = stats.interval(evaluation.scored)
+def _summary(session: Session, evaluation: Evaluation, kept: str) -> dict[str, JsonValue]:
     return {
         "recipe": evaluation.recipe,
         "split": evaluation.split,
         "evaluation": kept,
         "notes": len(evaluation.scored),
-        "score": interval.model_dump(mode="json"),
+        "score": session.score(evaluation).model_dump(mode="json"),
+        "metric": session.metric.name,
     }
 
 

@@ -19,7 +19,7 @@ from preceptor.core.records import ModelRef
 from preceptor.core.settings import Settings
 from preceptor.evals import splits
 from preceptor.evals.task import Task
-from preceptor.graphs import estimates, labelling, reserve, teaching, wiring
+from preceptor.graphs import estimates, judged, labelling, reserve, teaching, wiring
 from preceptor.graphs.costs import Cost, Labels, Plan
 from preceptor.tools.distill.label import USUAL as LABELLED
 
@@ -61,6 +61,7 @@ def plan(options: wiring.Options, settings: Settings, measure: bool = False) -> 
     task = wiring.load_task(options)
     drawn = splits.make(task, options.seed)
     wiring.check_names(options, settings)
+    metric = judged.of(options.metric, task, drawn)
     start = wiring.start_recipe(task, ModelRef(spec=options.student))
     reserve.held_back(options, task, drawn, settings.price_table(), start)
     pace = estimates.pace(options, task, drawn) if measure else None
@@ -83,6 +84,7 @@ def plan(options: wiring.Options, settings: Settings, measure: bool = False) -> 
         task=task.name,
         student=options.student,
         teacher=options.teacher,
+        metric=metric.name,
         mode=task.mode,
         notes={part: len(drawn.ids(part)) for part in splits.PARTS},
         calls_per_note=sums.per_note,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 
+from preceptor.core.errors import InputError, StudentError
 from preceptor.core.files import write_whole
 from preceptor.core.records import Answer, Example, Gold
 from preceptor.core.runs import openings
@@ -41,6 +42,9 @@ def make(session: Session, state: RunState) -> report.Report:
             seals={part: value for part, value in splits.seals.items()},
             synthetic=task.synthetic,
             left_behind=tuple(_left_behind(session)),
+            metric=session.metric,
+            trivial=frozenset({"majority"}),
+            target=session.limits.target,
         )
     )
 
@@ -68,7 +72,13 @@ def _side(session: Session, recipe: str, dev: str, test: object) -> report.Side:
 
 def _rules(session: Session, notes: list[Example]) -> dict[str, dict[str, Gold]]:
     train = session.examples(session.splits.train)
-    return {name: baselines.predict(name, session.task, train, notes) for name in baselines.NAMES}
+    task, said = session.task, dict[str, dict[str, Gold]]()
+    for name in baselines.names_for(task, session.embed is not None):
+        try:
+            said[name] = baselines.predict(name, task, train, notes, session.embed)
+        except (StudentError, InputError) as error:  # an embedder's server; the report stands without
+            session.event("no_baseline", f"report:{name}", {"name": name, "why": error.message})
+    return said
 
 
 def _openings(session: Session) -> int:

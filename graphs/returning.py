@@ -234,6 +234,7 @@ class ServerHome:
             fields=self.task.fields,
             recipe=recipe,
             seals={part: seal for part, seal in self.splits.seals.items()},
+            template=self.task.template,
         )
 
     def _log(self, recipe: Recipe, serving: exporting.Serving) -> None:

@@ -16,8 +16,10 @@ from pydantic import Field, JsonValue
 from preceptor.core.ledger import Budget, Ledger
 from preceptor.core.ports import Cancel, Evaluator, Progress, Teacher
 from preceptor.core.record import Record, canonical, digest
-from preceptor.core.records import Attempt, Evaluation, Example, Recipe, Situation
+from preceptor.core.records import Attempt, Evaluation, Example, Interval, Recipe, Situation
 from preceptor.core.runs import RunStore
+from preceptor.evals.metrics import resampling
+from preceptor.evals.metrics.choice import Metric
 from preceptor.evals.splits import Splits
 from preceptor.evals.task import Task
 from preceptor.graphs.gates import GateConfig
@@ -73,12 +75,14 @@ class Session:
         ledger: The run's one account; it holds back what the sealed test will need.
         budget: The run's limits of spending, whole.
         gate: The rule of acceptance.
+        metric: What better means.
         limits: When the run ends.
         turn_cost: Dollars of (input, output) tokens of one teacher turn, None if unknown.
         cancel: Whether a person wants the run to stop.
         admit: Refuses a candidate that cannot be used, or holds what it must not.
         listener: Who shows what happens.
         approve: Whether a person must say yes before each changing move.
+        embed: Texts to vectors, where the run has an embedder.
     """
 
     store: RunStore
@@ -91,12 +95,14 @@ class Session:
     ledger: Ledger
     budget: Budget
     gate: GateConfig
+    metric: Metric
     limits: Limits
     turn_cost: Callable[[int, int], float | None]
     cancel: Cancel
     admit: Callable[[Recipe], object] = lambda _: None
     listener: Listener = field(default_factory=Listener)
     approve: bool = False
+    embed: Callable[[Sequence[str]], Sequence[Sequence[float]]] | None = None
 
     def event(self, kind: str, key: str, data: Mapping[str, JsonValue]) -> None:
         """Commit an event to the trace, once per key, and show it."""
@@ -118,6 +124,10 @@ class Session:
         return self.evaluator.evaluate(
             recipe, self.examples(ids), split, lambda p: self.listener.progress(split, p)
         )
+
+    def score(self, evaluation: Evaluation) -> Interval:
+        """Return an evaluation's value of the run's metric, with its interval over patients."""
+        return resampling.interval(self.metric.statistic, evaluation.scored)
 
     def hits_dropped(self, recipe: str, ids: Sequence[str]) -> int:
         """Return how many retrieved examples the prompts of known notes had no room for."""

@@ -42,7 +42,7 @@ def check_interrupt(session: Session) -> None:
 def reason(session: Session, state: RunState) -> StopReason | None:
     """Return why the run should end after this round, None if it should go on."""
     limits = session.limits
-    dev = session.evaluation(state["incumbent_dev"]).mean
+    dev = session.score(session.evaluation(state["incumbent_dev"])).value
     if state["stop"]:
         return state["stop"]
     if limits.target is not None and dev >= limits.target:

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 
 from pydantic import JsonValue
 
+from preceptor.core.spelling import nfc
+
 RUN_WORDS, RUN_CHARS = 6, 30
 """So many words, or characters of whole words, as in a note are left out; what is shorter is
 everybody's language. The copy guard of ``edit_prompt`` draws the same line."""
@@ -39,6 +41,7 @@ class Unquoted:
 
     def text(self, said: str) -> str:
         """Return a text without runs of words of a note, and cut if it is long."""
+        said = nfc(said)  # as notes are
         found = list(_WORD.finditer(said[: 4 * LONGEST]))
         copied: set[int] = set()
         for i, run in enumerate(_windows([m.group().casefold() for m in found])):

@@ -27,7 +27,7 @@ from preceptor.core.runs import RunStore
 from preceptor.core.settings import Settings
 from preceptor.evals import evaluate, splits
 from preceptor.evals.task import Task, resolve
-from preceptor.graphs import fits, labelling, moves, reserve, returning, training, weak
+from preceptor.graphs import fits, judged, labelling, moves, reserve, returning, training, weak
 from preceptor.graphs.answering import Students, gate
 from preceptor.graphs.gates import GateConfig
 from preceptor.graphs.retrieval import Retrievers, embedder_of
@@ -52,6 +52,7 @@ class Options(Record):
         embedder: What turns texts into dense vectors for retrieval; words alone if empty.
         approve: Whether a person must say yes before each changing move.
         labeller: The model that labels notes; the teacher, if it can, if empty.
+        metric: What better means; the task's own, or what its data call for, if empty.
     """
 
     task: str
@@ -67,6 +68,7 @@ class Options(Record):
     embedder: str = ""
     approve: bool = False
     labeller: str = ""
+    metric: str = ""
     data_dir: str = ""
     parallel: int = Field(default=8, ge=1)
     timeout: float = Field(default=120.0, gt=0)
@@ -136,7 +138,9 @@ def create(
         embedder_of(options.embedder)
         reserve.held_back(options, task, parts, settings.price_table(), start)
         fits.check(student, start, task)
+        metric = judged.of(options.metric, task, parts)
         config: dict[str, JsonValue] = {
+            "metric": metric.name,
             "options": options.model_dump(mode="json"),
             "task": task.name,
             "task_fingerprint": task.fingerprint,
@@ -223,6 +227,8 @@ def _opened(
 ) -> Iterator[Session]:
     task, drawn, opened, start = parts
     cancel, heard = Cancel(store), listener or Listener()
+    metric = judged.kept(store, options.metric, task, drawn)
+    limits, rule = judged.limits(options.limits, task), judged.rule(options.gate, task)
     opened.run = store.path
     dense = embedder_of(options.embedder, opened.gate)
     retrievers = Retrievers(store.artefacts.get, frozenset(drawn.train), dense, settings.qdrant_url)
@@ -232,7 +238,7 @@ def _opened(
     given = _trainings((store, *parts), settings, (ledger, retrievers))
     tuner = training.tool(store.path, given, lambda p: heard.progress("training", p), cancel, settings)
     evaluator = evaluate.CachedEvaluator(
-        evaluate.EvaluatorSettings(task.fields),
+        evaluate.EvaluatorSettings(task.fields, own=metric.function),
         opened.of,
         store.cache,
         ledger=ledger,
@@ -257,13 +263,15 @@ def _opened(
         evaluator=evaluator,
         ledger=ledger,
         budget=options.budget,
-        gate=options.gate,
-        limits=options.limits,
+        gate=rule,
+        metric=metric,
+        limits=limits,
         turn_cost=lambda a, b: ledger.cost(options.teacher, a, b),
         cancel=cancel,
         admit=retrievers.of,
         listener=heard,
         approve=options.approve,
+        embed=dense.embed if dense else None,
     )
     try:
         yield session

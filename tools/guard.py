@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from preceptor.core.errors import InputError
 from preceptor.core.records import Example
+from preceptor.core.spelling import nfc
 from preceptor.core.text import flat, words
 
 RUN_WORDS = 6
@@ -28,7 +29,7 @@ _QUOTED = re.compile(r'"([^"]+)"|“([^”]+)”')
 
 
 def _even(text: str) -> str:
-    return " ".join(text.split()).casefold()
+    return " ".join(nfc(text).split()).casefold()
 
 
 class CopyGuard:

@@ -171,6 +171,7 @@ class Examples:
             found = [c for c in found if flat(args.containing) in flat(c[0].text)]
         shown = found[args.skip : args.skip + args.n]
         lines = [f"{args.kind} in {field.name!r}: {len(found)} notes, {len(shown)} shown"]
+        told = {s.example_id: s.feedback for s in evidence.scored if s.feedback}
         for example, answer, _, _ in shown:
             gold = canonical((example.gold or {}).get(field.name))
             said = canonical((answer.record or {}).get(field.name))
@@ -180,6 +181,8 @@ class Examples:
                 hit = [s for s in sentences(example.text) if flat(args.containing) in flat(s)]
                 around = [*hit, *around]
             lines.append(f"<note>{shorten(example.text, around)}</note>")
+            if example.id in told:
+                lines.append(f"the metric says: {shorten(told[example.id], ())}")
         return ToolResult("\n".join(lines))
 
 
@@ -272,5 +275,7 @@ class CountNotes:
                 lines.append(f"{field.name}: " + ", ".join(f"{v} {count[v]}" for v in field.values))
             else:
                 filled = sum(bool(g) for g in golds)
-                lines.append(f"{field.name}: {filled} of {len(golds)} notes have items")
+                count = Counter(str(i) for g in golds if isinstance(g, list) for i in g)
+                which = "".join(f", {v} {count[v]}" for v in field.values)
+                lines.append(f"{field.name}: {filled} of {len(golds)} notes have items{which}")
         return ToolResult("\n".join(lines))

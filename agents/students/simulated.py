@@ -224,7 +224,7 @@ class SimulatedStudent:
 
     def _wrong(self, field: FieldSpec, gold: JsonValue, draw: float) -> JsonValue:
         if not isinstance(field, LabelField):
-            return [] if gold else ["unclear"]
+            return [] if gold else [field.values[0] if field.values else "unclear"]
         others = [v for v in field.values if v != gold]
         if field.default in others:
             if draw < self._spec.missed or len(others) == 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from unicodedata import normalize
 
 from pydantic import JsonValue
 
@@ -42,7 +43,7 @@ def drafted(
     own = "note_id" if "id" in fields else "id", "note_text" if "text" in fields else "text"
     names = _columns(list(table), fields | {*own}, {split, owner.column if owner else None})
     rows: list[dict[str, JsonValue]] = [
-        {own[0]: name, own[1]: note.answer.text, **_row(note, names)}
+        {own[0]: name, own[1]: normalize("NFC", note.answer.text), **_row(note, names)}
         for note, name in zip(found.notes, _ids(found, taken), strict=True)
     ]
     longest = {f: max(len(n.lists.get(f, ())) for n in found.notes) for f in found.lists}
@@ -115,5 +116,5 @@ def _ids(found: Merged, taken: str | None) -> list[str]:
 def _row(note: Note, names: dict[str, str]) -> dict[str, JsonValue]:
     row: dict[str, JsonValue] = {names[c]: value for c, value in note.answer.meta.items()}
     row |= {field: label for field, label in note.labels.items()}
-    row |= {field: [*items] for field, items in note.lists.items()}
+    row |= {field: [normalize("NFC", item) for item in items] for field, items in note.lists.items()}
     return row

@@ -226,16 +226,12 @@ def _is_prose(cells: Sequence[str]) -> bool:
 def _kind(path: Path) -> data.Format:
     if not path.is_file():
         raise TaskError(f"there is no file {str(path)!r}", "--from names a file of labelled notes")
-    kinds: dict[str, data.Format] = {
-        ".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl",
-    }  # fmt: skip
-    found = kinds.get(path.suffix.casefold())
-    if found is None:
+    if path.suffix.casefold() not in data.ENDINGS:
         raise TaskError(
             f"{path}: cannot tell its format",
-            f"save it as CSV in UTF-8, or name it {', '.join(kinds)}",
+            f"save it as CSV in UTF-8, or name it {', '.join(data.ENDINGS)}",
         )
-    return found
+    return data.format_of(path)
 
 
 def _parted(asked: Table) -> tuple[str | None, list[str]]:

@@ -12,7 +12,6 @@ import yaml
 from pydantic import JsonValue
 
 from preceptor.core.errors import InputError
-from preceptor.core.fields import ListField
 from preceptor.core.files import store_error, sync_folder, write_whole
 from preceptor.evals import exports, taskfile
 from preceptor.evals.draft.converted import drafted
@@ -114,7 +113,7 @@ def to_yaml(name: str, copy: str, found: Draft) -> str:
 def _list(name: str, found: Draft) -> dict[str, object]:
     field: dict[str, object] = {"name": name, "kind": "list"}
     closed = found.options.get(name)
-    if closed and "values" in ListField.model_fields:
+    if closed:
         return field | {"values": list(closed)}
     field["of"] = name
     if name in found.most:

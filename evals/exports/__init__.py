@@ -50,9 +50,9 @@ def read(path: Path) -> Export | None:
         raise TaskError(f"{path}: {ending} cannot be read", _REFUSED[ending])
     if ending == ".ann" or (ending == ".txt" and path.with_suffix(".ann").exists()):
         raise TaskError(f"{path}: one file of brat's", f"give its folder: --from {path.parent}")
-    if ending == ".json":
+    if ending == ".json" and data.format_of(path) == "json":
         return _objects(path, _listed(path, load_json(path)))
-    if ending in (".jsonl", ".ndjson"):
+    if ending in (".jsonl", ".ndjson", ".json"):
         return _objects(path, _numbered(path))
     head = _head(path)
     if head.startswith("#FORMAT=WebAnno"):

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from preceptor.core.errors import InputError, TaskError
+from preceptor.evals import data
 from preceptor.evals.exports import remarks
 from preceptor.evals.exports.record import Answer, Export, Span
 from preceptor.evals.exports.shape import Shape, shape_of
@@ -68,6 +69,8 @@ def merge(export: Export, path: Path, annotator: str | None) -> Merged:
         InputError: If there is no such annotator.
         TaskError: If no gold is left.
     """
+    for answer in export.answers:
+        data.check_text(answer.text, answer.where, "the text")
     if not export.answers:
         raise TaskError(f"{path}: no notes in it", "export the annotated notes")
     done = [a for a in export.answers if a.done]

@@ -14,7 +14,7 @@ from preceptor.cli import main
 Captured = pytest.CaptureFixture[str]
 REFINE = [
     "refine", "tests.graphs.small:task", "--student", "simulated", "--looks", "4", "--plateau", "3",
-    "--rounds", "4", "--name", "one",
+    "--rounds", "4", "--name", "one", "--metric", "accuracy",
 ]  # fmt: skip
 
 

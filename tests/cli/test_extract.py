@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from preceptor.cli import main
+from preceptor.graphs import bundle
 from tests.graphs.corpora import make_bundle, read, rows, write_notes
 
 Captured = pytest.CaptureFixture[str]
@@ -75,3 +76,49 @@ def test_files_of_something_else_are_refused_in_one_line(capsys: Captured) -> No
     assert "is no earlier result of this corpus" in capsys.readouterr().err
     assert mine.read_text("utf-8") == "id,text\nn0,half a ro"
     assert not list(Path().glob(".*"))
+
+
+def two_columns() -> None:
+    found = [{"id": f"n{i}", "title": "Ward", "body": f"He was hacking {i}."} for i in range(3)]
+    write_notes(Path("two.jsonl"), [{**row} for row in found])
+
+
+def keys(path: str) -> list[str]:
+    return [row.key for row in read(Path(path))]
+
+
+def test_texts_are_put_together_from_columns(capsys: Captured) -> None:
+    make_bundle(Path("bundle"))
+    two_columns()
+    notes = [{"id": f"n{i}", "text": f"Ward\nHe was hacking {i}."} for i in range(3)]
+    write_notes(Path("joined.jsonl"), [{**row} for row in notes])
+    assert main(["extract", "bundle", "--in", "joined.jsonl", "--out", "a.jsonl"]) == 0
+    asked = ["extract", "bundle", "--in", "two.jsonl", "--out", "b.jsonl", "--text"]
+    assert main([*asked, r"{title}\n{body}"]) == 0
+    assert keys("a.jsonl") == keys("b.jsonl"), "the same texts"
+    capsys.readouterr()
+    assert main([*asked, "{title}: {answer}"]) == 2
+    assert "no column 'answer' (there are: id, title, body; say which" in capsys.readouterr().err
+    assert main([*asked, "body", "--columns", "text=title"]) == 2
+    assert "--text 'body' (name the texts once" in capsys.readouterr().err
+
+
+def test_a_bundle_knows_how_its_texts_are_put_together(capsys: Captured) -> None:
+    folder = make_bundle(Path("bundle"))
+    two_columns()
+    made = bundle.read(folder)
+    assert made.template == "", "a bundle that was made before there were templates"
+    known = made.model_copy(update={"template": "{title}: {body}"})
+    (folder / "bundle.json").write_text(known.to_json(), "utf-8")
+    asked = ["extract", "bundle", "--in", "two.jsonl", "--out"]
+    assert main([*asked, "a.jsonl"]) == 0
+    assert main([*asked, "b.jsonl", "--text", "{title}: {body}"]) == 0
+    assert keys("a.jsonl") == keys("b.jsonl")
+    assert main([*asked, "c.jsonl", "--columns", "text=body"]) == 0
+    assert keys("a.jsonl") != keys("c.jsonl")
+    capsys.readouterr()
+    assert main(["extract", "bundle", *NOTES, "d.jsonl"]) == 2
+    assert (
+        "the bundle puts texts together from '{title}: {body}': say --text" in capsys.readouterr().err
+    )
+    assert main(["extract", "bundle", *NOTES, "d.jsonl", "--text", "text"]) == 0

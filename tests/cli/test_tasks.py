@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,23 @@ def test_what_was_guessed_is_said(capsys: Captured) -> None:
     said = capsys.readouterr().out
     assert "60 examples of 10 groups" in said
     assert [line.split()[1] for line in said.splitlines()[2:5]] == ["24", "18", "18"]
+
+
+def test_the_baselines_of_a_task_are_shown_where_they_are_asked_for(capsys: Captured) -> None:
+    rows = [
+        f"p{i},{'cane in hand' if i % 2 else 'on foot'} number {i},{'yes' if i % 2 else 'no'}"
+        for i in range(60)
+    ]
+    Path("n.csv").write_text("\n".join(["patient,text,aid", *rows]), "utf-8")
+    assert main(["tasks", "new", "aid", "--from", "n.csv"]) == 0
+    capsys.readouterr()
+    assert main(["tasks", "check", "aid/task.yaml", "--baselines"]) == 0
+    shown = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()[-6:]}
+    assert set(shown) == {"majority", "keyword", "context", "keyword+mined", "context+mined", "tfidf"}
+    assert "1.000 [" in shown["tfidf"]
+    assert shown["majority"].endswith("trivial")
+    assert main(["tasks", "check", "aid/task.yaml", "--baselines", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert {row["name"]: row["kind"] for row in told["baselines"]}["tfidf"] == "supervised"
+    assert main(["tasks", "check", "aid/task.yaml", "--json"]) == 0
+    assert "baselines" not in json.loads(capsys.readouterr().out)

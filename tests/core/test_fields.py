@@ -25,6 +25,31 @@ def test_what_names_no_label_is_refused(raw: JsonValue) -> None:
         PAIN.read(raw)
 
 
+@pytest.mark.parametrize(
+    ("raw", "label"),
+    [(1, "1"), (1.0, "1"), ("1.0", "1"), (0.0, "0"), (True, "true"), ("FALSE", "false")],
+)
+def test_numbers_and_truth_values_name_labels(raw: JsonValue, label: str) -> None:
+    assert LabelField(name="p", values=("0", "1", "true", "false")).read(raw) == label
+
+
+def test_a_label_is_read_in_any_composition_and_given_as_it_is_declared() -> None:
+    for declared in ("häufig", "ha\u0308ufig"):
+        field = LabelField(name="p", values=(declared, "keine"))
+        assert field.read("Häufig") == field.read("HA\u0308UFIG ") == declared
+    with pytest.raises(ValidationError, match="distinct"):
+        LabelField(name="p", values=("häufig", "ha\u0308ufig"))
+
+
+def test_null_is_no_label_even_if_one_is_called_none() -> None:
+    with pytest.raises(ValueError, match="not one of its labels"):
+        LabelField(name="p", values=("severe", "none")).read(None)
+
+
+def test_items_stay_as_they_are_written_and_stand_once() -> None:
+    assert DRUGS.read(["ASS", "Ko\u0308nig", "König"]) == ["ASS", "Ko\u0308nig"]
+
+
 def test_the_label_for_nothing_found_is_the_last_unless_said() -> None:
     assert PAIN.default == "unknown"
     assert LabelField(name="p", values=("no", "yes"), default="no").default == "no"

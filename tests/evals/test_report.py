@@ -102,7 +102,7 @@ def test_a_gain_is_said_with_its_interval() -> None:
     assert report.test.broken == 0 < report.test.fixed
     assert report.test.tokens == (105.0, 145.0)
     line = first_line(inputs())
-    assert line.startswith("Synthetic data. Better: ")
+    assert line.startswith("Synthetic data. Better than the untouched student: accuracy ")
     assert f"{100 * report.test.gain.value:+.1f} points" in line
 
 
@@ -111,7 +111,7 @@ def test_where_there_is_no_gain_the_first_line_says_so() -> None:
     assert "includes no change" in first_line(inputs(0.5, 0.52))
     assert "a loss" in first_line(inputs(0.8, 0.5))
     same = first_line(inputs(0.5, 0.5, recipe="old"))
-    assert "No gain: nothing that was tried passed the gate" in same
+    assert "No gain: nothing that was tried passed the acceptance test" in same
     closed = inputs()
     closed = replace(closed, baseline=replace(closed.baseline, test=None), stop="budget used up")
     assert "Not measured" in first_line(closed)
@@ -142,7 +142,10 @@ def test_a_rule_that_beats_the_student_is_named() -> None:
     assert report.rules[0].final_ahead.high < 0
     assert "'perfect' is better than the final student" in to_text(report)
     alone = replace(inputs(), rules={"nothing": {}})
-    assert "final student\n" not in to_text(build(alone)).split("Rules without", 1)[1].split("\n\n")[0]
+    assert (
+        "final student\n"
+        not in to_text(build(alone)).split("Without any language model", 1)[1].split("\n\n")[0]
+    )
 
 
 def test_unknown_costs_stay_unknown_and_openings_are_counted() -> None:

@@ -173,8 +173,8 @@ FIELD = {"name": "cough", "values": ["a", "b"]}
         ({"name": "x"}, "'fields' is missing"),
         ({**FILE, "mode": "both"}, "mode: Input should be 'per_field' or 'joint'"),
         (
-            {**FILE, "fields": [{"name": "c", "kind": "list", "values": ["a"]}]},
-            "'values' does not go with",
+            {**FILE, "fields": [{"name": "c", "kind": "list", "default": "a"}]},
+            "'default' does not go with kind 'list'",
         ),
         ({**FILE, "fields": [{"name": "c", "values": ["a"]}]}, "field 'c', values"),
         ({**FILE, "fields": [{"name": "c"}]}, "field 'c'"),

@@ -8,7 +8,7 @@ import pytest
 from pydantic import JsonValue
 
 from preceptor.core.errors import InputError
-from preceptor.core.fields import FieldSpec
+from preceptor.core.fields import FieldSpec, ListField
 from preceptor.core.ports import Evidence, Tool, ToolResult
 from preceptor.core.records import Example, Guide, ModelRef, Prompt, Recipe, ToolCall
 from preceptor.tools.look import (
@@ -169,3 +169,14 @@ def test_the_counts_add_up() -> None:
     assert lines[0] == "30 notes of 15 patients"
     for line in lines[1:]:
         assert sum(int(part.split()[-1]) for part in line.split(": ")[1].split(", ")) == 30
+
+
+def test_the_values_of_a_closed_list_are_counted() -> None:
+    aids = ListField(name="aids", values=("cane", "walker"))
+    notes = [
+        Example(id=f"n{i}", group=f"p{i}", text="Seen.", gold={"aids": [*held]})
+        for i, held in enumerate([["cane"], ["cane", "walker"], []])
+    ]
+    seen = evidence_of(tuple(notes), blind, OTHER, (aids,))
+    text = CountNotes().run(CountNotes.args(), seen).text
+    assert "aids: 2 of 3 notes have items, cane 2, walker 1" in text

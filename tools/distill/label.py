@@ -19,6 +19,7 @@ from preceptor.core.fields import FieldSpec, ListField
 from preceptor.core.ports import Evidence, ToolResult
 from preceptor.core.record import Record, digest
 from preceptor.core.records import Example, Gold
+from preceptor.core.spelling import folded
 from preceptor.tools.distill.weak import Ahead, Vote, Voter, WeakLabels, combine
 
 MOST = 5000
@@ -215,5 +216,5 @@ def _count(field: FieldSpec, gold: Gold, said: Gold) -> Count:
 def _positive(field: FieldSpec, values: Gold) -> set[str]:
     value = values.get(field.name)
     if isinstance(field, ListField):
-        return {str(item).casefold() for item in value} if isinstance(value, list) else set()
+        return {folded(str(item)) for item in value} if isinstance(value, list) else set()
     return set() if value is None or value == field.default else {str(value)}

@@ -256,11 +256,14 @@ def _names(spec: FieldSpec, evidence: Evidence) -> set[str]:
 
 
 def _value(spec: FieldSpec, label: str, what: str) -> JsonValue:
-    if not isinstance(spec, LabelField):
-        return [part.strip() for part in label.split(";") if part.strip()]
     try:
-        return spec.read(label)
+        return spec.read(label if isinstance(spec, LabelField) else [*label.split(";")])
     except ValueError:
-        raise InputError(
-            f"{what}: {label!r} is no label of {spec.name!r}", f"one of: {', '.join(spec.values)}"
-        ) from None
+        if isinstance(spec, LabelField):
+            why = f"{label!r} is no label of {spec.name!r}", f"one of: {', '.join(spec.values)}"
+        elif spec.unknown([*label.split(";")]) is not None:
+            allowed = ", ".join(spec.values)
+            why = f"{label!r} is no list for {spec.name!r}", f"some of, parted by ';': {allowed}"
+        else:
+            why = f"{spec.name!r} takes at most {spec.max_items} items", "give fewer"
+        raise InputError(f"{what}: {why[0]}", why[1]) from None

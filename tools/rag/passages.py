@@ -17,6 +17,7 @@ from pydantic import JsonValue
 from preceptor.core.fields import FieldSpec, LabelField
 from preceptor.core.records import Example
 from preceptor.core.text import flat, sentences
+from preceptor.tools.rag import values
 from preceptor.tools.rag.artefact import Granularity, Passage
 from preceptor.tools.rag.evidence import Spot, spots
 
@@ -53,6 +54,7 @@ def from_notes(
     """
     labelled = sorted((e for e in examples if e.gold), key=lambda e: e.id)
     found = spots(labelled, fields, hints)
+    of_values = values.decided(labelled, fields)
     by_note: dict[int, list[Spot]] = {}
     for spot in found:
         by_note.setdefault(spot.note, []).append(spot)
@@ -71,7 +73,7 @@ def from_notes(
             elif isinstance(spec, LabelField):
                 out += _label(example, spec, pieces, spotted, granularity)
             else:
-                out += _list(example, spec, pieces, granularity)
+                out += _list(example, spec, pieces, granularity, of_values.get((number, spec.name), {}))
     return _limited(_distinct(out), fields)
 
 
@@ -138,16 +140,23 @@ def _label(
 
 
 def _list(
-    example: Example, spec: FieldSpec, pieces: Sequence[str], granularity: Granularity
+    example: Example,
+    spec: FieldSpec,
+    pieces: Sequence[str],
+    granularity: Granularity,
+    decided: Mapping[int, frozenset[str]],
 ) -> list[Passage]:
-    """Return the sentences that hold items of the note's list, each with those that it holds."""
+    """Return the sentences that hold items of the note's list, or decide values, each with its own."""
     gold = (example.gold or {}).get(spec.name)
     items = gold if isinstance(gold, list) else []
     out = []
     for number in range(len(pieces)):
         text = around(pieces, number, granularity)
         held: list[JsonValue] = [
-            i for i in items if flat(str(i)).strip() and flat(str(i)) in flat(text)
+            i
+            for i in items
+            if str(i) in decided.get(number, ())
+            or (flat(str(i)).strip() and flat(str(i)) in flat(text))
         ]
         if held:
             out.append(_passage(example, spec, held, text, _items(spec, held)))

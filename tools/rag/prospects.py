@@ -88,8 +88,8 @@ def _counted(
     evidence: Evidence, found: Sequence[Hits], terms: Mapping[str, set[str]], k: int
 ) -> _Count:
     count = _Count()
-    total = sum(f.weight for f in evidence.fields) * max(len(evidence.examples), 1)
-    for note, scored, all_hits in zip(evidence.examples, evidence.scored, found, strict=True):
+    each = zip(evidence.examples, evidence.scored, found, strict=True)
+    for at, (note, scored, all_hits) in enumerate(each):
         hits = shrink(all_hits, k)
         said = set(phrases_of(note.text))
         for spec in evidence.fields:
@@ -97,17 +97,18 @@ def _counted(
             count.chars += sum(len(shot_line(shot, [spec])) + 1 for shot in shots)
             if spec.name not in scored.fields or not shots:
                 continue
-            unit, score = spec.weight / total, scored.fields[spec.name]
+            score = scored.fields[spec.name]
             vote, share = _vote([s for s in shots if _shares(s, said & terms[spec.name])], spec.name)
             right = vote == canonical((note.gold or {}).get(spec.name))
             count.wrong += score < 1
             count.right += score >= 1
             if vote and right and score < 1:
                 count.fixed += 1
-                count.gain += FIX * unit * (1 - score)
+                count.gain += FIX * evidence.worth_of(at, spec)
             elif vote and not right and share >= CONFIDENT and score > 0:
                 count.broken += score >= 1
-                count.gain -= BREAK * unit * score
+                part = 1.0 if score >= 1 else score / (1 - score)  # of a list: what is right of it
+                count.gain -= BREAK * evidence.worth_of(at, spec) * part
     return count
 
 

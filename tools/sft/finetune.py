@@ -136,7 +136,7 @@ class FineTune:
                 home.check(evidence.recipe, face, evidence)
         except InputError:
             return []
-        missing = 1 - sum(s.score for s in evidence.scored) / len(evidence.scored)
+        missing = _missing(evidence)
         gain = REPAIRED * missing * (1 - math.exp(-((notes / SCALE) ** 2)))
         if evidence.recipe.adapter is not None:
             gain *= AGAIN
@@ -304,3 +304,16 @@ class FineTune:
                 f"{result.validation[0][1]:.3f} after the first epoch, {best:.3f} at best."
             )
         return " ".join([*parts, f"Adapter {result.adapter.digest}."])
+
+
+def _missing(evidence: Evidence) -> float:
+    """Return what the answers lack of a perfect score, in [0, 1]."""
+    if not evidence.worth:
+        return 1 - sum(s.score for s in evidence.scored) / len(evidence.scored)
+    wrong = (
+        evidence.worth_of(at, field)
+        for at, scored in enumerate(evidence.scored)
+        for field in evidence.fields
+        if scored.fields.get(field.name, 1.0) < 1
+    )
+    return min(1.0, sum(wrong))

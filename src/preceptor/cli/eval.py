@@ -21,6 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--open-test", action="store_true", help="open the sealed test; it is logged")
     parser.add_argument("--seed", type=int, help="the draw of the splits")
     parser.add_argument("--mode", choices=("per_field", "joint"), help="fields per call")
+    parser.add_argument("--metric", help="what the score is; the task's own if not given")
     add_settings(parser)
     add_json(parser)
 
@@ -46,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
             split=args.split,
             seed=args.seed,
             mode=args.mode,
+            metric=args.metric or "",
         ),
         chosen,
         lambda progress: console.progress(args.split, progress),

@@ -25,14 +25,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", type=Path, help="a bundle's folder, or a finished run, or last")
     formats = ".jsonl, .csv, .tsv or .parquet"
     parser.add_argument(
-        "--in", dest="source", type=Path, required=True, help=f"notes: {formats}; - reads a pipe"
+        "--in",
+        dest="source",
+        type=Path,
+        required=True,
+        help=f"notes: {formats}, or .json, .txt, .tab; - reads a pipe",
     )
     parser.add_argument(
-        "--in-format", choices=("jsonl", "csv", "tsv", "parquet"), help="what --in - holds (jsonl)"
+        "--in-format",
+        choices=("jsonl", "json", "csv", "tsv", "parquet"),
+        help="what --in - holds (jsonl)",
     )
     parser.add_argument("--out", type=Path, required=True, help=f"answers: {formats}")
     parser.add_argument(
         "--columns", default="", help="which column is which: id=note_id,text=body,group=patient"
+    )
+    parser.add_argument(
+        "--text",
+        metavar="TEMPLATE",
+        help=r"the column of the texts, or several: '{title}\n{body}' (as the bundle's task has it)",
     )
     parser.add_argument("--shards", type=int, default=1, help="cut the notes into so many shards")
     parser.add_argument("--shard-index", type=int, default=0, help="answer this shard, from 0")
@@ -63,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         folder=_folder(args),
         source=args.source,
         target=args.out,
-        columns=_columns(args.columns),
+        columns=_columns(args.columns, args.text),
         shards=args.shards,
         shard_index=args.shard_index,
         again=args.again,
@@ -129,7 +140,7 @@ def _pipe(args: argparse.Namespace) -> Pipe | None:
     return corpus.Pipe(sys.stdin.buffer, args.in_format or "jsonl")
 
 
-def _columns(text: str) -> Columns:
+def _columns(text: str, template: str | None) -> Columns:
     from preceptor.core.errors import InputError
     from preceptor.evals.data import Columns
 
@@ -139,7 +150,11 @@ def _columns(text: str) -> Columns:
         said[name] = column
     if not said.keys() <= {"id", "text", "group"} or not all(said.values()):
         raise InputError(f"--columns {text!r}", "write id=COLUMN,text=COLUMN,group=COLUMN")
-    return Columns(id=said.get("id", "id"), text=said.get("text", "text"), group=said.get("group"))
+    if template is not None:
+        if "text" in said or not template.strip():
+            raise InputError(f"--text {template!r}", "name the texts once, there or in --columns")
+        said["text"] = template
+    return Columns.model_validate(said)
 
 
 class Meter:

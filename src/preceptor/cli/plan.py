@@ -35,11 +35,13 @@ def run(args: argparse.Namespace) -> int:
 
 def text(found: Plan) -> str:
     """Return the plan for a person."""
+    from preceptor.evals.metrics.choice import words
+
     sizes = ", ".join(f"{count} {part}" for part, count in found.notes.items())
     head = [
         f"{found.task}: {sizes} notes; {found.mode}, {found.calls_per_note} calls per note.",
         f"Student {found.student}, teacher {found.teacher}, at most {found.rounds} rounds, "
-        f"likely {found.likely_rounds}.",
+        f"likely {found.likely_rounds}. Judged by {words(found.metric)}.",
         "",
         f"{'':<22}{'round, likely':>15}{'round, worst':>15}{'run, likely':>15}{'run, worst':>15}",
     ]

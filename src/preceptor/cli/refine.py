@@ -41,6 +41,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--embedder", help="dense vectors for retrieval, e.g. ollama:nomic-embed-text")
     parser.add_argument("--target", type=float, help="end when dev reaches this score (0 to 1)")
+    parser.add_argument(
+        "--metric",
+        help="what better means: accuracy, macro_f1, … or pkg.mod:function (docs/metrics.md)",
+    )
     parser.add_argument("--name", help="the run's name (default: from task and time)")
     parser.add_argument("--approve", action="store_true", help="ask before each changing move")
     parser.add_argument("--unconstrained", action="store_true", help="do not force the schema")
@@ -113,6 +117,7 @@ def _given(args: argparse.Namespace) -> dict[str, object]:
         "seed": args.seed,
         "moves": tuple(args.moves.split(",")) if args.moves else None,
         "embedder": args.embedder,
+        "metric": args.metric,
         "constrained": not args.unconstrained,
         "approve": args.approve,
         "budget": budget(args),

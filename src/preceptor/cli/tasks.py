@@ -30,6 +30,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--all", action="store_true", help="with check or new: every warning in full")
     parser.add_argument("--seed", type=int, help="with check: the draw of the splits")
+    parser.add_argument(
+        "--baselines", action="store_true", help="with check: what rules and TF-IDF reach on dev"
+    )
     add_settings(parser)
     add_json(parser)
 
@@ -72,6 +75,7 @@ def _list(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> int:
     from preceptor.core.errors import InputError
     from preceptor.evals import check, grouping, others
+    from preceptor.evals.baselines import table
     from preceptor.evals.task import resolve
 
     task = resolve(args.task, settings(args).data_dir)
@@ -83,10 +87,12 @@ def _check(args: argparse.Namespace) -> int:
         return 0
     group, unused = others.unused(path, task) if path else (None, {})
     found = check.check(task, args.seed, group, unused)
+    rows = table.on_dev(task, args.seed) if args.baselines else ()
     if args.json:
-        print(json.dumps(found.model_dump(mode="json", exclude={"brief"}), indent=2))
-    else:
-        print(check.text(found, args.all))
+        told = {"baselines": [row.model_dump(mode="json") for row in rows]} if args.baselines else {}
+        print(json.dumps({**found.model_dump(mode="json", exclude={"brief"}), **told}, indent=2))
+        return 0
+    print(check.text(found, args.all), *[table.text(rows)] if rows else [], sep="\n")
     return 0
 
 

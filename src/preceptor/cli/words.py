@@ -36,8 +36,27 @@ def _prepared(data: Data) -> str:
     spec = student["spec"] if isinstance(student, Mapping) else student
     return (
         f"Task {data['task']}{mark}: {sizes} notes; test sealed as {data['sealed_test']}.\n"
-        f"Student {spec}, teacher {data['teacher']}."
+        f"Student {spec}, teacher {data['teacher']}.{_judged(data)}"
     )
+
+
+def _baseline(data: Data) -> str:
+    named = f"{_metric(data['metric'])} " if "metric" in data else ""
+    return f"Untouched student on dev: {named}{interval(data['score'])}"
+
+
+def _judged(data: Data) -> str:
+    """Return the metric and why, empty for a run that began before metrics were chosen."""
+    metric = data.get("metric")
+    if not isinstance(metric, Mapping):
+        return ""
+    return f"\nJudged by {_metric(metric['name'])}: {metric['why']}."
+
+
+def _metric(name: object) -> str:
+    from preceptor.evals.metrics.choice import words
+
+    return words(str(name))
 
 
 def _move(data: Data) -> str:
@@ -83,7 +102,7 @@ def _limits(data: Data) -> str:
 
 _LINES: dict[str, Callable[[Data], str]] = {
     "prepared": _prepared,
-    "baseline": lambda d: f"Untouched student on dev: {interval(d['score'])}",
+    "baseline": _baseline,
     "diagnosed": _diagnosed,
     "move": _move,
     "estimated": _estimated,
@@ -98,6 +117,7 @@ _LINES: dict[str, Callable[[Data], str]] = {
     "stopped": lambda d: f"End: {d['words']}.",
     "limits": _limits,
     "test": _test,
+    "no_baseline": lambda d: f"Without the baseline {d['name']}: {d['why']}",
     "report": lambda d: f"The report is written; the final recipe is {d['final']}",
     "test_opened": lambda d: f"The sealed test {d['sealed_test']} is opened, once.",
 }

@@ -26,12 +26,14 @@ def most_read(call: Call) -> int:
 
 
 def most_written(call: Call) -> int:
-    """Return the most tokens of a call's answer: of labels, what the longest ones take."""
+    """Return the most tokens of a call's answer: of labels and values, what the longest ones take."""
     longest = 0
     for field in call.fields:
-        if not isinstance(field, LabelField) or not call.decoding.constrained:
+        if not field.values or not call.decoding.constrained:
             return call.decoding.max_tokens
-        longest += len(field.name) + max(map(len, field.values)) + 8
+        # A list may repeat its longest value, and puts quotes and a comma around each.
+        times = 1 if isinstance(field, LabelField) else field.max_items
+        longest += len(field.name) + times * (max(map(len, field.values)) + 4) + 4
     return min(call.decoding.max_tokens, longest // 2 + FRAME_TOKENS)
 
 

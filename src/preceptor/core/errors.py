@@ -75,13 +75,16 @@ class Interrupted(PreceptorError):
 
 
 @contextmanager
-def boundary(error: type[PreceptorError], what: str, hint: str = "") -> Iterator[None]:
+def boundary(
+    error: type[PreceptorError], what: str, hint: str = "", *, quiet: bool = False
+) -> Iterator[None]:
     """Turn whatever a foreign library raises inside into one error of ours.
 
     Args:
         error: The leaf to raise.
         what: What was being done, for the message.
         hint: What to do about it.
+        quiet: Whether only the kind of the foreign error is told: its words may quote a note.
 
     Raises:
         PreceptorError: ``error``, with the foreign error as its cause; errors of ours pass through.
@@ -92,4 +95,5 @@ def boundary(error: type[PreceptorError], what: str, hint: str = "") -> Iterator
         raise
     except Exception as cause:
         reason = (str(cause).strip().splitlines() or [""])[0][:200]
-        raise error(f"{what}: {type(cause).__name__}: {reason}", hint) from cause
+        told = type(cause).__name__ if quiet else f"{type(cause).__name__}: {reason}"
+        raise error(f"{what}: {told}", hint) from cause

@@ -1,8 +1,9 @@
 """The one parser: what a student wrote becomes values.
 
 Owns how forgiving reading is: the first JSON object in the text counts, in a code fence or in prose;
-labels match without case. What cannot be read is ``invalid``, never an exception; what is no text
-(half of a surrogate pair) becomes a question mark, so that every answer can be stored.
+labels match without case; names and values are composed (NFC), as notes are. What cannot be read is
+``invalid``, never an exception; what is no text (half of a surrogate pair) becomes a question mark, so
+that every answer can be stored.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from pydantic import JsonValue
 
 from preceptor.core.fields import FieldSpec
 from preceptor.core.records import Answer, Gold, Reply, Status
+from preceptor.core.spelling import nfc
 
-PARSE_VERSION = 1
+PARSE_VERSION = 2
 """Rises whenever the same raw text gives other values; part of every cache key."""
 
 _ORDER: tuple[Status, ...] = ("ok", "invalid", "truncated", "failed")
@@ -37,20 +39,26 @@ def first_object(raw: str) -> dict[str, JsonValue] | None:
 
 def _well_formed(value: JsonValue) -> JsonValue:
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode("utf-8")
+        return nfc(value.encode("utf-8", "replace").decode("utf-8"))
+    if isinstance(value, dict):
+        return {str(_well_formed(name)): _well_formed(item) for name, item in value.items()}
     return [_well_formed(item) for item in value] if isinstance(value, list) else value
+
+
+def _composed_names(found: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
+    return None if found is None else {nfc(name): value for name, value in found.items()}
 
 
 def read(raw: str, fields: Sequence[FieldSpec]) -> tuple[Gold, dict[str, Status]]:
     """Return (values that could be read, problem per field that could not)."""
-    found = first_object(raw)
+    found = _composed_names(first_object(raw))
     values: Gold = {}
     problems: dict[str, Status] = {}
     for field in fields:
         try:
             if found is None or field.name not in found:
                 raise ValueError(field.name)
-            values[field.name] = _well_formed(field.read(found[field.name]))
+            values[field.name] = field.read(_well_formed(found[field.name]))
         except (ValueError, RecursionError):
             problems[field.name] = "invalid"
     return values, problems

@@ -85,6 +85,8 @@ class Evidence:
         train: All labelled train notes, the round's held-out part too: what an index may hold, since
             retrieval leaves out a note's own patient. A tool that learns from notes in another way
             keeps to ``examples``.
+        worth: Per example and field, what the run's metric would gain by a right answer where it is
+            wrong, or lose by a wrong one where it is right; empty where all answers weigh the same.
     """
 
     fields: tuple[FieldSpec, ...]
@@ -93,6 +95,20 @@ class Evidence:
     answers: tuple[Answer, ...]
     scored: tuple[Scored, ...]
     train: tuple[Example, ...] = ()
+    worth: tuple[Mapping[str, float], ...] = ()
+
+    def worth_of(self, example: int, field: FieldSpec) -> float:
+        """Return what one answer is worth in points of the metric, in [0, 1].
+
+        Args:
+            example: Its place in ``examples``.
+            field: Which field.
+        """
+        if self.worth:
+            return self.worth[example].get(field.name, 0.0)
+        share = field.weight / sum(f.weight for f in self.fields) / max(len(self.examples), 1)
+        score = self.scored[example].fields.get(field.name, 0.0)
+        return share * (1 - score if score < 1 else score)
 
 
 class Teacher(Protocol):

@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, field_validator
 
 from preceptor.core.fields import FieldSpec
 from preceptor.core.prospect import Prospect
 from preceptor.core.record import Record
+from preceptor.core.spelling import nfc
 from preceptor.core.weights import AdapterRef as AdapterRef
 from preceptor.core.weights import ModelRef as ModelRef
 
@@ -32,9 +33,9 @@ class Example(Record):
     Attributes:
         id: Unique in its task.
         group: The patient; notes of one group never stand in two splits.
-        text: The note.
-        gold: The right answer, or None where it is not known. A field that is left out of it is
-            not scored.
+        text: The note, in Unicode's composed form (NFC).
+        gold: The right answer, or None where it is not known. A field that is left out of it, or
+            null, is not scored.
         meta: Anything else a loader wants to keep (never shown to a student).
     """
 
@@ -43,6 +44,18 @@ class Example(Record):
     text: str
     gold: Gold | None = None
     meta: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @field_validator("text")
+    @classmethod
+    def _composed(cls, text: str) -> str:
+        return nfc(text)
+
+    @field_validator("gold")
+    @classmethod
+    def _known(cls, gold: Gold | None) -> Gold | None:
+        if not gold or None not in gold.values():
+            return gold
+        return {name: value for name, value in gold.items() if value is not None} or None
 
 
 class Guide(Record):
@@ -240,6 +253,11 @@ class Scored(Record):
         score: The note's endpoint in [0, 1]: the weighted mean of ``fields``.
         valid: Whether every field could be read.
         cost: Prompt and completion tokens, or None where the backend does not say.
+        outcomes: What metrics count, per field of ``fields``. Of a label: the places of the gold and of
+            the said label among the field's, -1 for one that could not be read. Of a list: how many
+            items are in gold, were said, and both.
+        own: What the task's own metric function says of the note, in [0, 1]; None if it has none.
+        feedback: What that function says in words, for the teacher.
     """
 
     example_id: str
@@ -248,6 +266,9 @@ class Scored(Record):
     score: float
     valid: bool
     cost: int | None = None
+    outcomes: dict[str, tuple[int, ...]] = Field(default_factory=dict)
+    own: float | None = None
+    feedback: str = ""
 
 
 class Evaluation(Record):
@@ -278,7 +299,8 @@ class Finding(Record):
         count: How many notes.
         total: Out of how many notes with a gold value for the field.
         example_ids: The notes, in order.
-        cue: The phrase that the errors share, if one was found.
+        cue: The phrase that the errors share, if one was found; of a closed list the value that they
+            are about, with the phrase in brackets.
     """
 
     kind: FindingKind
@@ -370,6 +392,7 @@ class Situation(Record):
         prospects: Calls of tools whose gain can be estimated from counts, best first.
         money: What is left of each limited resource (``dollars``, ``student_calls`` …).
         pending: Whether the working recipe carries changes that are not yet accepted.
+        metric: What the scores are: ``accuracy`` (the mean score of a note's fields), ``macro_f1`` …
     """
 
     round: int
@@ -383,3 +406,4 @@ class Situation(Record):
     prospects: tuple[Prospect, ...] = ()
     money: dict[str, float] = Field(default_factory=dict)
     pending: bool = False
+    metric: str = "accuracy"

@@ -16,6 +16,7 @@ from pydantic import JsonValue
 
 from preceptor.core.fields import FieldSpec
 from preceptor.core.records import Call, Example, Gold, Message, Prompt, Recipe, Shot
+from preceptor.core.spelling import nfc
 
 RENDER_VERSION = 3
 """Rises whenever the same recipe and note give another text; part of every cache key."""
@@ -63,7 +64,13 @@ def printable(text: str) -> str:
 
 def answer_text(values: Gold, fields: Sequence[FieldSpec]) -> str:
     """Return the text of a right answer, as a student should write it."""
-    return json.dumps({f.name: values[f.name] for f in fields}, ensure_ascii=False)
+    said = {f.name: _composed(values[f.name]) for f in fields}
+    return json.dumps(said, ensure_ascii=False)
+
+
+def _composed(value: JsonValue) -> JsonValue:
+    """Return a list's items as a note has them: what a student is taught to copy must stand there."""
+    return [nfc(i) if isinstance(i, str) else i for i in value] if isinstance(value, list) else value
 
 
 def numbered(rules: Sequence[str]) -> str:
@@ -87,7 +94,7 @@ def field_block(prompt: Prompt, field: FieldSpec) -> str:
 
 
 def _bare(value: JsonValue) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else json.dumps(_composed(value), ensure_ascii=False)
 
 
 def shot_line(shot: Shot, fields: Sequence[FieldSpec]) -> str:

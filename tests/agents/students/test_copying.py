@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from preceptor.agents.students import copying
 from preceptor.agents.students.grammar import SEPARATORS
 from preceptor.core import parse, render
-from preceptor.core.fields import FieldSpec, LabelField, ListField
+from preceptor.core.fields import FieldSpec, LabelField, ListField, object_schema
 from preceptor.core.records import Decoding, Example, ModelRef, Recipe
 from tests.agents.students import tiny
 
@@ -88,6 +88,25 @@ def test_other_fields_of_the_same_call_keep_their_schema(fits) -> None:  # type:
     assert not fits({**right, "free texts": ["a", "b"]}, MIXED)
     assert not fits({**right, "drugs": ["anything"]}, MIXED)
     assert not fits({"drugs": [], "pain": "no", "free texts": []}, MIXED)
+
+
+def test_a_closed_list_beside_a_copied_one_has_its_values_only(fits) -> None:  # type: ignore[no-untyped-def]
+    fields = (DRUGS, ListField(name="aids", values=("cane", "walker")))
+    assert fits({"drugs": [], "aids": ["walker", "cane"]}, fields)
+    assert fits({"drugs": ["He"], "aids": []}, fields)
+    assert not fits({"drugs": [], "aids": ["stick"]}, fields)
+    assert not fits({"drugs": [], "aids": ["cane", "walker", "cane"]}, fields)
+
+
+def test_a_closed_list_alone_is_decoded_by_its_schema() -> None:
+    from llguidance import LLMatcher, LLTokenizer
+
+    schema = object_schema((ListField(name="aids", values=("cane", "walker")),))
+    made = LLMatcher.grammar_from_json_schema(json.dumps(schema), overrides=SEPARATORS)
+    for said, fine in ((["walker"], True), ([], True), (["stick"], False)):
+        matcher = LLMatcher(LLTokenizer("byte"), made, log_level=0)
+        text = json.dumps({"aids": said}).encode()
+        assert (matcher.consume_tokens([*text]) and matcher.is_accepting()) is fine
 
 
 @settings(max_examples=60, deadline=None)

@@ -14,7 +14,7 @@ from preceptor.agents.students.simulated import (
     demo_spec,
 )
 from preceptor.core import parse, render
-from preceptor.core.fields import FieldSpec, LabelField
+from preceptor.core.fields import FieldSpec, LabelField, ListField
 from preceptor.core.records import AdapterRef, Example, Gold, Guide, ModelRef, Prompt, Recipe, Shot
 from tests.contracts.student import EXAMPLES, StudentContract
 
@@ -142,3 +142,17 @@ def test_demo_spec_finds_what_is_in_the_corpus_and_leaves_room_to_learn() -> Non
 )
 def test_covers(entry: str, phrase: str, expected: bool) -> None:
     assert covers(entry, phrase) is expected
+
+
+def test_what_it_gets_wrong_of_a_closed_list_is_still_one_of_its_values() -> None:
+    field = ListField(name="aids", values=("cane", "walker"))
+    given = [
+        Example(id=f"n{i}", group="p", text=f"Visit {i}.", gold={"aids": ["cane"] if i % 2 else []})
+        for i in range(40)
+    ]
+    student = SimulatedStudent(given, SimulatedSpec(default_skill=0.3))
+    calls = [c for e in given for c in render.calls(recipe(), [field], e)]
+    said = [parse.read(r.raw, [field]) for r in student.complete(calls)]
+    assert all(not problems for _, problems in said)
+    wrong = sum(v["aids"] != (e.gold or {})["aids"] for (v, _), e in zip(said, given, strict=True))
+    assert wrong > 15

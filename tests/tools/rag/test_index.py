@@ -9,14 +9,17 @@ import pytest
 from pydantic import JsonValue
 
 from preceptor.core.errors import InputError
+from preceptor.core.fields import ListField
 from preceptor.core.hits import count, fitting, shrink
 from preceptor.core.ports import Evidence, Tool
-from preceptor.core.records import Example, ToolCall
+from preceptor.core.record import canonical
+from preceptor.core.records import Example, ModelRef, Recipe, ToolCall
 from preceptor.core.render import calls
 from preceptor.tools.rag.args import IndexExamplesArgs
 from preceptor.tools.rag.artefact import read
 from preceptor.tools.rag.embed import embedder_for
 from preceptor.tools.rag.index import IndexExamples
+from preceptor.tools.rag.passages import from_notes
 from preceptor.tools.rag.retriever import QdrantRetriever
 from preceptor.tools.toolbox import Toolbox
 from tests.contracts.evidence import FIELDS, believes_everything, blind, corpus, evidence_of
@@ -113,6 +116,44 @@ def test_snippets_are_checked() -> None:
     ):
         with pytest.raises(InputError, match=said):
             index(snippets=[{**good, **change}])
+
+
+def test_the_answer_of_a_snippet_fits_a_closed_list() -> None:
+    aids = ListField(name="aids", values=("cane", "Walker"), max_items=1)
+    shown = [e.model_copy(update={"gold": {"aids": ["cane"]}}) for e in TRAIN[:4]]
+    tool, seen = (
+        IndexExamples(),
+        evidence_of(tuple(shown), blind, Recipe(model=ModelRef(spec="x")), (aids,)),
+    )
+
+    def answer(label: str) -> object:
+        given = {"field": "aids", "text": "A rollator is one.", "label": label}
+        made = tool.run(tool.args.model_validate({"snippets": [given]}), seen)
+        (found,) = [
+            p for p in read(next(iter(made.artefacts.values()))).passages if p.source == "snippet"
+        ]
+        return found.answer
+
+    assert answer("walker") == ["Walker"]
+    with pytest.raises(InputError, match=r"'stick' is no list .*some of, parted by ';': cane, W"):
+        answer("stick")
+    with pytest.raises(InputError, match="takes at most 1 items"):
+        answer("cane; walker")
+
+
+def test_sentences_speak_for_values_that_do_not_stand_in_them() -> None:
+    aids = ListField(name="aids", values=("K1", "K2"))
+    said = {"K1": "He leans on a blue stick.", "K2": "She pushes her rollator."}
+    fill = ("Seen in the clinic.", "Weight is stable.", "We talked about the garden.")
+    shown = [
+        Example(
+            id=f"n{i}", group=f"p{i}", gold={"aids": [*held]},
+            text=" ".join([fill[i % 3], *(said[v] for v in held), fill[(i + 1) % 3]]),
+        )
+        for i, held in enumerate([["K1"], ["K2"], [], ["K1", "K2"]] * 6)
+    ]  # fmt: skip
+    made = {(p.text, canonical(p.answer)) for p in from_notes(shown, [aids], "sentence")}
+    assert made == {(said["K1"], '["K1"]'), (said["K2"], '["K2"]')}
 
 
 def test_snippets_are_found_for_everyone() -> None:

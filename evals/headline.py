@@ -1,0 +1,104 @@
+"""The first lines of a report: what came of a run, in three comparisons.
+
+Owns the wording; leaves what may be said to ``evals.standing`` and every number to ``evals.report``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from preceptor.core.records import Interval
+from preceptor.evals.metrics.choice import words
+
+if TYPE_CHECKING:
+    from preceptor.evals.report import Report
+    from preceptor.evals.standing import RuleRow, Standing
+
+
+def points(value: Interval) -> str:
+    """Return a difference in points with its interval."""
+    low, high = 100 * value.low, 100 * value.high
+    return f"{100 * value.value:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})"
+
+
+def score(value: Interval) -> str:
+    """Return a score with its interval."""
+    return f"{value.value:.3f} [{value.low:.3f}, {value.high:.3f}]"
+
+
+def headline(report: Report) -> str:
+    """Return one sentence: better or not than the untouched student, and whether to use it at all."""
+    mark = "Synthetic data. " if report.synthetic else ""
+    if report.test is None:
+        why = report.stop or "the run stopped"
+        return f"{mark}Not measured: the sealed test was not opened ({why})."
+    return mark + _untouched(report) + _verdict(report)
+
+
+def _untouched(report: Report) -> str:
+    test = report.test
+    assert test is not None
+    change = f"{test.baseline.value:.3f} to {test.final.value:.3f} on the sealed test"
+    moved = f"{words(report.metric)} {change}, {points(test.gain)}"
+    return {
+        "better": f"Better than the untouched student: {moved}",
+        "worse": f"No gain, but a loss: {moved}",
+        "no_gain": f"No gain shown: {moved}; the interval includes no change",
+        "unchanged": "No gain: nothing that was tried passed the acceptance test; the student is "
+        f"unchanged ({words(report.metric)} {score(test.final)} on the sealed test)",
+        "not_measured": "Not measured",
+    }[report.finding]
+
+
+def _verdict(report: Report) -> str:
+    """Return the end of the sentence: against answerers that need no model."""
+    found = report.standing
+    if found is None or found.best is None:
+        return "."
+    good = report.finding == "better"
+    if found.best_trivial is not None and found.trivial != "better":
+        joined = ", but" if good else "; it is"
+        told = "worse than" if found.trivial == "worse" else "no better than"
+        return f"{joined} {told} {_trivially(found.best_trivial)}: do not use it."
+    if found.baseline != "better":
+        joined = ", but" if good else "; it is"
+        told = "worse than" if found.baseline == "worse" else "no better than"
+        return f"{joined} {told} {found.best.name!r}, which needs no language model."
+    return f", and better than the best answerer without a language model ({found.best.name!r})."
+
+
+def _trivially(row: RuleRow) -> str:
+    named = {
+        "majority": "always giving the commonest answer",
+        "commonest-items": "always listing the commonest items",
+    }
+    return named.get(row.name, f"{row.name!r}, which answers the same to every note")
+
+
+def comparisons(report: Report) -> list[str]:
+    """Return the three comparisons, a line each; none if the test was not opened."""
+    found, test = report.standing, report.test
+    if found is None or test is None:
+        return []
+    lines = [f"  against the untouched student: {points(test.gain)}"]
+    if found.best is not None:
+        lines.append(f"  against the best answerer without a language model, {_row(found.best)}")
+    if found.best_trivial is not None and found.best_trivial != found.best:
+        lines.append(f"  against the best constant answer, {_row(found.best_trivial)}")
+    lines += _target(found, test.final)
+    return ["How it stands", *lines]
+
+
+def _row(row: RuleRow) -> str:
+    return f"{row.name!r} ({score(row.score)}): {points(row.final_ahead)}"
+
+
+def _target(found: Standing, final: Interval) -> list[str]:
+    if found.target is None or found.reached is None:
+        return ["  against a target: the task names none"]
+    said = {
+        "reached": "reached",
+        "open": "reached or not: the interval includes it",
+        "missed": "missed",
+    }[found.reached]
+    return [f"  against the target {found.target:.3f}: {said} ({score(final)})"]

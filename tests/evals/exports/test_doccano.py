@@ -40,7 +40,7 @@ def test_several_labels_of_a_note_are_a_list(tmp_path: Path) -> None:
     assert (got.gold("1"), got.gold("2"), got.gold("10")) == (
         {"label": ["a", "b"]}, {"label": ["c"]}, {"label": []},
     )  # fmt: skip
-    assert got.found.options == {"label": ("c", "a", "b")}
+    assert [f.values for f in got.task.fields] == [("c", "a", "b")]
     assert "1 notes have no item at all" in got.remarks()
 
 

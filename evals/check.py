@@ -1,29 +1,24 @@
 """What ``tasks check`` prints: is this task ready to be taught, and what is odd about it?
 
-Owns the figures (sizes, labels, lengths, splits, near-duplicates across them) and the warnings drawn
-from them. Never shows a text. Leaves errors, which stop the loading, to ``evals.data`` and
-``evals.task``.
+Owns the figures: sizes, labels, lengths, splits, near-duplicates across them. Never shows a text.
+Leaves the warnings drawn from them to ``evals.warnings``, and errors, which stop the loading, to
+``evals.data`` and ``evals.task``.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 
-from preceptor.core.fields import LabelField
+from preceptor.core.errors import TaskError
 from preceptor.core.record import Record, canonical
 from preceptor.core.records import Split
-from preceptor.evals import duplicates, enough, splits
+from preceptor.evals import data, duplicates, enough, splits, warnings
+from preceptor.evals.cells import Table
+from preceptor.evals.metrics import choice
 from preceptor.evals.strata import strata
 from preceptor.evals.task import Task
 
-RARE = 5
-"""A label with fewer examples in a part than this has hardly any weight in a decision."""
-
-LOPSIDED = 0.9
-"""From this share on, one label says nearly everything about a field."""
-
-_SHOWN = 8
+_SHOWN = 3
 _FILLED = ("none", "some")
 
 
@@ -61,8 +56,12 @@ class Check(Record):
         fields: Per field.
         parts: Per part of the split.
         near_duplicates: Pairs across parts, as (id, id, similarity).
-        warnings: What is odd, one line each.
+        metric: What a run would be judged by.
+        metric_why: Why.
         refused: Why ``refine`` refuses the task as it is; empty if it does not.
+        warnings: What is odd, one line each, the worst first.
+        brief: The same, each with the first few names only.
+        contradictory: Pairs of ids of duplicates whose gold differs.
     """
 
     task: str
@@ -76,22 +75,47 @@ class Check(Record):
     parts: dict[Split, PartCheck]
     near_duplicates: tuple[tuple[str, str, float], ...]
     warnings: tuple[str, ...]
+    metric: str
+    metric_why: str
     refused: str = ""
+    brief: tuple[str, ...] = ()
+    contradictory: tuple[tuple[str, str], ...] = ()
 
 
-def check(task: Task, seed: int | None = None) -> Check:
+def check(
+    task: Task, seed: int | None = None, group: str | None = None, others: Table | None = None
+) -> Check:
     """Return the figures of a task under one draw of its split.
+
+    Args:
+        task: The task.
+        seed: The draw; the task's own if None.
+        group: The column of groups, if the data have one.
+        others: The columns of the data that the task does not use, in the order of its examples.
 
     Raises:
         TaskError: If the split cannot be drawn.
     """
     made = splits.make(task, seed)
-    twins = duplicates.across(task.examples, made)
+    metric = choice.choose(task.fields, made.examples(task, "train"), task.metric)
+    pairs = duplicates.alike(task.examples)
+    twins = duplicates.parted(pairs, made)
+    same, nearly = duplicates.contradictory(pairs)
     fields = tuple(_field(task, i) for i in range(len(task.fields)))
     unlabelled = sum(e.gold is None for e in task.examples)
     used = sum(len(made.ids(p)) for p in splits.PARTS)
     lengths = sorted(len(e.text.split()) for e in task.examples)
     parts: dict[Split, PartCheck] = {p: _part(task, made, p) for p in splits.PARTS}
+    found = [
+        *warnings.leaks(task, made, twins, group, others or {}),
+        *warnings.gate(task, made),
+        *warnings.contradictions(same, nearly),
+        *warnings.lopsided([(f.name, f.labelled, f.majority, _mostly_some(f)) for f in fields]),
+        *warnings.elsewhere(task),
+        *(warnings.warn(warnings.DATA, line) for line in data.remarks(task.examples)),
+        *warnings.rare(task, made),
+    ]
+    found.sort(key=lambda w: w.rank)
     return Check(
         task=task.name,
         synthetic=task.synthetic,
@@ -103,8 +127,12 @@ def check(task: Task, seed: int | None = None) -> Check:
         fields=fields,
         parts=parts,
         near_duplicates=tuple((t.first, t.second, round(t.similarity, 3)) for t in twins),
-        warnings=tuple(_warnings(task, made, fields, len(twins))),
-        refused=_refused(task, made),
+        warnings=tuple(w.line for w in found),
+        brief=tuple(w.brief for w in found),
+        contradictory=tuple(same),
+        metric=metric.name,
+        metric_why=metric.why,
+        refused=_refused(task, made, metric),
     )
 
 
@@ -138,26 +166,17 @@ def _part(task: Task, made: splits.Splits, part: Split) -> PartCheck:
     )
 
 
-def _warnings(
-    task: Task, made: splits.Splits, fields: tuple[FieldCheck, ...], twins: int
-) -> Iterator[str]:
-    if twins:
-        yield f"{twins} near-duplicates stand in different parts: give them one group"
-    if refused := _refused(task, made):
-        yield refused
-    for field in fields:
-        if not field.labelled:
-            yield f"field {field.name!r}: no example has a value"
-        elif field.majority >= LOPSIDED and not _mostly_some(field):
-            yield f"field {field.name!r}: {field.majority:.0%} of the examples have one label"
-    yield from _elsewhere(task)
-    for part in splits.PARTS:
-        yield from _rare(task, made, part)
-
-
-def _refused(task: Task, made: splits.Splits) -> str:
+def _refused(task: Task, made: splits.Splits, metric: choice.Metric) -> str:
+    """Return why no run of the task is begun, empty if one is."""
     short = enough.shortage(task, made)
-    return f"{short[0]}, and refine refuses the task; {short[1]}" if short else ""
+    if short:
+        return f"{short[0]}, and refine refuses the task; {short[1]}"
+    for part in ("dev", "test"):
+        try:
+            choice.check_part(metric, task.fields, made.examples(task, part), part)
+        except TaskError as error:
+            return f"{error.message}, and refine refuses the task; {error.hint}"
+    return ""
 
 
 def _mostly_some(field: FieldCheck) -> bool:
@@ -165,33 +184,8 @@ def _mostly_some(field: FieldCheck) -> bool:
     return tuple(field.labels) == _FILLED and field.labels["some"] > field.labels["none"]
 
 
-def _elsewhere(task: Task) -> Iterator[str]:
-    """Warn of gold items that a student which copies cannot say."""
-    for field in task.fields:
-        if field.kind != "list" or not field.copied:
-            continue
-        count = 0
-        for example in task.examples:
-            items = (example.gold or {}).get(field.name)
-            if isinstance(items, list):
-                count += sum(str(item) not in example.text for item in items)
-        if count:
-            yield f"field {field.name!r}: {count} items are copied but do not stand in their text"
-
-
-def _rare(task: Task, made: splits.Splits, part: Split) -> Iterator[str]:
-    members = made.examples(task, part)
-    for field in task.fields:
-        if not isinstance(field, LabelField):
-            continue
-        seen = Counter(str(e.gold[field.name]) for e in members if e.gold and field.name in e.gold)
-        rare = [f"{v} ({seen[v]})" for v in field.values if seen[v] < RARE]
-        if rare:
-            yield f"{part}, field {field.name!r}: few examples of {', '.join(rare)}"
-
-
-def text(found: Check) -> str:
-    """Return the figures as lines for a terminal."""
+def text(found: Check, everything: bool = False) -> str:
+    """Return the figures as lines for a terminal; all warnings in full if ``everything``."""
     kind = "SYNTHETIC, " if found.synthetic else ""
     short, median, most, longest = found.words
     lines = [
@@ -204,7 +198,13 @@ def text(found: Check) -> str:
     for field in found.fields:
         labels = ", ".join(f"{label} {n}" for label, n in field.labels.items())
         lines.append(f"{field.name}: {labels} (most frequent {field.majority:.0%})")
-    for first, second, similarity in found.near_duplicates[:_SHOWN]:
+    pairs = found.near_duplicates if everything else found.near_duplicates[:_SHOWN]
+    for first, second, similarity in pairs:
         lines.append(f"near-duplicate across parts: {first} and {second} ({similarity:.2f})")
-    lines += [f"warning: {line}" for line in found.warnings]
-    return "\n".join([*lines, "ok" if not found.warnings else f"{len(found.warnings)} warnings"])
+    lines.append(f"judged by {choice.words(found.metric)}: {found.metric_why}")
+    said = found.warnings if everything else found.brief
+    for number, line in enumerate(warnings.shorten(said, everything), 1):
+        is_rest = not everything and number == warnings.SHOWN and len(said) > warnings.SHOWN
+        lines.append(line if is_rest else f"warning: {line}")
+    count = len(found.warnings)
+    return "\n".join([*lines, f"{count} warning{'s' * (count > 1)}" if count else "ok"])

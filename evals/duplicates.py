@@ -14,6 +14,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from pydantic import JsonValue
+
 from preceptor.core.records import Example, Split
 from preceptor.evals.splits import PARTS, Splits
 
@@ -83,11 +85,50 @@ def clusters(texts: Sequence[str], threshold: float = THRESHOLD) -> list[int]:
 
 def across(examples: Sequence[Example], splits: Splits, threshold: float = THRESHOLD) -> list[Pair]:
     """Return the near-duplicates that stand in different parts, most alike first."""
+    placed = {name for p in PARTS for name in splits.ids(p)}
+    return parted(alike([e for e in examples if e.id in placed], threshold), splits)
+
+
+def alike(
+    examples: Sequence[Example], threshold: float = THRESHOLD
+) -> list[tuple[Example, Example, float]]:
+    """Return all near-duplicates with their similarity, in the data's order."""
+    texts = [e.text for e in examples]
+    return [(examples[i], examples[j], similarity) for i, j, similarity in pairs(texts, threshold)]
+
+
+def parted(found: Sequence[tuple[Example, Example, float]], splits: Splits) -> list[Pair]:
+    """Return those near-duplicates that stand in different parts, most alike first."""
     part: dict[str, Split] = {name: p for p in PARTS for name in splits.ids(p)}
-    placed = [e for e in examples if e.id in part]
-    found = [
-        Pair(placed[i].id, placed[j].id, part[placed[i].id], part[placed[j].id], similarity)
-        for i, j, similarity in pairs([e.text for e in placed], threshold)
-        if part[placed[i].id] != part[placed[j].id]
+    apart = [
+        Pair(a.id, b.id, part[a.id], part[b.id], similarity)
+        for a, b, similarity in found
+        if a.id in part and b.id in part and part[a.id] != part[b.id]
     ]
-    return sorted(found, key=lambda p: (-p.similarity, p.first, p.second))
+    return sorted(apart, key=lambda p: (-p.similarity, p.first, p.second))
+
+
+def contradictory(
+    found: Sequence[tuple[Example, Example, float]],
+) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Return the (ids of) pairs whose gold differs in a field that both have.
+
+    Returns:
+        Pairs of the same words, whose gold is a contradiction; and pairs of nearly the same.
+    """
+    same: list[tuple[str, str]] = []
+    nearly: list[tuple[str, str]] = []
+    for a, b, _ in found:
+        one, other = a.gold or {}, b.gold or {}
+        if any(_said(one[f]) != _said(other[f]) for f in one if f in other):
+            (same if _words(a.text) == _words(b.text) else nearly).append((a.id, b.id))
+    return same, nearly
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.casefold())
+
+
+def _said(value: JsonValue) -> JsonValue:
+    """Return a gold value so that the order and the case of a list's items do not matter."""
+    return [*sorted(str(v).casefold() for v in value)] if isinstance(value, list) else value

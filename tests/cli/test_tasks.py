@@ -30,8 +30,10 @@ def test_what_was_guessed_is_said(capsys: Captured) -> None:
     assert "split split: train, dev and test as it says" in said
     assert "Sturz: ja, nein (nothing found: nein), column 'Sturz?'" in said
     assert "note: 'note_id' holds the same in lines 2 and 61, so the row number is the id" in said
-    assert main(["tasks", "check", "falls/task.yaml"]) == 0
-    said = capsys.readouterr().out
+    assert main(["tasks", "check", "falls/task.yaml"]) == 2
+    heard = capsys.readouterr()
+    assert "dev needs 15 patients" in heard.err
+    said = heard.out
     assert "60 examples of 10 groups" in said
     assert [line.split()[1] for line in said.splitlines()[2:5]] == ["24", "18", "18"]
 

@@ -9,7 +9,7 @@ import pytest
 
 from preceptor.core.errors import InputError
 from preceptor.core.fields import LabelField, ListField
-from preceptor.core.records import Example, Gold, Interval
+from preceptor.core.records import Example, Gold
 from preceptor.evals import baselines, splits
 from preceptor.evals.baselines import supervised, table
 from preceptor.evals.baselines.targets import targets
@@ -167,7 +167,7 @@ def test_the_table_has_every_baseline_of_the_task_the_best_first() -> None:
     assert lines[-1].split()[0] == rows[-1].name
 
 
-def test_another_score_can_take_the_place_of_the_mean() -> None:
+def test_the_table_is_by_the_task_s_metric() -> None:
     task = TASK.model_copy(update={"examples": tuple(notes(60))})
-    rows = table.on_dev(task, score=lambda scored: Interval(value=len(scored), low=0, high=100))
-    assert {row.score.value for row in rows} == {18}
+    exact = task.model_copy(update={"metric": "exact_match"})
+    assert table.on_dev(task) != table.on_dev(exact)

@@ -231,7 +231,7 @@ def test_check_names_what_is_odd_and_quotes_nothing() -> None:
     shown = check.text(found)
     assert "warning: 1 near-duplicates stand in different parts" in shown
     assert "dev has 10 groups: under 15 nothing can be accepted" in shown
-    assert "field 'cough': 100% of the examples have one label" in shown
+    assert "most of the examples have one label in the fields 'cough' 100%, " in shown
     assert "secret" not in shown
     assert check.Check.from_json(found.to_json()) == found
 

@@ -20,12 +20,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--to", type=Path, help="with fetch or new: where the folder is made")
     parser.add_argument(
-        "--from", dest="source", type=Path, help="with new: labelled notes, .csv, .tsv or .jsonl"
+        "--from",
+        dest="source",
+        type=Path,
+        help="with new: labelled notes: a table, or what an annotation tool exports",
     )
+    parser.add_argument("--annotator", metavar="NAME", help="with new: whose annotations count")
+    parser.add_argument(
+        "--group-duplicates", action="store_true", help="with check: write a task that joins them"
+    )
+    parser.add_argument("--all", action="store_true", help="with check or new: every warning in full")
     parser.add_argument("--seed", type=int, help="with check: the draw of the splits")
     parser.add_argument(
         "--baselines", action="store_true", help="with check: what rules and TF-IDF reach on dev"
     )
+    parser.add_argument("--metric", help="with check: judge by this metric (docs/metrics.md)")
     add_settings(parser)
     add_json(parser)
 
@@ -66,18 +75,28 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from preceptor.evals import check
+    from preceptor.core.errors import InputError
+    from preceptor.evals import check, grouping, others
     from preceptor.evals.baselines import table
     from preceptor.evals.task import resolve
 
     task = resolve(args.task, settings(args).data_dir)
-    found = check.check(task, args.seed)
+    if args.metric:
+        task = task.model_copy(update={"metric": args.metric})
+    path = Path(args.task) if args.task.endswith((".yaml", ".yml")) else None
+    if args.group_duplicates:
+        if path is None:
+            raise InputError(f"--group-duplicates: {args.task!r} is no task file", "give a .yaml file")
+        print(grouping.told(path, grouping.write(path, task), args.json))
+        return 0
+    group, unused = others.unused(path, task) if path else (None, {})
+    found = check.check(task, args.seed, group, unused)
     rows = table.on_dev(task, args.seed) if args.baselines else ()
     if args.json:
         told = {"baselines": [row.model_dump(mode="json") for row in rows]} if args.baselines else {}
-        print(json.dumps({**found.model_dump(mode="json"), **told}, indent=2))
+        print(json.dumps({**found.model_dump(mode="json", exclude={"brief"}), **told}, indent=2))
     else:
-        print(check.text(found), *[table.text(rows)] if rows else [], sep="\n")
+        print(check.text(found, args.all), *[table.text(rows)] if rows else [], sep="\n")
     if not found.refused:
         return 0
     print(f"preceptor: task {found.task!r}: {found.refused}", file=sys.stderr)
@@ -96,16 +115,17 @@ def _fetch(args: argparse.Namespace) -> int:
 def _new(args: argparse.Namespace) -> int:
     from preceptor.core.errors import InputError
     from preceptor.evals import draft
+    from preceptor.evals.warnings import shorten
 
     if args.source is None:
         raise InputError("tasks new needs the labelled notes", "say --from notes.csv")
-    file, found = draft.write(args.task, args.source, args.to or Path())
+    file, found = draft.write(args.task, args.source, args.to or Path(), args.annotator)
     if args.json:
         print(json.dumps({"file": str(file), **found.model_dump(mode="json")}, indent=2))
         return 0
-    print(f"{file}, guessed from {args.source}:")
-    row = "(none: each row its own)"
-    print(f"  text {found.text}, id {found.id or '(row number)'}, patient {found.group or row}")
+    print(f"{file}, guessed from {args.source}{(found.tool and f' ({found.tool})') or ''}:")
+    group = f"{found.group} ({found.owners})" if found.group else "(none: each row its own)"
+    print(f"  text {found.text}, id {found.id or '(row number)'}, patient {group}")
     if found.split:
         print(f"  split {found.split}: train, dev and test as it says")
     if found.gold:
@@ -120,7 +140,7 @@ def _new(args: argparse.Namespace) -> int:
         print(f"  lists that are no JSON: parted by {found.items!r}")
     if found.unused:
         print(f"  not used: {', '.join(found.unused)}")
-    for remark in found.remarks:
+    for remark in shorten(found.remarks, args.all):
         print(f"  note: {remark}")
     print(f"Read and correct it, then: preceptor tasks check {file}")
     return 0

@@ -15,7 +15,7 @@ import unicodedata
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -136,16 +136,15 @@ def _tfidf(train: list[str], texts: list[str]) -> tuple[Matrix, Matrix] | None:
     except ValueError:  # no term in any note, or none in two
         return None
     found.sort_indices()  # once, and not in every fit
-    known: Matrix = found
-    asked: Matrix = vectoriser.transform(texts) if texts else known
-    return known, asked
+    asked = vectoriser.transform(texts) if texts else found
+    return cast("Matrix", found), cast("Matrix", asked)
 
 
 def _embedded(embed: Embed, train: list[str], texts: list[str]) -> tuple[Matrix, Matrix]:
     vectors = np.asarray(embed([*train, *texts]), np.float64)
     scale = np.linalg.norm(vectors, axis=1, keepdims=True)
-    even: NDArray[np.float64] = vectors / np.where(scale > 0, scale, 1.0)
-    return even[: len(train)], even[len(train) :]
+    even = vectors / np.where(scale > 0, scale, 1.0)
+    return cast("Matrix", even[: len(train)]), cast("Matrix", even[len(train) :])
 
 
 def _question(target: Target, train: Sequence[Example]) -> _Question:
@@ -208,8 +207,7 @@ def _answer(known: Matrix, question: _Question, strength: _Strength, asked: Matr
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(part, question.gold)
-    said: NDArray[np.str_] = model.predict(asked)
-    return said
+    return np.asarray(model.predict(asked), np.str_)
 
 
 def _enter(target: Target, records: Sequence[Gold], answers: Sequence[str]) -> None:

@@ -299,14 +299,12 @@ class Kappa:
 
     def _one(self, field: LabelField, cells: Floats) -> Floats:
         size = len(field.values)
-        table = cells.reshape(*cells.shape[:-1], size, size + 1)
         apart = _distances(size, field.ordered)
-        gold, said = table.sum(-1), table.sum(-2)
-        total = gold.sum(-1)
-        seen = (table * apart).sum((-2, -1))
-        expected = _ratio(((gold @ apart) * said).sum(-1), total)
-        several = (gold > 0).sum(-1) > 1
-        return np.where(several, 1 - _ratio(seen, expected), np.nan)
+        gold = cells @ np.repeat(np.eye(size), size + 1, axis=0)
+        said = cells @ np.tile(np.eye(size + 1), (size, 1))
+        expected = _ratio(np.einsum("...i,...i->...", gold @ apart, said), cells.sum(-1))
+        several = np.count_nonzero(gold > 0, axis=-1) > 1
+        return np.where(several, 1 - _ratio(cells @ apart.ravel(), expected), np.nan)
 
 
 def _distances(size: int, ordered: bool) -> Floats:

@@ -70,6 +70,7 @@ def _verdict(report: Report) -> str:
 def _trivially(row: RuleRow) -> str:
     named = {
         "majority": "always giving the commonest answer",
+        "always-positive": "always answering that it is there",
         "commonest": "always listing the commonest items",
     }
     return named.get(row.name, f"{row.name!r}, which answers the same to every note")

@@ -2,7 +2,7 @@
 
 Owns the names:
 
-* ``majority`` and ``commonest``: the same answer to every note (``trivial``).
+* ``majority``, ``always-positive`` and ``commonest``: the same answer to every note (``trivial``).
 * ``keyword``: the field's name, or that of a closed list's value, stands in the note; ``context``: the
   same, read as NegEx and ConText do; ``+mined``: with phrases from train beside the name. Open lists
   get what the dictionary of the same line below says.
@@ -15,11 +15,11 @@ Owns the names:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from preceptor.core.errors import InputError
-from preceptor.core.fields import LabelField
+from preceptor.core.fields import FieldSpec, LabelField
 from preceptor.core.records import Example, Gold
 from preceptor.evals.baselines import rules, supervised, trivial
 from preceptor.evals.baselines.targets import is_open
@@ -27,6 +27,7 @@ from preceptor.evals.task import Task
 
 Name = Literal[
     "majority",
+    "always-positive",
     "commonest",
     "keyword",
     "context",
@@ -41,7 +42,7 @@ Name = Literal[
 ]
 Kind = Literal["trivial", "rule", "supervised"]
 
-TRIVIAL: tuple[Name, ...] = ("majority", "commonest")
+TRIVIAL: tuple[Name, ...] = ("majority", "always-positive", "commonest")
 KEYWORDS: tuple[Name, ...] = ("keyword", "context", "keyword+mined", "context+mined")
 DICTIONARIES: tuple[Name, ...] = (
     "dictionary",
@@ -49,6 +50,11 @@ DICTIONARIES: tuple[Name, ...] = (
     "dictionary+precise",
     "dictionary+precise+context",
 )
+_ALWAYS: dict[str, Callable[[Sequence[FieldSpec], Sequence[Example]], Gold]] = {
+    "majority": trivial.majority,
+    "always-positive": trivial.positive,
+    "commonest": trivial.commonest,
+}
 SUPERVISED: tuple[Name, ...] = ("tfidf", "embedding")
 EMBEDDING: Name = "embedding"
 
@@ -73,6 +79,7 @@ def names_for(task: Task, embedder: bool = False) -> tuple[Name, ...]:
     lists = any(not isinstance(f, LabelField) for f in task.fields)
     closed = any(not is_open(f) for f in task.fields)
     left_out = set() if lists else {"commonest"}
+    left_out |= set() if any(isinstance(f, LabelField) for f in task.fields) else {"always-positive"}
     left_out |= {*DICTIONARIES} if closed else {*KEYWORDS, *SUPERVISED}
     left_out |= set() if embedder else {EMBEDDING}
     return tuple(name for name in (*NAMES, EMBEDDING) if name not in left_out)
@@ -103,8 +110,7 @@ def predict(
         InputError: If ``embedding`` is asked without an embedder.
     """
     if name in TRIVIAL:
-        always = trivial.majority if name == "majority" else trivial.commonest
-        said = always(task.fields, train)
+        said = _ALWAYS[name](task.fields, train)
         return {e.id: dict(said) for e in examples}
     if name in SUPERVISED:
         if name == EMBEDDING and embed is None:

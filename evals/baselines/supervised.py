@@ -25,6 +25,7 @@ from preceptor.core.records import Example, Gold
 from preceptor.evals.baselines import trivial
 from preceptor.evals.baselines.dictionary import Dictionary
 from preceptor.evals.baselines.targets import Target, is_open, targets
+from preceptor.evals.metrics.choice import DOMINANT
 from preceptor.evals.task import Task
 
 Embed = Callable[[Sequence[str]], ArrayLike]
@@ -178,12 +179,21 @@ def _score(questions: Sequence[_Question], known: Matrix, strength: _Strength) -
         for inside, outside in GroupKFold(folds).split(question.rows, groups=question.groups):
             part = _Question(question.target, question.rows[inside], question.gold[inside], ())
             said[outside] = _answer(known, part, strength, known[question.rows[outside]])
-        if isinstance(question.target.field, LabelField):
+        usual = _usual(question)
+        if usual is None:
             hits, both = hits + int((said == question.gold).sum()), both + len(said)
         else:
-            hits += 2 * int(((said == question.gold) & (said != "")).sum())
-            both += int((said != "").sum() + (question.gold != "").sum())
+            hits += 2 * int(((said == question.gold) & (said != usual)).sum())
+            both += int((said != usual).sum() + (question.gold != usual).sum())
     return hits / both if both else 0.0
+
+
+def _usual(question: _Question) -> str | None:
+    """Return the answer that finds nothing, which F1 leaves out; None where accuracy tells enough."""
+    if not isinstance(question.target.field, LabelField):
+        return ""
+    values, counts = np.unique(question.gold, return_counts=True)
+    return str(values[counts.argmax()]) if counts.max() > DOMINANT * counts.sum() else None
 
 
 def _answer(known: Matrix, question: _Question, strength: _Strength, asked: Matrix) -> NDArray[np.str_]:

@@ -1,8 +1,13 @@
 """Answers that are the same for every note: what a student must beat before it has read anything.
 
-Owns two of them. ``majority``: the commonest label of train per field, an empty open list, and of a
-closed list the values that hold in more than half of the train notes. ``commonest``: the same labels,
-and of every list the k commonest items of train, k being what does best on train itself.
+Owns three of them:
+
+* ``majority``: the commonest label of train per field, an empty open list, and of a closed list the
+  values that hold in more than half of the train notes;
+* ``commonest``: the same labels, and of every list the k commonest items of train, k being what does
+  best on train itself;
+* ``always-positive``: of each field the commonest of the labels that count as found, which F1 rewards
+  more than saying nothing, and the lists of ``commonest``.
 """
 
 from __future__ import annotations
@@ -16,7 +21,7 @@ from pydantic import JsonValue
 from preceptor.core.fields import FieldSpec, LabelField, ListField
 from preceptor.core.records import Example, Gold
 from preceptor.evals.baselines.targets import targets
-from preceptor.evals.scorers import ItemF1
+from preceptor.evals.metrics.choice import counted
 
 MOST = 20
 """The most items that ``commonest`` gives."""
@@ -42,6 +47,17 @@ def _majority(field: FieldSpec, train: Sequence[Example]) -> JsonValue:
     return held[: field.max_items]
 
 
+def positive(fields: Sequence[FieldSpec], train: Sequence[Example]) -> Gold:
+    """Return the commonest label of each field that counts as found, and the commonest items."""
+    labels = counted(fields, train)
+    said = commonest(fields, train)
+    for field in fields:
+        if isinstance(field, LabelField):
+            seen = Counter(str(e.gold[field.name]) for e in train if e.gold and field.name in e.gold)
+            said[field.name] = max(labels[field.name], key=lambda v: seen[v])
+    return said
+
+
 def commonest(fields: Sequence[FieldSpec], train: Sequence[Example]) -> Gold:
     """Return the commonest label of each field, and the commonest items of each list."""
     return {
@@ -51,18 +67,19 @@ def commonest(fields: Sequence[FieldSpec], train: Sequence[Example]) -> Gold:
 
 
 def _commonest(field: ListField, train: Sequence[Example]) -> JsonValue:
-    """Return the commonest items, as many as have the best mean F1 on train; fewer if equal.
+    """Return the commonest items, as many as have the best F1 on train, pooled; fewer if equal.
 
     The notes that count the items also choose how many there are. One number out of ``MOST`` is hardly
     overfitted, and an item must be known from two patients.
     """
     golds = [(e.gold or {})[field.name] for e in train if e.gold and field.name in e.gold]
     ranked = _ranked(field, train)[: min(MOST, field.max_items)]
-    scorer = ItemF1()
-    best, most = 0, -1.0
-    for k in range(len(ranked) + 1):
-        said: list[JsonValue] = [*ranked[:k]]
-        score = sum(scorer.score(gold, said) for gold in golds)
+    held = [{_key(str(item)) for item in gold} if isinstance(gold, list) else set() for gold in golds]
+    total = sum(map(len, held))
+    best, most, hits = 0, 0.0, 0
+    for k, item in enumerate(ranked, 1):
+        hits += sum(_key(item) in items for items in held)
+        score = 2 * hits / (total + k * len(held))
         if score > most + 1e-9:
             best, most = k, score
     return [*ranked[:best]]

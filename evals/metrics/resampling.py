@@ -158,7 +158,8 @@ def _interval(value: float, draws: Floats, bounds: tuple[float, float], level: f
         return Interval(value=0.0, low=bounds[0], high=bounds[1])
     tail = (1 - level) / 2
     low, high = np.quantile(known, [tail, 1 - tail])
-    return Interval(value=value, low=min(float(low), value), high=max(float(high), value))
+    value += 0.0  # -0.0 becomes 0.0
+    return Interval(value=value, low=min(float(low), value) + 0.0, high=max(float(high), value))
 
 
 def interval(

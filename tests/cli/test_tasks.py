@@ -47,8 +47,10 @@ def test_the_baselines_of_a_task_are_shown_where_they_are_asked_for(capsys: Capt
     assert main(["tasks", "new", "aid", "--from", "n.csv"]) == 0
     capsys.readouterr()
     assert main(["tasks", "check", "aid/task.yaml", "--baselines"]) == 0
-    shown = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()[-6:]}
-    assert set(shown) == {"majority", "keyword", "context", "keyword+mined", "context+mined", "tfidf"}
+    shown = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()[-7:]}
+    assert set(shown) == {
+        "majority", "always-positive", "keyword", "context", "keyword+mined", "context+mined", "tfidf",
+    }  # fmt: skip
     assert "1.000 [" in shown["tfidf"]
     assert shown["majority"].endswith("trivial")
     assert main(["tasks", "check", "aid/task.yaml", "--baselines", "--json"]) == 0

@@ -82,7 +82,7 @@ def test_rules_stay_at_or_under_0_80(task: Task, seed: int) -> None:
     train, test = made.examples(task, "train"), made.examples(task, "test")
     for name in baselines.names_for(task):
         said = baselines.predict(name, task, train, test)
-        assert 0.3 < right(task, said, made.test) <= 0.80
+        assert 0.25 < right(task, said, made.test) <= 0.80
 
 
 def test_even_all_names_of_the_generator_do_not_suffice_for_context_rules(task: Task) -> None:

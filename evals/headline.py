@@ -11,6 +11,7 @@ from preceptor.core.records import Interval
 from preceptor.evals.metrics.choice import words
 
 if TYPE_CHECKING:
+    from preceptor.evals.comparison import Comparison
     from preceptor.evals.report import Report
     from preceptor.evals.standing import RuleRow, Standing
 
@@ -43,11 +44,18 @@ def _untouched(report: Report) -> str:
     return {
         "better": f"Better than the untouched student: {moved}",
         "worse": f"No gain, but a loss: {moved}",
-        "no_gain": f"No gain shown: {moved}; the interval includes no change",
+        "no_gain": f"No gain shown: {moved}; {_unsure(test)}",
         "unchanged": "No gain: nothing that was tried passed the acceptance test; the student is "
         f"unchanged ({words(report.metric)} {score(test.final)} on the sealed test)",
         "not_measured": "Not measured",
     }[report.finding]
+
+
+def _unsure(test: Comparison) -> str:
+    """Return why a gain is not called one."""
+    if test.gain.low > 0 and test.p_value is not None:
+        return f"{test.patients} patients are too few to be sure of it (p = {test.p_value:.3f})"
+    return "the interval includes no change"
 
 
 def _verdict(report: Report) -> str:
@@ -70,7 +78,7 @@ def _verdict(report: Report) -> str:
 def _trivially(row: RuleRow) -> str:
     named = {
         "majority": "always giving the commonest answer",
-        "always-positive": "always answering that it is there",
+        "always-positive": "always giving the commonest answer that counts as found",
         "commonest": "always listing the commonest items",
     }
     return named.get(row.name, f"{row.name!r}, which answers the same to every note")
@@ -99,7 +107,7 @@ def _target(found: Standing, final: Interval) -> list[str]:
         return ["  against a target: the task names none"]
     said = {
         "reached": "reached",
-        "open": "reached or not: the interval includes it",
+        "open": "not surely reached, and not surely missed",
         "missed": "missed",
     }[found.reached]
     return [f"  against the target {found.target:.3f}: {said} ({score(final)})"]

@@ -23,7 +23,8 @@ def points(value: Interval) -> str:
 
 def score(value: Interval) -> str:
     """Return a score with its interval."""
-    return f"{value.value:.3f} [{value.low:.3f}, {value.high:.3f}]"
+    shown = (round(number, 3) + 0.0 for number in (value.value, value.low, value.high))  # no -0.000
+    return "{:.3f} [{:.3f}, {:.3f}]".format(*shown)
 
 
 def headline(report: Report) -> str:

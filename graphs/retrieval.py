@@ -81,9 +81,7 @@ class Retrievers:
         self._open.clear()
 
 
-def embedder_of(
-    spec: str, gate: Egress | None = None, models: Path | None = None
-) -> Embedder | None:
+def embedder_of(spec: str, gate: Egress | None = None, models: Path | None = None) -> Embedder | None:
     """Return the embedder that a setting names, None for an empty one.
 
     Args:

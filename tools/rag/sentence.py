@@ -117,7 +117,9 @@ class SentenceEmbedder:
         with boundary(StudentError, need, "pip install 'preceptor[local]'"):
             import torch
             from transformers import AutoModel, AutoTokenizer
+            from transformers.utils import logging
         folder = self._layout.transformer
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         safe = {"local_files_only": True, "trust_remote_code": False}
         with boundary(StudentError, f"{self._what} cannot be loaded", "fetch or download it again"):
             tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, **safe)

@@ -21,7 +21,7 @@ from preceptor.core.settings import Settings, check_url, masked
 LEAST_CONTEXT = 1024
 """Tokens; a note of two pages and its prompt do not fit in fewer."""
 
-LOCAL = ("torch", "transformers", "trl", "peft", "datasets", "llguidance")
+LOCAL = ("torch", "transformers", "trl", "peft", "datasets", "llguidance", "gguf")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from preceptor.core.catalogue import Entry
-from preceptor.core.errors import InputError, PreceptorError
+from preceptor.core.errors import InputError, boundary
 
 WANTED = (
     "*.safetensors",
@@ -31,6 +31,7 @@ WANTED = (
     "README.md",
     "LICENSE*",
 )
+TIMEOUT = 30.0
 UNWANTED = ("*/*.safetensors", "*/*.index.json")
 
 
@@ -47,18 +48,17 @@ def download(entry: Entry, into: Path) -> str:
     if constants.HF_HUB_OFFLINE:
         raise InputError(f"{entry.hub} cannot be fetched: HF_HUB_OFFLINE is set", ways(entry))
     try:
-        revision = HfApi().model_info(entry.hub, timeout=30).sha or "main"
-        snapshot_download(
-            entry.hub,
-            revision=revision,
-            local_dir=into,
-            allow_patterns=list(WANTED),
-            ignore_patterns=list(UNWANTED),
-        )
-    except (PreceptorError, KeyboardInterrupt):
-        raise
-    except Exception as cause:
-        raise _refused(entry, cause) from cause
+        with boundary(InputError, f"{entry.hub} cannot be fetched", ways(entry)):
+            revision = HfApi().model_info(entry.hub, timeout=TIMEOUT).sha or "main"
+            snapshot_download(
+                entry.hub,
+                revision=revision,
+                local_dir=into,
+                allow_patterns=list(WANTED),
+                ignore_patterns=list(UNWANTED),
+            )
+    except InputError as error:
+        raise _refused(entry, error) from error
     shutil.rmtree(into / ".cache", ignore_errors=True)
     if not any(into.glob("*.safetensors")):
         raise InputError(f"{entry.hub} has no *.safetensors; other weights are not read", ways(entry))
@@ -75,14 +75,13 @@ def ways(entry: Entry) -> str:
     return "; or ".join(["where there is a network: " + found[0], *found[1:]]) if found else ""
 
 
-def _refused(entry: Entry, cause: Exception) -> InputError:
+def _refused(entry: Entry, error: InputError) -> InputError:
+    """Return the error for what the hub's client raised, with a better hint where there is one."""
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
-    if isinstance(cause, GatedRepoError | RepositoryNotFoundError) and entry.gated:
+    if isinstance(error.__cause__, GatedRepoError | RepositoryNotFoundError) and entry.gated:
         return InputError(
             f"{entry.hub} is given only to those who accepted its terms",
             f"accept them at https://huggingface.co/{entry.hub}, and set HF_TOKEN",
         )
-    if isinstance(cause, OSError) and cause.errno in (28, 122):
-        return InputError(f"{entry.hub} cannot be fetched: the disk is full", "make room")
-    return InputError(f"{entry.hub} cannot be fetched: {type(cause).__name__}", ways(entry))
+    return error

@@ -161,7 +161,9 @@ def _check_room(entry: Entry, part: Path) -> None:
 def _disk_full(error: BaseException) -> OSError | None:
     """Return the full disk behind an error, None if that is not what it was."""
     cause: BaseException | None = error
-    while cause is not None:
+    seen: set[int] = set()
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             return cause
         for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):

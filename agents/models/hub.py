@@ -58,7 +58,7 @@ def download(entry: Entry, into: Path) -> str:
                 ignore_patterns=list(UNWANTED),
             )
     except InputError as error:
-        raise _refused(entry, error) from error
+        raise _refused(entry, error) from error.__cause__
     shutil.rmtree(into / ".cache", ignore_errors=True)
     if not any(into.glob("*.safetensors")):
         raise InputError(f"{entry.hub} has no *.safetensors; other weights are not read", ways(entry))

@@ -198,6 +198,6 @@ def test_the_real_student_is_fetched_and_answers(
     for name in ("PIP_CONFIG_FILE", "PIP_NO_INDEX", "PIP_FIND_LINKS"):
         monkeypatch.delenv(name)
     assert told(capsys, "models", "fetch", STUDENT)[0] == 0
-    code, out, _ = told(capsys, "doctor", "--student", f"hf:{STUDENT}")
+    _, out, _ = told(capsys, "doctor", "--student", f"hf:{STUDENT}")
     assert "context 8192 tokens" in out
     assert (home / STUDENT / "SmolLM2-135M-Instruct.Q4_1.gguf").stat().st_size == 98_362_432

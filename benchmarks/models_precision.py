@@ -1,9 +1,9 @@
-"""What storing a fetched student in 16 bits costs, and whether an embedder's vectors depend on the batch.
+"""What storing a fetched student in 16 bits costs; whether an embedder's vectors depend on the batch.
 
     preceptor models fetch smollm2-135m; preceptor models fetch all-minilm-l6-v2
     python benchmarks/models_precision.py
 
-The numbers of docs/models.md and docs/adr/0017-models-by-name.md. One thread, about three minutes.
+The numbers of docs/models.md and docs/adr/0017-models-by-name.md. One thread, about a minute.
 """
 
 from __future__ import annotations

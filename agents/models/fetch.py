@@ -17,7 +17,7 @@ from pathlib import Path
 from preceptor.agents.models import card, gguf, hub, wheel
 from preceptor.core import lock, model_folder, model_home
 from preceptor.core.catalogue import Entry
-from preceptor.core.errors import InputError, PreceptorError
+from preceptor.core.errors import InputError, PreceptorError, StoreError
 from preceptor.core.files import compact, store_error, write_whole
 from preceptor.core.folders import put_in_place
 
@@ -58,7 +58,7 @@ def fetch(entry: Entry, home: Path | None, say: Say = lambda line: None) -> Path
             _fill(entry, part, say)
             put_in_place(part / "model", target)
     except OSError as cause:
-        raise store_error("write", target, cause) from cause
+        raise _unwritable("write", target, cause) from cause
     say(f"{target}: {_mib(target):,.0f} MiB, named {entry.spec}")
     return target
 
@@ -76,7 +76,7 @@ def remove(target: Path) -> None:
         target.rename(gone)
         shutil.rmtree(gone)
     except OSError as cause:
-        raise store_error("remove", target, cause) from cause
+        raise _unwritable("remove", target, cause) from cause
 
 
 @contextmanager
@@ -84,7 +84,7 @@ def _part(target: Path) -> Iterator[Path]:
     """Hand out a folder for unfinished work beside the model's; it is gone afterwards."""
     target.parent.mkdir(parents=True, exist_ok=True)
     for stale in target.parent.glob(f".*{_PART}"):
-        if lock.holder(stale) is None:
+        if _is_stale(stale):
             shutil.rmtree(stale, ignore_errors=True)
     part = target.with_name(f".{target.name}-{os.getpid()}{_PART}")
     part.mkdir()
@@ -106,7 +106,7 @@ def _fill(entry: Entry, part: Path, say: Say) -> None:
     except PreceptorError as error:
         full = _disk_full(error)
         if full is not None:
-            raise store_error("write", part, full) from error
+            raise _unwritable("write", part, full) from error
         raise
     date = datetime.now(UTC).date().isoformat()
     write_whole(model / CARD, card.text(entry, source, date, converted).encode("utf-8"))
@@ -172,6 +172,24 @@ def _disk_full(error: BaseException) -> OSError | None:
                 return OSError(number, os.strerror(number))
         cause = cause.__cause__
     return None
+
+
+def _is_stale(part: Path) -> bool:
+    """Return whether nobody works in an unfinished folder any more."""
+    if (part / lock.LOCK_FILE).exists():
+        return lock.holder(part) is None
+    number = part.stem.rpartition("-")[2]
+    pid = int(number) if number.isdecimal() else 0
+    try:
+        os.kill(pid or os.getpid(), 0)
+    except OSError:
+        return True
+    return pid in (0, os.getpid())
+
+
+def _unwritable(what: str, path: Path, cause: OSError) -> StoreError:
+    said = store_error(what, path, cause)
+    return StoreError(said.message, "make room, or choose another folder with models_dir")
 
 
 def _mib(folder: Path) -> float:

@@ -169,14 +169,22 @@ def _save(model: PreTrainedModel, into: Path) -> float:
     once = {weight.data_ptr(): _stored(weight) for weight in model.state_dict().values()}
     kept = {name: once[weight.data_ptr()][0] for name, weight in model.state_dict().items()}
     model.save_pretrained(into, state_dict=kept)
-    config = into / "config.json"
-    said = json.loads(config.read_text("utf-8"))
     # What it is computed in, here and on a GPU: its activations come near the end of 16 bits.
-    said["dtype"] = "float32"
-    write_whole(config, (json.dumps(said, indent=2, sort_keys=True) + "\n").encode())
+    _rewrite(into / "config.json", {"dtype": "float32"})
+    _rewrite(into / "generation_config.json", {})
     for file in into.glob("*.safetensors"):
         file.chmod(0o644)  # its writer gives it to its owner alone
     return max(error for _, error in once.values())
+
+
+def _rewrite(file: Path, more: dict[str, str]) -> None:
+    """Leave out what is not the model's: its digest shall not tell the version that converted it."""
+    if not file.is_file():
+        return
+    said = {**json.loads(file.read_text("utf-8")), **more}
+    for name in ("transformers_version", "_model_name_or_path"):
+        said.pop(name, None)
+    write_whole(file, (json.dumps(said, indent=2, sort_keys=True) + "\n").encode())
 
 
 def _stored(weight: torch.Tensor) -> tuple[torch.Tensor, float]:

@@ -15,6 +15,7 @@ from preceptor.core import model_home
 from preceptor.core.catalogue import catalogue
 from preceptor.core.records import ModelRef
 from preceptor.graphs import bundle
+from preceptor.tools.sft.faces import TABLE
 from tests.agents.models import shelf
 from tests.agents.models.shelf import EMBEDDER, STUDENT
 
@@ -182,6 +183,16 @@ def test_a_run_and_its_bundle_keep_name_and_digest(
     assert code == 2
     assert f"preceptor models fetch {STUDENT}" in err
     assert told(capsys, *again, "--set", f"models_dir={moved}")[0] == 0
+
+
+def test_the_catalogue_has_no_two_of_a_name_and_agrees_with_the_faces() -> None:
+    entries = catalogue().entries
+    assert len({e.name for e in entries}) == len(entries)
+    for e in entries:
+        assert e.wheel or e.hub or e.ollama
+        assert TABLE.get(e.ollama, e.hub) == e.hub
+        if e.wheel is not None:
+            assert len(e.wheel.sha256) == len(e.wheel.member_sha256) == 64
 
 
 def test_the_default_place_follows_the_users_data_folder(tmp_path: Path) -> None:

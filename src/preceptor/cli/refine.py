@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("task", help="a task's name, a .yaml file, or pkg.mod:attr")
-    parser.add_argument("--student", help="nano, hf:PATH, ollama:NAME, openai:NAME@URL, simulated")
+    parser.add_argument("--student", help="nano, hf:PATH, hf:NAME, ollama:NAME, openai:NAME@URL, …")
     parser.add_argument("--teacher", help="rules, openai:NAME, ollama:NAME, openai:NAME@URL")
     parser.add_argument("--mode", choices=("per_field", "joint"), help="fields per call")
     parser.add_argument("--seed", type=int, help="the draw of the splits")

@@ -55,6 +55,7 @@ class Options(Record):
         mode: One call per field or one for all; the task's own if None.
         seed: The draw of the splits; the task's own if None.
         constrained: Whether only texts that fit the schema can come out.
+        max_tokens: The longest answer to one call, in tokens.
         budget: The run's limits of spending.
         limits: When the run ends.
         gate: The rule of acceptance.
@@ -73,6 +74,7 @@ class Options(Record):
     mode: Literal["per_field", "joint"] | None = None
     seed: int | None = None
     constrained: bool = True
+    max_tokens: int = Field(default=256, ge=1)
     budget: Budget = Budget()
     limits: Limits = Limits()
     gate: GateConfig = GateConfig()
@@ -116,13 +118,15 @@ def models_dir(settings: Settings) -> str:
     return str(settings.models_dir.expanduser().absolute()) if settings.models_dir else ""
 
 
-def start_recipe(task: Task, model: ModelRef, constrained: bool = True) -> Recipe:
+def start_recipe(
+    task: Task, model: ModelRef, constrained: bool = True, max_tokens: int = 256
+) -> Recipe:
     """Return the recipe of an untouched student."""
     return Recipe(
         model=model,
         prompt=task.prompt,
         mode=task.mode,
-        decoding=Decoding(constrained=constrained),
+        decoding=Decoding(constrained=constrained, max_tokens=max_tokens),
     )
 
 
@@ -157,7 +161,7 @@ def create(
         _check_teacher(options, opened.gate)
         labelling.check(options, settings.labeller, opened.gate)
         student = opened.of(Recipe(model=ModelRef(spec=options.student)))
-        start = start_recipe(task, student.ref, options.constrained)
+        start = start_recipe(task, student.ref, options.constrained, options.max_tokens)
         teacher.make(options.teacher)
         check_names(options, settings)
         embedder_of(options.embedder, models=models(options))

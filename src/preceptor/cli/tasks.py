@@ -137,7 +137,7 @@ def _new(args: argparse.Namespace) -> int:
     for name in found.lists:
         print(f"  {name}: a list{of.get(name, '')}")
     if found.items:
-        print(f"  lists that are no JSON: parted by {found.items!r}")
+        print(f"  items of lists are separated by {found.items!r}")
     if found.unused:
         print(f"  not used: {', '.join(found.unused)}")
     for remark in shorten(found.remarks, args.all):

@@ -97,6 +97,8 @@ def _check(args: argparse.Namespace) -> int:
         print(json.dumps({**found.model_dump(mode="json", exclude={"brief"}), **told}, indent=2))
     else:
         print(check.text(found, args.all), *[table.text(rows)] if rows else [], sep="\n")
+        if not found.refused:
+            print(f"Next: preceptor plan {args.task} --student STUDENT, then refine")
     if not found.refused:
         return 0
     print(f"preceptor: task {found.task!r}: {found.refused}", file=sys.stderr)

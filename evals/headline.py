@@ -46,7 +46,7 @@ def _untouched(report: Report) -> str:
         "better": f"Better than the untouched student ({moved})",
         "worse": f"No gain, but a loss ({moved})",
         "no_gain": f"No gain shown ({moved}; the interval includes no change)",
-        "unchanged": "No gain: nothing that was tried passed the acceptance test; the student is "
+        "unchanged": "No gain: nothing that was tried passed the acceptance test, so the student is "
         f"unchanged ({named} {test.final.value:.3f} on the sealed test)",
         "not_measured": "Not measured",
     }[report.finding]

@@ -158,7 +158,7 @@ def test_a_constant_answer_is_told_in_console_trace_and_to_the_teacher(tmp_path:
     shown = line("diagnosed", event(tmp_path, "diagnosed"))
     assert "answered alike: " in shown
     assert "nearly always" not in shown.splitlines()[0]
-    assert "'no' in 100 % of answers, gold " in shown
+    assert "'no' in 100 % of answers (gold's commonest: " in shown
     assert "constant_answer in 'fever'" in user
     assert "index_examples" in user.partition("constant_answer in 'fever'")[2].splitlines()[0]
     assert ", constant answer: note" not in user

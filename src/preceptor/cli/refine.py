@@ -184,15 +184,24 @@ def _whereabouts(folder: Path) -> str:
     shown = os.path.relpath(folder)
     lines = [
         f"\nKept:   {kept_moves(folder) or 'nothing: the student is as it came'}",
-        f"Report: {shown}/report.txt (also report.json)      again: preceptor report {shown}",
+        f"Report: {shown}/report.txt, report.json (again: preceptor report {shown})",
         f"Trace:  preceptor trace {shown}",
     ]
     if found := answered.files(folder):
         lines.append(f"Tested: {', '.join(f'{shown}/{path.name}' for path in found)}")
     if (folder / "bundle").is_dir():
-        use = f"preceptor extract {shown}/bundle --in notes.jsonl --out answers.jsonl"
-        lines.append(f"Bundle: {shown}/bundle      use it: {use}")
+        lines.append(f"Bundle: {shown}/bundle")
+        if not _is_useless(folder):
+            lines.append(f"Use it: preceptor extract {shown} --in notes.jsonl --out answers.jsonl")
     return "\n".join(lines)
+
+
+def _is_useless(folder: Path) -> bool:
+    """Return whether the report says not to use the final student; nobody is told how to, then."""
+    from preceptor.evals.headline import is_useless
+    from preceptor.evals.report import Report
+
+    return is_useless(Report.from_json((folder / "report.json").read_text("utf-8")))
 
 
 def stop_on_ctrl_c(cancel: object) -> None:

@@ -111,6 +111,7 @@ def check(
         *warnings.gate(task, made),
         *warnings.contradictions(same, nearly),
         *warnings.lopsided([(f.name, f.labelled, f.majority, _mostly_some(f)) for f in fields]),
+        *warnings.unanswered(task),
         *warnings.elsewhere(task),
         *(warnings.warn(warnings.DATA, line) for line in data.remarks(task.examples)),
         *warnings.rare(task, made),
@@ -184,6 +185,13 @@ def _mostly_some(field: FieldCheck) -> bool:
     return tuple(field.labels) == _FILLED and field.labels["some"] > field.labels["none"]
 
 
+def _counts(field: FieldCheck) -> str:
+    if tuple(field.labels) == _FILLED:
+        return f"{field.name}: empty {field.labels['none']}, with items {field.labels['some']}"
+    labels = ", ".join(f"{label} {n}" for label, n in field.labels.items())
+    return f"{field.name}: {labels} (most frequent {field.majority:.0%})"
+
+
 def text(found: Check, everything: bool = False) -> str:
     """Return the figures as lines for a terminal; all warnings in full if ``everything``."""
     kind = "SYNTHETIC, " if found.synthetic else ""
@@ -196,11 +204,14 @@ def text(found: Check, everything: bool = False) -> str:
     for part, p in found.parts.items():
         lines.append(f"{part:<6} {p.examples:>6} examples {p.groups:>6} groups  seal {p.seal}")
     for field in found.fields:
-        labels = ", ".join(f"{label} {n}" for label, n in field.labels.items())
-        lines.append(f"{field.name}: {labels} (most frequent {field.majority:.0%})")
+        lines.append(_counts(field))
     pairs = found.near_duplicates if everything else found.near_duplicates[:_SHOWN]
     for first, second, similarity in pairs:
         lines.append(f"near-duplicate across parts: {first} and {second} ({similarity:.2f})")
+    if len(found.near_duplicates) > len(pairs):
+        lines.append(
+            f"near-duplicates across parts: {len(found.near_duplicates) - len(pairs)} more (--all)"
+        )
     lines.append(f"judged by {choice.words(found.metric)}: {found.metric_why}")
     said = found.warnings if everything else found.brief
     for number, line in enumerate(warnings.shorten(said, everything), 1):

@@ -29,8 +29,8 @@ class Comparison(Record):
         baseline: The run's metric with its interval over patients.
         final: Likewise.
         gain: Final minus baseline, paired.
-        p_value: Of «final is better», one-sided, the larger of the two tests that the gate makes; None in
-            reports from before.
+        p_value: Of «final is better», one-sided, the larger of the gate's two tests; None in reports
+            from before.
         fixed: Notes of which more is right than before.
         broken: Notes of which less is right.
         exact: Share of notes with every field right: before, after.

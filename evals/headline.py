@@ -5,6 +5,7 @@ Owns the wording; leaves what may be said to ``evals.standing`` and every number
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from preceptor.core.records import Interval
@@ -24,7 +25,8 @@ def points(value: Interval) -> str:
 
 def score(value: Interval) -> str:
     """Return a score with its interval."""
-    return f"{value.value:.3f} [{value.low:.3f}, {value.high:.3f}]"
+    shown = (round(number, 3) + 0.0 for number in (value.value, value.low, value.high))  # no -0.000
+    return "{:.3f} [{:.3f}, {:.3f}]".format(*shown)
 
 
 def headline(report: Report) -> str:
@@ -39,14 +41,15 @@ def headline(report: Report) -> str:
 def _untouched(report: Report) -> str:
     test = report.test
     assert test is not None
-    change = f"{test.baseline.value:.3f} to {test.final.value:.3f} on the sealed test"
-    moved = f"{words(report.metric)} {change}, {points(test.gain)}"
+    named = words(report.metric)
+    gain = f"{100 * test.gain.value:+.1f} points"
+    moved = f"{named} {test.baseline.value:.3f} to {test.final.value:.3f} on the sealed test, {gain}"
     return {
-        "better": f"Better than the untouched student: {moved}",
-        "worse": f"No gain, but a loss: {moved}",
-        "no_gain": f"No gain shown: {moved}; {_unsure(test)}",
-        "unchanged": "No gain: nothing that was tried passed the acceptance test; the student is "
-        f"unchanged ({words(report.metric)} {score(test.final)} on the sealed test)",
+        "better": f"Better than the untouched student ({moved})",
+        "worse": f"No gain, but a loss ({moved})",
+        "no_gain": f"No gain shown ({moved}; {_unsure(test)})",
+        "unchanged": "No gain: nothing that was tried passed the acceptance test, so the student is "
+        f"unchanged ({named} {test.final.value:.3f} on the sealed test)",
         "not_measured": "Not measured",
     }[report.finding]
 
@@ -58,18 +61,22 @@ def _unsure(test: Comparison) -> str:
     return "the interval includes no change"
 
 
+def is_useless(report: Report) -> bool:
+    """Return whether the headline says not to use the final student."""
+    found = report.standing
+    return found is not None and found.best_trivial is not None and found.trivial != "better"
+
+
 def _verdict(report: Report) -> str:
     """Return the end of the sentence: against answerers that need no model."""
     found = report.standing
     if found is None or found.best is None:
         return "."
-    good = report.finding == "better"
-    if found.best_trivial is not None and found.trivial != "better":
-        joined = ", but" if good else "; it is"
+    joined = ", but" if report.finding == "better" else "; it is"
+    if found.best_trivial is not None and is_useless(report):
         told = "worse than" if found.trivial == "worse" else "no better than"
         return f"{joined} {told} {_trivially(found.best_trivial)}: do not use it."
     if found.baseline != "better":
-        joined = ", but" if good else "; it is"
         told = "worse than" if found.baseline == "worse" else "no better than"
         return f"{joined} {told} {found.best.name!r}, which needs no language model."
     return f", and better than the best answerer without a language model ({found.best.name!r})."
@@ -78,7 +85,7 @@ def _verdict(report: Report) -> str:
 def _trivially(row: RuleRow) -> str:
     named = {
         "majority": "always giving the commonest answer",
-        "always-positive": "always giving the commonest answer that counts as found",
+        "always-positive": "always answering that the finding is there",
         "commonest": "always listing the commonest items",
     }
     return named.get(row.name, f"{row.name!r}, which answers the same to every note")
@@ -89,25 +96,46 @@ def comparisons(report: Report) -> list[str]:
     found, test = report.standing, report.test
     if found is None or test is None:
         return []
-    lines = [f"  against the untouched student: {points(test.gain)}"]
+    rows = [
+        ["the final student", score(test.final), ""],
+        ["the untouched student", score(test.baseline), change(test.gain)],
+    ]
     if found.best is not None:
-        lines.append(f"  against the best answerer without a language model, {_row(found.best)}")
+        rows.append(_row("the best answerer without a language model", found.best))
     if found.best_trivial is not None and found.best_trivial != found.best:
-        lines.append(f"  against the best constant answer, {_row(found.best_trivial)}")
-    lines += _target(found, test.final)
-    return ["How it stands", *lines]
+        rows.append(_row("the best constant answer", found.best_trivial))
+    head = ["", words(report.metric), "final student ahead by, points"]
+    return [
+        "How it stands on the sealed test (95 % intervals in brackets)",
+        *table(head, rows),
+        _target(found),
+    ]
 
 
-def _row(row: RuleRow) -> str:
-    return f"{row.name!r} ({score(row.score)}): {points(row.final_ahead)}"
+def change(value: Interval) -> str:
+    """Return a difference in points with its interval, for a table."""
+    return f"{100 * value.value:+.1f} [{100 * value.low:+.1f}, {100 * value.high:+.1f}]"
 
 
-def _target(found: Standing, final: Interval) -> list[str]:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a table, columns as wide as they must be."""
+    widths = [max(len(line[i]) for line in (head, *rows)) for i in range(len(head))]
+    return [
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in (head, *rows)
+    ]
+
+
+def _row(what: str, row: RuleRow) -> list[str]:
+    return [f"{what}, {row.name!r}", score(row.score), change(row.final_ahead)]
+
+
+def _target(found: Standing) -> str:
     if found.target is None or found.reached is None:
-        return ["  against a target: the task names none"]
+        return "  target: none (set one with 'target' in the task, or --target)"
     said = {
         "reached": "reached",
-        "open": "not surely reached, and not surely missed",
+        "open": "undecided, neither surely reached nor surely missed",
         "missed": "missed",
     }[found.reached]
-    return [f"  against the target {found.target:.3f}: {said} ({score(final)})"]
+    return f"  target {found.target:.3f}: {said}"

@@ -5,13 +5,13 @@ Owns the wording; leaves every number to ``evals.report``. The first line says w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
 from typing import TYPE_CHECKING
 
 from preceptor.core import kept
-from preceptor.core.records import Attempt, Interval
-from preceptor.evals import report_end
-from preceptor.evals.headline import comparisons, headline, points, score
+from preceptor.core.records import Attempt
+from preceptor.evals import answerers, report_end
+from preceptor.evals.headline import change, comparisons, headline, points, score, table
 from preceptor.evals.metrics import card
 from preceptor.evals.metrics.choice import words
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from preceptor.evals.report import FieldRow, Report
     from preceptor.evals.standing import RuleRow
 
+WIDTH = 100
+"""How wide lines of prose may be."""
+
 _RESOURCES = {
     "dollars": ("dollars", "{:,.2f}"),
     "teacher_tokens": ("teacher tokens", "{:,.0f}"),
@@ -27,19 +30,11 @@ _RESOURCES = {
     "compute_seconds": ("seconds of computing", "{:,.1f}"),
     "wall_seconds": ("seconds by the clock", "{:,.1f}"),
 }
-
-
-def _change(value: Interval) -> str:
-    return f"{100 * value.value:+.1f} [{100 * value.low:+.1f}, {100 * value.high:+.1f}]"
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return the lines of a table, columns as wide as they must be."""
-    widths = [max(len(line[i]) for line in (head, *rows)) for i in range(len(head))]
-    return [
-        "  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in (head, *rows)
-    ]
+_FIELD_NOTES = (
+    "  right: the share of notes with the right answer (of a list: the mean F1 of a note's items)",
+    '  P precision, R recall, F1: of what is to be found (labels but "nothing found", or items);',
+    "  P, R and F1 of the final student, F1 before of the untouched one; cases: how many gold has",
+)
 
 
 def _number(value: float | None, form: str = "{:,.0f}") -> str:
@@ -48,13 +43,13 @@ def _number(value: float | None, form: str = "{:,.0f}") -> str:
 
 def _comparison(test: Comparison, metric: str) -> list[str]:
     rows = [
-        [words(metric), score(test.baseline), score(test.final), _change(test.gain)],
-        *([words(r.name), score(r.baseline), score(r.final), _change(r.gain)] for r in test.others),
+        [words(metric), score(test.baseline), score(test.final), change(test.gain)],
+        *([words(r.name), score(r.baseline), score(r.final), change(r.gain)] for r in test.others),
         ["notes with every field right", score(test.exact[0]), score(test.exact[1]), ""],
         ["readable answers", score(test.valid[0]), score(test.valid[1]), ""],
         ["tokens per note", _number(test.tokens[0]), _number(test.tokens[1]), ""],
     ]
-    lines = table(["", "baseline", "final", "gain, points"], rows)
+    lines = table(["", "untouched", "final", "gain, points"], rows)
     lines.append(f"  {test.fixed} notes better, {test.broken} worse, of {test.notes}")
     return lines
 
@@ -69,7 +64,7 @@ def _test(report: Report) -> list[str]:
     lines += _comparison(test, report.metric)
     if test.detectable is not None:
         least = f"{100 * test.detectable:.1f} points"
-        lines.append(f"  a test of this size finds a true gain of {least} four times out of five")
+        lines.append(f"  a test of this size detects a true gain of {least} four times out of five")
     times = "once" if report.openings == 1 else f"{report.openings} times"
     lines.append(f"  opened {times} so far" + _warning(report.openings))
     return lines
@@ -94,7 +89,7 @@ def _rate(value: float | None) -> str:
 
 
 def _field(row: FieldRow) -> list[str]:
-    cells = [row.field, score(row.baseline), score(row.final), _change(row.gain)]
+    cells = [row.field, score(row.baseline), score(row.final), change(row.gain)]
     found = row.after.positive if row.after else None
     if found is None:
         return [*cells, "-", "-", "-", "-", "-"]
@@ -117,12 +112,15 @@ def _fields(report: Report) -> list[str]:
         "F1 before",
         "cases",
     ]
-    note = '  P, R, F1: of what was found (labels other than "nothing found", or items), final student'
-    return ["Fields on the sealed test", *table(head, [_field(r) for r in report.fields]), note]
+    return [
+        "Fields on the sealed test",
+        *table(head, [_field(r) for r in report.fields]),
+        *_FIELD_NOTES,
+    ]
 
 
 def _rule(row: RuleRow) -> list[str]:
-    return [row.name, score(row.score), _change(row.final_ahead)]
+    return [row.name, score(row.score), change(row.final_ahead), answerers.what(row.name)]
 
 
 def _rules(report: Report) -> list[str]:
@@ -131,7 +129,7 @@ def _rules(report: Report) -> list[str]:
     rows = [_rule(row) for row in report.rules]
     lines = [
         f"Without any language model ({words(report.metric)})",
-        *table(["answerer", "score", "final student ahead by, points"], rows),
+        *table(["answerer", "score", "final student ahead by, points", "what it does"], rows),
     ]
     best = report.rules[0]
     if best.ahead != "better":
@@ -143,7 +141,16 @@ def _rules(report: Report) -> list[str]:
 def _cards(report: Report) -> list[str]:
     if not report.cards:
         return []
-    return ["How it is measured", *(line for found in report.cards for line in card.lines(found))]
+    return [
+        "How it is measured",
+        *(row for c in report.cards for line in card.lines(c) for row in wrap(line)),
+    ]
+
+
+def wrap(line: str) -> list[str]:
+    """Return a line as lines of a page's width; what hangs over stands two columns deeper."""
+    own = line[: len(line) - len(line.lstrip())]
+    return textwrap.wrap(line, WIDTH, subsequent_indent=own + "  ", break_long_words=False)
 
 
 def _gain(value: float | None) -> str:
@@ -189,8 +196,14 @@ def _left_behind(report: Report) -> list[str]:
 
 
 def _origin(report: Report) -> list[str]:
-    lines = ["Of what", f"  task {report.task}; student {report.student}; teacher {report.teacher}"]
-    lines.append(f"  recipe {report.baseline_recipe} became {report.final_recipe}")
+    lines = [
+        "What was run",
+        f"  task {report.task}; student {report.student}; teacher {report.teacher}",
+    ]
+    if report.final_recipe == report.baseline_recipe:
+        lines.append(f"  recipe {report.final_recipe}, unchanged")
+    else:
+        lines.append(f"  recipe {report.baseline_recipe} (untouched), {report.final_recipe} (final)")
     lines += [f"  {name} sealed as {value}" for name, value in report.seals.items()]
     if report.synthetic:
         lines.append("  the notes are synthetic: nothing here says how the student does on real ones")

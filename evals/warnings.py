@@ -25,6 +25,9 @@ RARE = 5
 LOPSIDED = 0.9
 """From this share on, one label says nearly everything about a field."""
 
+LOPSIDED_LIST = 0.1
+"""From this share of examples without a value on, a list that is never empty is odd."""
+
 SHOWN = 10
 """How many lines are read at once."""
 
@@ -130,6 +133,18 @@ def lopsided(shares: Sequence[tuple[str, int, float, bool]]) -> Iterator[Warn]:
 
 def _fields(names: Sequence[str]) -> str:
     return "field " if len(names) == 1 else f"{len(names)} fields: "
+
+
+def unanswered(task: Task) -> Iterator[Warn]:
+    """Yield lists that are never empty, where many examples have no value: these may mean «none»."""
+    for field in task.fields:
+        if not isinstance(field, ListField):
+            continue
+        said = [e.gold[field.name] for e in task.examples if e.gold and field.name in e.gold]
+        bare = sum(bool(e.gold) and field.name not in (e.gold or {}) for e in task.examples)
+        if said and all(said) and bare >= LOPSIDED_LIST * len(task.examples):
+            line = f"field {field.name!r}: no list is empty, but {bare} examples have no value and are "
+            yield warn(FIELD, line + 'not scored there: where that means "none", write []')
 
 
 def elsewhere(task: Task) -> Iterator[Warn]:

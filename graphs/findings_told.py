@@ -16,22 +16,25 @@ from preceptor.core.records import Finding
 
 def event(seen: Evidence, found: Sequence[Finding]) -> dict[str, JsonValue]:
     """Return the findings, and the counts of unreadable answers where half or more are."""
-    told: dict[str, JsonValue] = {"findings": [_finding(f) for f in found]}
+    said: dict[str, JsonValue] = {"findings": [told(f) for f in found]}
     counted = readable.count(seen.answers, seen.recipe)
-    return {**told, "readable": counted.model_dump(mode="json")} if counted.worrying else told
+    return {**said, "readable": counted.model_dump(mode="json")} if counted.worrying else said
 
 
-def _finding(found: Finding) -> dict[str, JsonValue]:
-    told: dict[str, JsonValue] = {
+def told(found: Finding) -> dict[str, JsonValue]:
+    """Return one finding without its notes."""
+    said: dict[str, JsonValue] = {
         "kind": found.kind,
         "field": found.field,
         "count": found.count,
         "total": found.total,
     }
     if found.kind == "constant_answer":
-        told |= {
+        said |= {
             "cue": found.cue,
             "said_share": found.said_share,
             "gold_share": found.gold_share,
         }
-    return told
+    elif found.cue:  # a word of ours or a value of the task, never of a note
+        said["cue"] = found.cue
+    return said

@@ -143,8 +143,8 @@ def guard_fields(
         both: Counts of the metric.
         config: The thresholds.
         seed: Of the swaps.
-        plain: Counts of accuracy: what a field is guarded by that has no value under the metric, since gold
-            has nothing to find there, or since it is of a kind that the metric leaves out.
+        plain: Counts of accuracy: what guards a field that has no value under the metric, because gold
+            has nothing to find there or the metric leaves out such fields.
     """
     known: dict[str, tuple[float, float]] = {}
     for pair in (both, plain) if plain else (both,):

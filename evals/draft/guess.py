@@ -7,9 +7,13 @@ and exports of annotation tools to ``evals.exports``.
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+import yaml
 
 from preceptor.core.errors import TaskError
 from preceptor.core.fields import NAME, ListField
@@ -43,6 +47,9 @@ TEMPLATES = (
     ("answer", "antwort", "respuesta", "plan", "therapie"),
 )
 """Columns that are read together with a note, in the order in which they are."""
+
+LEAST_USES = 5
+"""How often the items of a list occur on average before they look like a closed set."""
 
 _NAME_RULE = "letters, digits, '_', '-', '/' or spaces, a letter first, 64 at most"
 _TOOLS = (*look.ANNOTATORS, "annotation_id", "lead_time", "created_at", "updated_at", "annotated_at")
@@ -95,7 +102,9 @@ def draft(path: Path) -> Draft:
             *_empty(columns, lines, [text, *([group] if group else [])]),
             *([owner_remark(owner)] if owner and not _is_plain(owner) else []),
             *_passed_over(columns, lines, rest, name),
+            *_half_said({c: columns[c] for c in unused if c in asked}),
             *_unscored(columns, parted),
+            *_closed(asked, lists, mark),
             *_together(columns, text, unused),
         ),
         delimiter=between if between not in (None, ",") and path.suffix.casefold() == ".csv" else None,
@@ -131,7 +140,8 @@ def is_split(cells: Sequence[str]) -> bool:
 def owners_of(columns: Table, texts: Sequence[str]) -> tuple[str | None, Owner | None]:
     """Return the column of ids and that of patients, None for one that is not there.
 
-    Only names count here: what the values say is asked when the fields are known.
+    Only names count here: what the values say is asked when the fields are known. A visit that has
+    one row each is an id if a coarser owner (its patient) has several.
     """
     said = owners.find({c: cells for c, cells in columns.items() if owners.level(c)}, texts)
     patients = {owner.column: owner for owner in said}
@@ -140,10 +150,10 @@ def owners_of(columns: Table, texts: Sequence[str]) -> tuple[str | None, Owner |
     ]  # or somebody fell
     rest = [c for c in columns if c not in look.named(columns, _TOOLS)]
     name = next((c for c in look.named(rest, IDS) + cases if look.unique(columns[c])), None)
-    name = name or next(
-        (c for c in rest if look.unique(columns[c]) and "id" in c.casefold() and c not in patients),
-        None,
-    )
+    coarsest = min((o.level for o in said if o.values < o.rows), default=0)
+    single = [c for c in rest if look.unique(columns[c]) and "id" in c.casefold()]
+    name = name or next((c for c in single if c not in patients), None)
+    name = name or next((c for c in single if 0 < coarsest < patients[c].level), None)
     return name, next((owner for c, owner in patients.items() if c != name), None)
 
 
@@ -161,7 +171,7 @@ def _golden(path: Path, column: str, cells: Sequence[str]) -> Table:
 
 
 def _no_field(path: Path, gold: str | None, odd: Sequence[str], columns: Table) -> TaskError:
-    labels = f"a label column holds 2 to {MOST_LABELS} short values"
+    labels = f"a label column holds 2 to {MOST_LABELS} short values (an empty cell is none)"
     if gold and odd:
         return TaskError(
             f"{path}: {odd[0]!r} in column {gold!r} looks like no field",
@@ -180,11 +190,48 @@ def _empty(columns: Table, lines: Sequence[int], needed: Sequence[str]) -> Itera
             yield f"{column!r} is empty in line {bare[0]}{more}: fill it or drop the row"
 
 
+def _half_said(columns: Table) -> Iterator[str]:
+    """Tell of columns that say one thing, or nothing: «yes» and empty cells."""
+    for column, cells in columns.items():
+        said = {cell.strip().casefold(): cell.strip() for cell in cells if cell.strip()}
+        bare = sum(not cell.strip() for cell in cells)
+        if bare and len(said) == 1 and max(map(len, said)) <= MOST_LABEL_CHARS:
+            shown = next(iter(said.values()))
+            yield (
+                f"{column!r} is not used: it holds {shown!r} or nothing; if its {bare} empty cells "
+                "mean another label, write it there"
+            )
+
+
 def _unscored(columns: Table, parted: Sequence[str]) -> Iterator[str]:
     for column in parted:
         bare = sum(not cell.strip() for cell in columns[column])
         if bare:
-            yield f"{column!r} is empty {bare} times and not scored there: write [] if that is «none»"
+            times = "once" if bare == 1 else f"{bare} times"
+            yield f'{column!r} is empty {times} and not scored there: write [] where it means "none"'
+
+
+def _closed(asked: Table, lists: Sequence[str], mark: str | None) -> Iterator[str]:
+    """Propose closed lists where the same few items stand again and again."""
+    for column in lists:
+        items = Counter(item for cell in asked[column] for item in _items(cell, mark))
+        if 2 <= len(items) <= MOST_LABELS and items.total() >= LEAST_USES * len(items):
+            few = ", ".join(map(_plain, sorted(items)))
+            yield f"{column!r} holds {len(items)} different items; a closed list says values: [{few}]"
+
+
+def _items(cell: str, mark: str | None) -> list[str]:
+    """Return the items of a list's cell."""
+    value = look.read(cell) if cell.lstrip().startswith("[") else None
+    if isinstance(value, list):
+        return [str(item).strip() for item in value]
+    return [item.strip() for item in cell.split(mark) if item.strip()] if mark else []
+
+
+def _plain(item: str) -> str:
+    """Return an item as YAML reads it in a list."""
+    said = yaml.safe_load(f"[{item}]")[0] if re.fullmatch(r"[\w -]+", item) else None
+    return item if said == item else json.dumps(item, ensure_ascii=False)
 
 
 def _passed_over(

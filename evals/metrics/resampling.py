@@ -86,7 +86,7 @@ class Pair:
         return np.asarray((1 + reached) / (1 + drawn))
 
     def better_p(self, seed: int = 0) -> float:
-        """Return the one-sided p value of «after is better», the larger of both tests; 1 without a value.
+        """Return the one-sided p value of «after is better» by both tests, 1 without a value.
 
         It may be used for as few patients as there are: no sign pattern of five has a p below .03.
         """

@@ -47,7 +47,9 @@ def test_the_baselines_of_a_task_are_shown_where_they_are_asked_for(capsys: Capt
     assert main(["tasks", "new", "aid", "--from", "n.csv"]) == 0
     capsys.readouterr()
     assert main(["tasks", "check", "aid/task.yaml", "--baselines"]) == 0
-    shown = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()[-7:]}
+    *_, last = said = capsys.readouterr().out.splitlines()
+    assert last == "Next: preceptor plan aid/task.yaml --student STUDENT, then refine"
+    shown = {line.split()[0]: line for line in said[-8:-1]}
     assert set(shown) == {
         "majority", "always-positive", "keyword", "context", "keyword+mined", "context+mined", "tfidf",
     }  # fmt: skip

@@ -220,8 +220,43 @@ def test_lists_that_are_written_as_texts(
     assert list(found.labels) == (["pain"] if mark else ["pain", "aids"])
     gold = taskfile.load(file_).examples[1].gold
     assert gold == {"pain": "no", "aids": ["cane", "walker"] if mark else cells[1]}
-    remark = "'aids' is empty 12 times and not scored there: write [] if that is «none»"
-    assert found.remarks == ((remark,) if mark else ())
+    remarks = (
+        "'aids' is empty 12 times and not scored there: write [] where it means \"none\"",
+        "'aids' holds 3 different items; a closed list says values: [cane, rollator, walker]",
+    )
+    assert found.remarks == (remarks if mark else ())
+
+
+def test_many_different_items_are_no_closed_list(tmp_path: Path) -> None:
+    cells = [f"drug {i // 2}; drug {i // 3}" if i % 2 else f"drug {i // 2}" for i in range(60)]
+    rows = [(i, NOTE.format(i), ("yes", "no")[i % 2], cells[i]) for i in range(60)]
+    path = tmp_path / "n.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("id", "text", "pain", "drugs"), *rows])
+    found = draft.draft(path)
+    assert found.lists == ("drugs",)
+    assert found.remarks == ()
+
+
+def test_a_visit_of_one_row_is_the_id_where_patients_have_several(tmp_path: Path) -> None:
+    several = table(tmp_path / "n.csv", "visit_id,person_id,text,pain", "v{i},{two},{note},{label}")
+    found = draft.draft(several)
+    assert (found.id, found.group, found.unused) == ("visit_id", "person_id", ())
+    once = table(tmp_path / "m.csv", "visit_id,ward,text,pain", "v{i},A,{note},{label}")
+    assert draft.draft(once).group == "visit_id"
+
+
+def test_a_column_of_yes_and_empty_cells_is_remarked(tmp_path: Path) -> None:
+    rows = [(i, NOTE.format(i), ("yes", "no")[i % 2], "yes" if i % 9 == 0 else "") for i in range(60)]
+    path = tmp_path / "n.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("id", "text", "pain", "fall"), *rows])
+    found = draft.draft(path)
+    assert (list(found.labels), found.unused) == (["pain"], ("fall",))
+    assert found.remarks == (
+        "'fall' is not used: it holds 'yes' or nothing; if its 53 empty cells mean another label, "
+        "write it there",
+    )
 
 
 def test_what_is_no_text_says_how_to_save_it(tmp_path: Path) -> None:

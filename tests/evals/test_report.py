@@ -8,6 +8,8 @@ import pytest
 from preceptor.core.errors import InputError
 from preceptor.core.fields import FieldSpec, LabelField
 from preceptor.core.records import Answer, Attempt, Evaluation, Example, Gold
+from preceptor.evals import answerers
+from preceptor.evals.baselines.catalogue import NAMES
 from preceptor.evals.report import Report, ReportInputs, Side, build, to_text
 from preceptor.evals.scorers import score_answer
 
@@ -102,7 +104,7 @@ def test_a_gain_is_said_with_its_interval() -> None:
     assert report.test.broken == 0 < report.test.fixed
     assert report.test.tokens == (105.0, 145.0)
     line = first_line(inputs())
-    assert line.startswith("Synthetic data. Better than the untouched student: accuracy ")
+    assert line.startswith("Synthetic data. Better than the untouched student (accuracy ")
     assert f"{100 * report.test.gain.value:+.1f} points" in line
 
 
@@ -182,6 +184,30 @@ def test_the_gap_and_the_detectable_gain_are_those_of_the_numbers() -> None:
     assert report.gap.low < report.gap.value < report.gap.high
     half = (report.test.gain.high - report.test.gain.low) / 2
     assert report.test.detectable == pytest.approx(half / 1.96 * 2.486, rel=0.15)
+
+
+def test_the_lines_of_a_report_fit_a_page_and_answerers_are_explained() -> None:
+    given = replace(inputs(), rules={"tfidf": {e.id: e.gold or {} for e in examples("test")}})
+    text = to_text(build(given))
+    assert max(map(len, text.splitlines()[1:])) <= 110
+    row = next(line for line in text.splitlines() if line.startswith("  tfidf "))
+    assert row.endswith("linear classifier, word counts")
+    assert set(NAMES) <= {name for name in NAMES if answerers.what(name)}
+
+
+def test_the_comparisons_are_a_table_of_scores_and_leads() -> None:
+    report = build(inputs())
+    lines = to_text(report).split("\n\n")[1].splitlines()
+    assert lines[0] == "How it stands on the sealed test (95 % intervals in brackets)"
+    assert [line.split("  ")[1] for line in lines[2:5]] == [
+        "the final student",
+        "the untouched student",
+        "the best answerer without a language model, 'perfect'",
+    ]
+    assert report.test is not None
+    assert f"{report.test.final.value:.3f}" in lines[2]
+    assert f"{100 * report.test.gain.value:+.1f} [" in lines[3]
+    assert lines[-1].startswith("  target: none")
 
 
 def test_json_both_ways_and_no_note_in_it() -> None:

@@ -65,7 +65,7 @@ def test_a_few_patients_are_never_enough_to_say_better() -> None:
         assert made.test is not None
         assert made.test.gain.low > 0  # no resampling of so few moves it
         assert made.finding == "no_gain"
-        assert "No gain shown: accuracy 0.500 to 1.000 on the sealed test, +50.0" in to_text(made)
+        assert "No gain shown (accuracy 0.500 to 1.000 on the sealed test, +50.0" in to_text(made)
         assert f"{patients} patients are too few to be sure of it" in to_text(made)
     assert all_put_right(20).finding == "better"
 
@@ -85,7 +85,7 @@ def test_few_patients_do_not_make_a_student_better_than_a_constant_answer_or_rea
     assert (large.standing.trivial, large.standing.reached) == ("better", "reached")
     assert "do not use it" in to_text(small)
     assert "'majority' may be as good as the final student" in to_text(small)
-    assert "not surely reached" in to_text(small)
+    assert "neither surely reached" in to_text(small)
 
 
 def test_one_patient_with_most_notes_is_one_patient() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from preceptor.cli import main
-from preceptor.core.fields import LabelField
-from preceptor.core.records import Example
+from preceptor.core.fields import LabelField, ListField
+from preceptor.core.records import Example, Gold
 from preceptor.evals import check, warnings
 from preceptor.evals.task import Task
 
@@ -92,6 +92,26 @@ def test_remarks_of_new_are_cut_and_kept(
     assert main(["tasks", "new", "one", "--from", "n.csv"]) == 0
     said = capsys.readouterr().out
     assert said.count("note: ") == 10
-    assert "note: and 5 more: --all" in said
+    assert "note: and 19 more: --all" in said
     assert main(["tasks", "new", "two", "--from", "n.csv", "--all"]) == 0
-    assert capsys.readouterr().out.count("note: ") == 14
+    assert capsys.readouterr().out.count("note: ") == 28
+
+
+def test_a_list_that_is_never_empty_beside_rows_without_a_value_is_warned_of() -> None:
+    def lists(blank: Gold) -> Task:
+        some: Gold = {"aids": ["cane"]}
+        notes = [
+            Example(
+                id=f"n{i}",
+                group=f"p{i}",
+                text=f"Note {i} about something else",
+                gold={"pain": "yes", **(some if i % 3 else blank)},
+            )
+            for i in range(60)
+        ]
+        fields = (LabelField(name="pain", values=("yes", "no")), ListField(name="aids"))
+        return Task(name="t", fields=fields, examples=tuple(notes))
+
+    line = "field 'aids': no list is empty, but 20 examples have no value and are not scored there"
+    assert any(w.startswith(line) for w in check.check(lists({})).warnings)
+    assert not any("no list is empty" in w for w in check.check(lists({"aids": []})).warnings)

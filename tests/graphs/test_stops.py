@@ -158,15 +158,38 @@ def test_a_constant_answer_is_told_in_console_trace_and_to_the_teacher(tmp_path:
     shown = line("diagnosed", event(tmp_path, "diagnosed"))
     assert "answered alike: " in shown
     assert "nearly always" not in shown.splitlines()[0]
-    assert "'no' in 100 % of answers, gold " in shown
+    assert "'no' in 100 % of answers (gold's commonest: " in shown
     assert "constant_answer in 'fever'" in user
     assert "index_examples" in user.partition("constant_answer in 'fever'")[2].splitlines()[0]
     assert ", constant answer: note" not in user
     whole = next(e for e in read(tmp_path / "run" / "trace.jsonl") if e.kind == "diagnosed")
-    assert "constant_answer" in text(whole)
+    assert "constant answer" in text(whole)
     assert "'no' in 100 %" in text(whole)
     others = [f for f in whole.data["findings"] if f["kind"] != "constant_answer"]  # type: ignore[union-attr,index,call-overload]
-    assert all(set(f) == {"kind", "field", "count", "total"} for f in others)  # type: ignore[arg-type]
+    assert all(set(f) - {"cue"} == {"kind", "field", "count", "total"} for f in others)  # type: ignore[arg-type]
+
+
+def test_a_finding_about_one_value_of_a_closed_list_names_it() -> None:
+    from preceptor.cli.tracing import text
+    from preceptor.core.records import Finding
+    from preceptor.core.trace import Event
+    from preceptor.graphs import findings_told
+
+    found = [
+        Finding(kind=kind, field="aids", count=n, total=9, example_ids=("a",), cue=cue)
+        for kind, n, cue in (
+            ("spurious", 4, "cane"),
+            ("wrong_value", 3, "walker for cane"),
+            ("missed", 2, ""),
+        )
+    ]
+    data = {"round": 1, "score": None, "findings": [findings_told.told(f) for f in found]}
+    shown = line("diagnosed", data)
+    assert "aids spurious (cane) 4, aids wrong value (walker for cane) 3, aids missed 2" in shown
+    event_ = Event(
+        v=1, seq=1, time="2024-01-01T10:00:00", attempt=1, kind="diagnosed", key="k", data=data
+    )
+    assert text(event_).splitlines()[1].endswith("4 of 9  cane")
 
 
 def test_the_rule_teacher_works_on_with_constant_answers(tmp_path: Path) -> None:

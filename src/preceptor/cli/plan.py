@@ -49,7 +49,7 @@ def text(found: Plan) -> str:
     rows = [f"{name:<22}" + "".join(f"{show(c):>15}" for c in costs) for name, show in _ROWS.items()]
     tail = []
     if found.seconds_per_call is None:
-        tail.append("Seconds are unknown until the student is timed: --measure.")
+        tail.append("Seconds are unknown until the student is timed: preceptor plan … --measure.")
     else:
         tail.append(
             f"Measured: {found.seconds_per_call:.4f} s per call; the teacher's time comes on top."

@@ -97,6 +97,8 @@ def _check(args: argparse.Namespace) -> int:
         print(json.dumps({**found.model_dump(mode="json", exclude={"brief"}), **told}, indent=2))
     else:
         print(check.text(found, args.all), *[table.text(rows)] if rows else [], sep="\n")
+        if not found.refused:
+            print(f"Next: preceptor plan {args.task} --student STUDENT, then refine")
     if not found.refused:
         return 0
     print(f"preceptor: task {found.task!r}: {found.refused}", file=sys.stderr)
@@ -137,7 +139,7 @@ def _new(args: argparse.Namespace) -> int:
     for name in found.lists:
         print(f"  {name}: a list{of.get(name, '')}")
     if found.items:
-        print(f"  lists that are no JSON: parted by {found.items!r}")
+        print(f"  items of lists are separated by {found.items!r}")
     if found.unused:
         print(f"  not used: {', '.join(found.unused)}")
     for remark in shorten(found.remarks, args.all):

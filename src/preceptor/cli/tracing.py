@@ -42,14 +42,21 @@ def _diagnosed(data: Mapping[str, JsonValue]) -> str:
     found = data["findings"]
     assert isinstance(found, list)
     rows = [
-        f"  {f['field']:<24} {f['kind']:<12} {f['count']:>3} of {f['total']}"
-        + (f"  {constant(f).removeprefix(str(f['field'])).strip()}" if f["kind"] == CONSTANT else "")
+        f"  {f['field']:<24} {str(f['kind']).replace('_', ' '):<15} {f['count']:>3} of {f['total']}"
+        + _about(f)
         for f in found
         if isinstance(f, dict)
     ]
     shown = rows[:12] + ([f"  … and {len(rows) - 12} more"] if len(rows) > 12 else [])
     head = f"round {data['round']}: shown train {interval(data['score'])}"
     return "\n".join([head, *unreadable(data), *shown])
+
+
+def _about(found: Mapping[str, JsonValue]) -> str:
+    """Return what a finding is about: the value that never varies, or the value or cue it names."""
+    if found["kind"] == CONSTANT:
+        return f"  {constant(found).removeprefix(str(found['field'])).strip()}"
+    return f"  {found['cue']}" if found.get("cue") else ""
 
 
 _DETAILS: dict[str, Callable[[Mapping[str, JsonValue]], str]] = {

@@ -93,13 +93,20 @@ def _diagnosed(data: Data) -> str:
     assert isinstance(found, list)
     kinds = [f for f in found if isinstance(f, Mapping)]
     errors = [f for f in kinds if f["kind"] != CONSTANT]
-    top = ", ".join(f"{f['field']} {f['kind']} {f['count']}" for f in errors[:3])
+    top = ", ".join(f"{f['field']} {kind(f)} {f['count']}" for f in errors[:3])
     lines = [f"Round {data['round']}: shown train {interval(data['score'])}; {top or 'no errors'}"]
     alike = [constant(f) for f in kinds if f["kind"] == CONSTANT]
     if alike:
-        more = f"; and {len(alike) - MOST_CONSTANT} more" if len(alike) > MOST_CONSTANT else ""
-        lines.append(f"  answered alike: {'; '.join(alike[:MOST_CONSTANT])}{more}")
+        more = len(alike) > MOST_CONSTANT
+        lines += [f"  answered alike: {told}" for told in alike[:MOST_CONSTANT]]
+        lines += [f"  answered alike: {len(alike) - MOST_CONSTANT} more fields"] if more else []
     return "\n".join([*lines, *unreadable(data)])
+
+
+def kind(found: Data) -> str:
+    """Return a finding's kind, with the value or the cue that it is about: ``spurious (cane)``."""
+    named = str(found["kind"]).replace("_", " ")
+    return f"{named} ({found['cue']})" if found.get("cue") else named
 
 
 def constant(found: Data) -> str:
@@ -118,6 +125,9 @@ def unreadable(data: Data) -> list[str]:
 def _baseline(data: Data) -> str:
     named = f"{_metric(data['metric'])} " if "metric" in data else ""
     head = f"Untouched student on dev: {named}{interval(data['score'])}"
+    constant = data.get("constant")
+    if isinstance(constant, Mapping):
+        head += f"; the best constant answer ({constant['name']}): {interval(constant['score'])}"
     return "\n".join([head, *unreadable(data)])
 
 

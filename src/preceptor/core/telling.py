@@ -22,11 +22,12 @@ def constant(found: Finding) -> str:
 
 
 def brief_constant(found: Finding) -> str:
-    """Return the same in a few words: ``'no' in 98 % of answers, gold 61 %``."""
+    """Return the same in a few words: ``'no' in 98 % of answers (gold's commonest: 61 %)``."""
     what = f"{quote(found.cue)[:MOST_CUE]!r}" if found.cue else "the same"
     if found.said_share is None or found.gold_share is None:
         return f"nearly always {what}"
-    return f"{what} in {_percent(found.said_share)} of answers, gold {_percent(found.gold_share)}"
+    gold = f"(gold's commonest: {_percent(found.gold_share)})"
+    return f"{what} in {_percent(found.said_share)} of answers {gold}"
 
 
 def _percent(share: float) -> str:

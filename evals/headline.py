@@ -57,7 +57,7 @@ def _untouched(report: Report) -> str:
 def _unsure(test: Comparison) -> str:
     """Return why a gain is not called one."""
     if test.gain.low > 0 and test.p_value is not None:
-        return f"{test.patients} patients are too few to be sure of it (p = {test.p_value:.3f})"
+        return f"too few of the {test.patients} patients bear on it to be sure, p = {test.p_value:.3f}"
     return "the interval includes no change"
 
 

@@ -167,8 +167,13 @@ def guard_fields(
 def guard_recall(
     before: tuple[Scored, ...], after: tuple[Scored, ...], metric: Metric, config: GateConfig, seed: int
 ) -> FieldGuard | None:
-    """Return what became of the recall of what was to be found: no gain by saying less."""
+    """Return what became of the recall of what was to be found: no gain by saying less.
+
+    None where it is not looked at, as in a run that began before its counts were kept.
+    """
     if metric.recall is None or not config.recall_alpha:
+        return None
+    if not all(s.outcomes for s in (*before, *after)):
         return None
     both = resampling.pair(metric.recall, before, after)
     if not math.isfinite(both.gain):

@@ -66,7 +66,7 @@ def test_a_few_patients_are_never_enough_to_say_better() -> None:
         assert made.test.gain.low > 0  # no resampling of so few moves it
         assert made.finding == "no_gain"
         assert "No gain shown (accuracy 0.500 to 1.000 on the sealed test, +50.0" in to_text(made)
-        assert f"{patients} patients are too few to be sure of it" in to_text(made)
+        assert f"too few of the {patients} patients bear on it to be sure, p = " in to_text(made)
     assert all_put_right(20).finding == "better"
 
 

@@ -78,3 +78,17 @@ def test_a_field_of_a_kind_that_the_metric_leaves_out_is_guarded(metric: str) ->
     assert found.gain.value > 0.5
     assert found.outcome == "reject"
     assert ruined in found.reason
+
+
+def test_a_run_that_began_before_counts_were_kept_is_still_judged_by_accuracy() -> None:
+    gold: list[Gold] = [{"pain": "yes" if i % 2 else "no"} for i in range(60)]
+    examples = notes(gold)
+    wrong: list[Gold] = [{"pain": "no"} for _ in gold]
+    before = evaluation("before", examples, wrong, (PAIN,))
+    old = before.model_copy(
+        update={"scored": tuple(s.model_copy(update={"outcomes": {}}) for s in before.scored)}
+    )
+    after = evaluation("after", examples, gold, (PAIN,))
+    by = choose((PAIN,), examples, "accuracy")
+    found = judge(old, after, GateState.start(CONFIG), CONFIG, by)[0]
+    assert (found.outcome, found.recall) == ("accept", None)

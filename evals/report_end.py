@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from preceptor.evals.metrics.choice import words
+
 if TYPE_CHECKING:
     from preceptor.core.readable import Readable
     from preceptor.core.records import Interval
     from preceptor.evals.report import Report
 
 WORRYING = 0.5
+
+FEW = 5
+"""With fewer cases than this a field says little."""
+
+ALIKE = ("macro_f1", "balanced_accuracy")
+"""The metrics under which a rare field weighs as much as a frequent one."""
 
 
 def warnings(report: Report) -> list[str]:
@@ -22,7 +30,22 @@ def warnings(report: Report) -> list[str]:
     if final.value <= WORRYING and report.final_recipe != report.baseline_recipe:
         share = f"{100 * final.value:.0f} % of its answers"
         lines.append(f"Warning: the final student, on {where}: only {share} can be read.")
-    return lines
+    return [*lines, *_thin(report)]
+
+
+def _thin(report: Report) -> list[str]:
+    """Return which fields weigh as much as the others with hardly a case to find."""
+    if report.metric not in ALIKE:
+        return []
+    cases = {row.field: row.after.positive.gold for row in report.fields if row.after}
+    thin = [f"{name!r} {n}" for name, n in cases.items() if 0 < n < FEW]
+    if not thin:
+        return []
+    shown = ", ".join(thin[:4]) + (f" and {len(thin) - 4} more fields" if len(thin) > 4 else "")
+    return [
+        f"Warning: {words(report.metric)} counts all fields alike, and some have fewer than {FEW} cases "
+        f"on the sealed test: {shown}."
+    ]
 
 
 def constant(report: Report) -> list[str]:

@@ -24,6 +24,9 @@ from preceptor.evals import stats
 from preceptor.evals.metrics.statistic import Floats, Statistic
 
 _STEP = 1e-4
+_TRACE = 1e-9
+"""So much of all patients is in a resampling out of which no rare label or field may drop."""
+
 _BLOCK = 4_000_000
 
 
@@ -147,9 +150,22 @@ def pair(statistic: Statistic, before: Sequence[Scored], after: Sequence[Scored]
     return Pair(statistic, by_patient(statistic, before), by_patient(statistic, after))
 
 
-def _resampled(value: Callable[[Floats], Floats], totals: Floats, seed: int) -> Floats:
-    """Return ``value`` of each resampling of patients, shape (draws, …); totals (patients, counts)."""
+def _resampled(value: Callable[[Floats], Floats], totals: Floats, seed: int, additive: bool) -> Floats:
+    """Return ``value`` of each resampling of patients, shape (ways, draws, …).
+
+    What is no mean over notes is valued in two ways. A mean over labels and fields is one over those
+    that gold has: where a rare one is in no patient that was drawn, it is another mean, over the easier
+    fields that are left. So it is also valued with a trace of all patients, which keeps such a label at
+    the value that it has in all of them, or at 0 where it was only invented. Intervals span both.
+
+    Args:
+        value: Of summed counts.
+        totals: The counts of each patient, shape (patients, counts).
+        seed: Of the draws.
+        additive: Whether it is a mean over notes.
+    """
     rng = np.random.default_rng(seed)
+    traces = (0.0,) if additive else (0.0, _TRACE)
     size = len(totals)
     step = max(1, min(stats.DRAWS, _BLOCK // max(1, size)))
     out = []
@@ -157,18 +173,20 @@ def _resampled(value: Callable[[Floats], Floats], totals: Floats, seed: int) -> 
         block = min(step, stats.DRAWS - at)
         picked = rng.integers(0, size, (block, size)) + size * np.arange(block)[:, None]
         drawn = np.bincount(picked.ravel(), minlength=block * size).reshape(block, size)
-        out.append(value(drawn.astype(np.float64) @ totals))
-    return np.concatenate(out)
+        out.append(np.stack([value((drawn + trace) @ totals) for trace in traces]))
+    return np.concatenate(out, axis=1)
 
 
 def _interval(value: float, draws: Floats, bounds: tuple[float, float], level: float) -> Interval:
-    known = draws[np.isfinite(draws)]
-    if not np.isfinite(value) or not len(known):
-        return Interval(value=0.0, low=bounds[0], high=bounds[1])
+    """Return the interval that spans those of the ways, draws (ways, draws)."""
     tail = (1 - level) / 2
-    low, high = np.quantile(known, [tail, 1 - tail])
+    known = [way[np.isfinite(way)] for way in draws]
+    ends = [np.quantile(way, [tail, 1 - tail]) for way in known if len(way)]
+    if not np.isfinite(value) or not ends:
+        return Interval(value=0.0, low=bounds[0], high=bounds[1])
+    low, high = min(float(end[0]) for end in ends), max(float(end[1]) for end in ends)
     value += 0.0  # -0.0 becomes 0.0
-    return Interval(value=value, low=min(float(low), value) + 0.0, high=max(float(high), value))
+    return Interval(value=value, low=min(low, value) + 0.0, high=max(high, value))
 
 
 def interval(
@@ -187,7 +205,9 @@ def interval(
     value = float(statistic.value(totals.sum(0)))
     if len(totals) < 2 and np.isfinite(value):
         return Interval(value=value, low=bounds[0], high=bounds[1])
-    found = _interval(value, _resampled(statistic.value, totals, seed), bounds, level)
+    found = _interval(
+        value, _resampled(statistic.value, totals, seed, statistic.additive), bounds, level
+    )
     return _widened(found, len(totals), bounds, level)
 
 
@@ -221,7 +241,7 @@ def difference(
     def gain(totals: Floats) -> Floats:
         return statistic.value(totals[:, width:]) - statistic.value(totals[:, :width])
 
-    draws = _resampled(gain, np.hstack([both.before, both.after]), seed)
+    draws = _resampled(gain, np.hstack([both.before, both.after]), seed, statistic.additive)
     return _interval(both.gain, draws, bounds, level)
 
 
@@ -233,11 +253,11 @@ def field_intervals(
         return {}
     totals = by_patient(statistic, scored)
     values = statistic.by_field(totals.sum(0))
-    draws = _resampled(statistic.by_field, totals, seed)
+    draws = _resampled(statistic.by_field, totals, seed, statistic.additive)
     found = {}
     for at, name in enumerate(statistic.fields):
         if np.isfinite(values[at]):
-            one = _interval(float(values[at]), draws[:, at], statistic.bounds, 0.95)
+            one = _interval(float(values[at]), draws[..., at], statistic.bounds, 0.95)
             found[name] = _widened(one, len(totals), statistic.bounds, 0.95)
     return found
 

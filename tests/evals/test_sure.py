@@ -136,3 +136,18 @@ def test_lists_alone_have_a_table_too() -> None:
     row = report(notes, (said, said), choose((field,), notes), (field,)).fields[0]
     assert row.after is not None
     assert row.after.positive.hits == 20
+
+
+def test_fields_with_hardly_a_case_are_named_where_all_fields_weigh_alike() -> None:
+    fever = LabelField(name="fever", values=("yes", "no"))
+    fields = (PAIN, fever)
+    notes = [
+        note(f"n{i}", f"p{i}", {"pain": "yes" if i % 3 else "no", "fever": "yes" if i < 2 else "no"})
+        for i in range(40)
+    ]
+    said = [dict(e.gold or {}) for e in notes]
+    warned = "Warning: macro F1 counts all fields alike, and some have fewer than 5 cases on the sealed"
+    assert f"{warned} test: 'fever' 2." in to_text(
+        report(notes, (said, said), choose(fields, notes, "macro_f1"), fields)
+    )
+    assert warned not in to_text(report(notes, (said, said), choose(fields, notes, "micro_f1"), fields))

@@ -157,3 +157,34 @@ def test_recall_counts_only_what_was_to_be_found() -> None:
     said = np.array([[1, 1, 1], [0, 1, 0]])
     totals = resampling.by_patient(recall, notes(gold, said)).sum(0)
     assert float(recall.value(totals)) == pytest.approx(2 / 3)
+
+
+def test_a_rare_field_does_not_drop_out_of_the_interval_together_with_its_only_case() -> None:
+    """Pain is found always, fever never; fever has one case: without it macro F1 would be 1."""
+    gold, said = np.zeros((60, 3), np.int64), np.zeros((60, 3), np.int64)
+    gold[:20, 0] = said[:20, 0] = 1
+    gold[59, 2], said[50:55, 2] = 1, 1
+    value = resampling.interval(MACRO, notes(gold, said, 1))
+    assert value.value == pytest.approx(0.5)
+    assert value.low < 0.51
+    assert value.high == pytest.approx(1.0)  # what it is where fever is not asked about
+    better = said.copy()
+    better[59, 2] = 1  # the one case: +14 points, and no resampling without it says so
+    gain = resampling.difference(MACRO, notes(gold, said, 1), notes(gold, better, 1))
+    assert gain.value > 0.1
+    assert gain.low == 0.0
+
+
+def test_intervals_of_macro_f1_hold_the_truth_where_fields_are_rare() -> None:
+    shares, recall, invented = np.array([0.4, 0.05, 0.02]), np.array([0.8, 0.4, 0.3]), 0.05
+    rng = np.random.default_rng(5)
+
+    def drawn(count: int) -> tuple[Ints, Ints]:
+        gold = rng.random((count, 3)) < shares
+        said = np.where(gold, rng.random((count, 3)) < recall, rng.random((count, 3)) < invented)
+        return gold.astype(np.int64), said.astype(np.int64)
+
+    hits, said, there = shares * recall, shares * recall + (1 - shares) * invented, shares
+    truth = float((2 * hits / (said + there)).mean())
+    found = [resampling.interval(MACRO, notes(*drawn(60), 1)) for _ in range(120)]
+    assert sum(one.low <= truth <= one.high for one in found) >= 0.9 * len(found)

@@ -206,13 +206,19 @@ def difference(
     if len(both.before) < 2:
         value = both.gain if len(both.before) and np.isfinite(both.gain) else 0.0
         return Interval(value=value, low=bounds[0], high=bounds[1])
+    return _interval(both.gain, _resampled_gains(both, seed), bounds, level)
+
+
+def _resampled_gains(both: Pair, seed: int) -> Floats:
+    """Return the gain in each resampling of patients, shape (draws,)."""
     width = both.before.shape[1]
 
     def gain(totals: Floats) -> Floats:
-        return statistic.value(totals[:, width:]) - statistic.value(totals[:, :width])
+        return np.asarray(
+            both.statistic.value(totals[:, width:]) - both.statistic.value(totals[:, :width])
+        )
 
-    draws = _resampled(gain, np.hstack([both.before, both.after]), seed)
-    return _interval(both.gain, draws, bounds, level)
+    return _resampled(gain, np.hstack([both.before, both.after]), seed)
 
 
 def field_intervals(
@@ -232,9 +238,17 @@ def field_intervals(
     return found
 
 
-def standard_error(both: Pair) -> float | None:
-    """Return the standard error of the gain over patients; None for fewer than two or no change."""
+def standard_error(both: Pair, seed: int = 0) -> float | None:
+    """Return the standard error of the gain over patients; None for fewer than two or no change.
+
+    Where the metric is no mean, it is the spread over resamplings: influences make it a sixth too small
+    where few patients have what is to be found (docs/results/gate.md).
+    """
     size = len(both.before)
     if size < 2 or not np.isfinite(both.gain):
         return None
-    return float(both.influences().std(ddof=1) / np.sqrt(size)) or None
+    if both.statistic.additive:
+        return float(both.influences().std(ddof=1) / np.sqrt(size)) or None
+    draws = _resampled_gains(both, seed)
+    known = draws[np.isfinite(draws)]
+    return float(known.std(ddof=1)) or None if len(known) > 1 else None

@@ -1,8 +1,8 @@
 """Looks and whole runs of the gate under every metric, on the world of ``gate_metrics``.
 
 Owns the loop and its rules; ``gate_metric_tables`` makes the tables. Tests are those of
-``evals.metrics.resampling``, on counts that are made directly, with fewer swaps (``SWAPS``); a test with
-random swaps is valid for any number of them.
+``evals.metrics.resampling``, on counts that are made directly, with fewer swaps (``SWAPS``); a test
+with random swaps is valid for any number of them.
 """
 
 from __future__ import annotations
@@ -26,10 +26,9 @@ from benchmarks.gate_metrics import (
 from benchmarks.gate_world import Bools, Floats
 from preceptor.evals import stats
 from preceptor.evals.metrics.resampling import Pair
-from preceptor.evals.metrics.statistic import Statistic
 from preceptor.graphs.gates import GateConfig, GateState, judge
 
-Rule = Literal["swaps alone", "both tests", "with recall"]
+Rule = Literal["swaps alone", "both tests", "with recall", "patients left out"]
 RULES: tuple[Rule, ...] = ("swaps alone", "both tests", "with recall")
 Move = Callable[[np.random.Generator, Task, Gold, Bools], Bools]
 SWAPS, POOL, FEW = 2_000, 12_000, 250
@@ -74,6 +73,22 @@ def _reached(both: Pair, swaps: Floats, sign: float) -> int:
     return int((~(sign * (value(after - shift) - value(before + shift)) < observed)).sum())
 
 
+def left_out(both: Pair) -> Floats:
+    """Return the pseudo-values of the jackknife that really leaves a patient out."""
+    size, value = len(both.before), both.statistic.value
+    before, after = both.before.sum(0), both.after.sum(0)
+    others = np.asarray(value(after - both.after) - value(before - both.before))
+    found = size * both.gain - (size - 1) * others
+    return found[np.isfinite(found)]
+
+
+def second_p(both: Pair, rule: Rule) -> float:
+    """Return the p value of a rule's second test; 0 if it has none."""
+    if rule == "swaps alone":
+        return 0.0
+    return stats.skewed_t(left_out(both)) if rule == "patients left out" else both.skewed_p()
+
+
 def pool_for(task: Task) -> Floats:
     """Return swaps to draw from, shape (``POOL``, patients)."""
     return np.random.default_rng(8).integers(0, 2, (POOL, task.patients)).astype(np.float64)
@@ -106,7 +121,7 @@ def one_run(rng: np.random.Generator, task: Task, pool: Floats, rule: Rule, move
             working, left = incumbent, left - level
             continue
         working = candidate
-        if (rule == "swaps alone" or both.skewed_p() <= level) and swap_p(rng, both, pool) <= level:
+        if second_p(both, rule) <= level and swap_p(rng, both, pool) <= level:
             incumbent, promoted = candidate, True
         else:
             left -= level
@@ -125,7 +140,7 @@ def one_look(
 ) -> dict[Rule, list[float]]:
     """Return how often one look at each of ``alphas`` accepts, by rule."""
     pool = pool_for(task)
-    hits = {rule: np.zeros(len(alphas)) for rule in RULES}
+    hits: dict[Rule, Floats] = {rule: np.zeros(len(alphas)) for rule in RULES}
     for run in range(runs):
         rng = np.random.default_rng([seed, run])
         truth = gold(rng, task)
@@ -142,7 +157,7 @@ def one_look(
 
 
 def real_runs(seed: int, task: Task, runs: int) -> tuple[int, int, int]:
-    """Return (runs that promote, looks decided otherwise than here, field vetoes) of the real ``judge``.
+    """Return (runs that promote, looks decided otherwise than here, field vetoes) of ``judge``.
 
     Null moves; the arrays know no guard of fields, so its vetoes are no difference.
     """
@@ -173,8 +188,3 @@ def real_runs(seed: int, task: Task, runs: int) -> tuple[int, int, int]:
             working = candidate if verdict.outcome in ("accept", "pending") else incumbent
         promoted += any_accepted
     return promoted, different, vetoes
-
-
-def value_of(statistic: Statistic, totals: Floats) -> float:
-    """Return a metric of one table of counts."""
-    return float(statistic.value(totals))

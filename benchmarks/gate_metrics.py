@@ -2,12 +2,13 @@
 
 Owns the arrays behind ``gate_metric_tables``. A note has cells: one per label field (is it there or
 not), four per list (its items), or one on a scale of four labels. A student gets cells right or wrong;
-it misses ``MISS`` of what is there, and invents as much as it misses, so that precision, recall and F1 of
-every field are the same 70 %. Whether a cell is in gold, is right, or changes depends on its patient and
-its note, as in ``gate_world``.
+it misses ``MISS`` of what is there, and invents as much as it misses, so that precision, recall and F1
+of every field are the same 70 %. Whether a cell is in gold, is right, or changes depends on its patient
+and its note, as in ``gate_world``.
 
 A null move changes cells and leaves the rate of every kind of error where it was, so the true value of
-every metric stays. A move of effect e shrinks all errors in one proportion until the metric has gained e.
+every metric stays. A move of effect e shrinks all errors in one proportion until the metric has gained
+it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ SCALE = np.array([0.4, 0.3, 0.2, 0.1])
 """How often the four labels of the scale occur."""
 
 _LABELS = ("none", "mild", "moderate", "severe")
-_WRONG = np.array([[0, 0.8, 0.15, 0.05], [0.45, 0, 0.45, 0.1], [0.1, 0.45, 0, 0.45], [0.05, 0.15, 0.8, 0]])
+_WRONG = np.array(
+    [[0, 0.8, 0.15, 0.05], [0.45, 0, 0.45, 0.1], [0.1, 0.45, 0, 0.45], [0.05, 0.15, 0.8, 0]]
+)
 """What is said where it is wrong: mostly a neighbour."""
 
 Rates = tuple[float, Floats]
@@ -76,7 +79,9 @@ class Task:
         if self.metric == "list_f1":
             return tuple(ListField(name=n) for n in names)
         if self.metric == "kappa":
-            return tuple(LabelField(name=n, values=_LABELS, default="none", ordered=True) for n in names)
+            return tuple(
+                LabelField(name=n, values=_LABELS, default="none", ordered=True) for n in names
+            )
         return tuple(LabelField(name=n, values=("yes", "no")) for n in names)
 
     @cached_property
@@ -120,7 +125,8 @@ class Gold:
 
 def drawn(rng: np.random.Generator, task: Task, cells: int) -> Floats:
     """Return correlated standard normal numbers, shape (patients, notes, cells)."""
-    return latent(rng, (1, task.patients, task.notes, cells))[0]
+    made: Floats = latent(rng, (1, task.patients, task.notes, cells))[0]
+    return made
 
 
 def gold(rng: np.random.Generator, task: Task) -> Gold:
@@ -142,14 +148,12 @@ def first(rng: np.random.Generator, task: Task, truth: Gold) -> Bools:
     return right
 
 
-def moved(
-    rng: np.random.Generator, task: Task, truth: Gold, right: Bools, target: Rates
-) -> Bools:
-    """Return the cells after a move that takes the errors from the first student's rates to ``target``."""
-    up, down = zip(*(_flows(e, t) for e, t in zip(task.rates, target, strict=True)), strict=True)
+def moved(rng: np.random.Generator, task: Task, truth: Gold, right: Bools, target: Rates) -> Bools:
+    """Return the cells after a move from the first student's rates of error to ``target``."""
+    there, absent = _flows(task.rates[0], target[0]), _flows(task.rates[1], target[1])
     one = drawn(rng, task, right.shape[2])
-    raised = one > np.where(truth.there, quantile(1 - up[0]), quantile(1 - up[1]))
-    lowered = one < np.where(truth.there, quantile(down[0]), quantile(down[1]))
+    raised = one > np.where(truth.there, quantile(1 - there[0]), quantile(1 - absent[0]))
+    lowered = one < np.where(truth.there, quantile(there[1]), quantile(absent[1]))
     return np.where(right, ~lowered, raised)
 
 
@@ -232,7 +236,7 @@ def better_by(task: Task, effect: float) -> Rates | None:
 
 
 def traded(task: Task, missed: float) -> Rates:
-    """Return the rates at which ``missed`` is paid for by inventing more, or less: the same true metric."""
+    """Return the rates with ``missed`` at which the true metric is the same: more is invented, or less."""
     base, low, high = true_value(task, task.rates), 0.0, 10.0
     for _ in range(50):
         middle = (low + high) / 2
@@ -268,5 +272,7 @@ def _outcome(
     if task.metric == "list_f1":
         found = int(here.sum()), int(got.sum()), int((here & got).sum())
         return found, 2 * found[2] / (found[0] + found[1]) if found[0] + found[1] else 1.0
-    places = (int(here[0]), int(got[0])) if task.metric == "kappa" else (1 - int(here[0]), 1 - int(got[0]))
+    places = (
+        (int(here[0]), int(got[0])) if task.metric == "kappa" else (1 - int(here[0]), 1 - int(got[0]))
+    )
     return places, float(places[0] == places[1])

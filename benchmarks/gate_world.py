@@ -63,7 +63,7 @@ class World:
 
 
 def quantile(shares: float | Floats) -> Floats:
-    """Return standard normal quantiles; 0 and 1 are taken for all but impossible and all but certain."""
+    """Return standard normal quantiles; 0 and 1 are taken for nearly 0 and nearly 1."""
     return np.asarray(_QUANTILE(np.clip(shares, 1e-9, 1 - 1e-9)))
 
 

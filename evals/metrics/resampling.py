@@ -138,7 +138,7 @@ def pair(statistic: Statistic, before: Sequence[Scored], after: Sequence[Scored]
     return Pair(statistic, by_patient(statistic, before), by_patient(statistic, after))
 
 
-def _resampled(value: Callable[[Floats], Floats], totals: Floats, seed: int) -> Floats:
+def resampled(value: Callable[[Floats], Floats], totals: Floats, seed: int) -> Floats:
     """Return ``value`` of each resampling of patients, shape (draws, …); totals (patients, counts)."""
     rng = np.random.default_rng(seed)
     size = len(totals)
@@ -177,7 +177,7 @@ def interval(
     value = float(statistic.value(totals.sum(0)))
     if len(totals) < 2 and np.isfinite(value):
         return Interval(value=value, low=bounds[0], high=bounds[1])
-    found = _interval(value, _resampled(statistic.value, totals, seed), bounds, level)
+    found = _interval(value, resampled(statistic.value, totals, seed), bounds, level)
     return _widened(found, len(totals), bounds, level)
 
 
@@ -206,10 +206,10 @@ def difference(
     if len(both.before) < 2:
         value = both.gain if len(both.before) and np.isfinite(both.gain) else 0.0
         return Interval(value=value, low=bounds[0], high=bounds[1])
-    return _interval(both.gain, _resampled_gains(both, seed), bounds, level)
+    return _interval(both.gain, resampled_gains(both, seed), bounds, level)
 
 
-def _resampled_gains(both: Pair, seed: int) -> Floats:
+def resampled_gains(both: Pair, seed: int) -> Floats:
     """Return the gain in each resampling of patients, shape (draws,)."""
     width = both.before.shape[1]
 
@@ -218,7 +218,7 @@ def _resampled_gains(both: Pair, seed: int) -> Floats:
             both.statistic.value(totals[:, width:]) - both.statistic.value(totals[:, :width])
         )
 
-    return _resampled(gain, np.hstack([both.before, both.after]), seed)
+    return resampled(gain, np.hstack([both.before, both.after]), seed)
 
 
 def field_intervals(
@@ -229,7 +229,7 @@ def field_intervals(
         return {}
     totals = by_patient(statistic, scored)
     values = statistic.by_field(totals.sum(0))
-    draws = _resampled(statistic.by_field, totals, seed)
+    draws = resampled(statistic.by_field, totals, seed)
     found = {}
     for at, name in enumerate(statistic.fields):
         if np.isfinite(values[at]):
@@ -249,6 +249,6 @@ def standard_error(both: Pair, seed: int = 0) -> float | None:
         return None
     if both.statistic.additive:
         return float(both.influences().std(ddof=1) / np.sqrt(size)) or None
-    draws = _resampled_gains(both, seed)
+    draws = resampled_gains(both, seed)
     known = draws[np.isfinite(draws)]
     return float(known.std(ddof=1)) or None if len(known) > 1 else None

@@ -104,7 +104,9 @@ def test_pseudo_values_average_to_the_gain() -> None:
     assert resampling.standard_error(both) is not None
 
 
-def test_the_standard_error_is_the_spread_of_gains_where_few_patients_have_what_is_to_be_found() -> None:
+def test_the_standard_error_is_the_spread_of_gains_where_few_patients_have_what_is_to_be_found() -> (
+    None
+):
     rng = np.random.default_rng(9)
     fields = tuple(LabelField(name=f"f{i}", values=("yes", "no")) for i in range(8))
     macro = choice.make("macro_f1", fields, {f.name: ("yes",) for f in fields})

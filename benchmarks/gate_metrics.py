@@ -236,7 +236,7 @@ def better_by(task: Task, effect: float) -> Rates | None:
 
 
 def traded(task: Task, missed: float) -> Rates:
-    """Return the rates with ``missed`` at which the true metric is the same: more is invented, or less."""
+    """Return the rates with ``missed`` at which the true metric is the same."""
     base, low, high = true_value(task, task.rates), 0.0, 10.0
     for _ in range(50):
         middle = (low + high) / 2

@@ -4,10 +4,10 @@
 
 Under every metric: ``gate_metric_tables``. For accuracy, three layers. (1) Many runs, vectorised
 (``gate_world``): the test, the alpha and the stacking of ``graphs.gates`` on arrays. (2) The real
-``judge`` on the same kind of data, with its guards; its decisions are compared with those of the arrays.
-(3) Whole runs through the simulated student, the evaluator and the real ``judge`` (``gate_student``).
-Everything is seeded; the numbers in docs/results/gate.md are this script's output. It takes a quarter of
-an hour of one core.
+``judge`` on the same kind of data, with its guards; its decisions are compared with those of the
+arrays. (3) Whole runs through the simulated student, the evaluator and the real ``judge``
+(``gate_student``). Everything is seeded; the numbers in docs/results/gate.md are this script's output.
+It takes a quarter of an hour of one core.
 """
 
 from __future__ import annotations
@@ -163,10 +163,10 @@ def report(asked: argparse.Namespace) -> str:
     """Return docs/results/gate.md."""
     parts = [
         "# The gate: how often it is wrong, and what it can see",
-        "Output of `benchmarks/gate_simulation.py`; all of it simulated, not measured on real students. "
-        f"{asked.metrics:,} runs per row of the tables of metrics (a quarter of that with more than 100 "
-        f"notes), {asked.real_metrics} of the real `judge`; 95 % intervals in brackets. Nominal: at most "
-        "10 % of runs promote anything that is no better.",
+        "Output of `benchmarks/gate_simulation.py`; all of it simulated, not measured on real "
+        f"students. {asked.metrics:,} runs per row of the tables of metrics, {asked.real_metrics} of "
+        "the real `judge`; 95 % intervals in brackets. Nominal: at most 10 % of runs promote anything "
+        "that is no better.",
         gate_words.SUMMARY,
         *gate_metric_tables.sections(asked.metrics, asked.real_metrics),
         *accuracy_sections(asked.runs, asked.real, asked.students),

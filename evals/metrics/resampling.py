@@ -241,8 +241,8 @@ def field_intervals(
 def standard_error(both: Pair, seed: int = 0) -> float | None:
     """Return the standard error of the gain over patients; None for fewer than two or no change.
 
-    Where the metric is no mean, it is the spread over resamplings: influences make it a sixth too small
-    where few patients have what is to be found (docs/results/gate.md).
+    Where the metric is no mean, it is the spread over resamplings: influences make it 10 to 15 % too
+    small where few patients have what is to be found (docs/results/gate.md).
     """
     size = len(both.before)
     if size < 2 or not np.isfinite(both.gain):

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 
 from preceptor.core.egress import is_local
 
-IN_PROCESS = ("rules", "nano", "hf", "scripted", "simulated")
+IN_PROCESS = ("rules", "nano", "hf", "scripted", "simulated", "st", "fastembed", "hash")
+"""Kinds whose texts stay in this process: teachers, students, embedders."""
+
 OPENAI = "https://api.openai.com/v1"
 OLLAMA = "http://127.0.0.1:11434"
 OLLAMA_CLOUD = "https://ollama.com"

@@ -3,8 +3,8 @@
     python benchmarks/refine_seeds.py toxicity --student nano > docs/results/toxicity.md
 
 One run per seed: the sealed test is opened once in each. The page shows the untouched and the final
-student with 95 % intervals over patients, the best rule without a model, and the mean over seeds. With
-`--keep FILE` each note's scores are kept, too, for `benchmarks/compare_moves.py`.
+student with 95 % intervals over patients, the best answerer without a language model, and the mean
+over seeds. With `--keep FILE` each note's scores are kept, too, for `benchmarks/compare_moves.py`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pathlib import Path
 from preceptor.core.kept import is_kept, marked
 from preceptor.core.records import Evaluation
 from preceptor.core.settings import load
+from preceptor.evals.metrics.choice import words
 from preceptor.evals.report import Report
 from preceptor.graphs import refine, wiring
 
@@ -138,13 +139,14 @@ def page(asked: argparse.Namespace, reports: list[Report], rows: list[str]) -> N
     print(
         f"Written by `benchmarks/refine_seeds.py {task} --student {student} --seeds {len(rows)}{only}`."
     )
+    metric = words(reports[0].metric)
     print(f"{mark}Sealed test of about {test.notes} notes of {test.patients} patients per draw; scores")
-    print("are the mean share of right fields per note, with 95 % intervals over patients. All draws")
+    print(f"are {metric}, with 95 % intervals over patients. All draws")
     allowed = asked.moves.replace(",", ", ") or "all"
     print(f"are shown; they share notes, so they are not independent. Moves: {allowed}.\n")
     print(
-        "| seed | untouched | final | gain, points | best rule | kept moves | student calls "
-        "| of training, s | seconds |"
+        "| seed | untouched | final | gain, points | best without a language model | kept moves "
+        "| student calls | of training, s | seconds |"
     )
     print("| ---: | --- | --- | --- | --- | --- | ---: | ---: | ---: |")
     print("\n".join(rows))

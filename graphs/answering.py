@@ -138,6 +138,7 @@ class Students:
         return students.StudentOptions(
             adapter=self.adapter if recipe.model.base else self._weights(recipe),
             tokenizer=tokenizer,
+            models=Path(self.options.models_dir) if self.options.models_dir else None,
             parallel=self.options.parallel,
             timeout=self.options.timeout,
             threads=int(os.environ.get("OMP_NUM_THREADS", "0") or 0),

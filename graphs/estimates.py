@@ -227,7 +227,7 @@ def pace(options: wiring.Options, task: Task, drawn: Splits) -> float:
     opened = answering.Students(task, options)
     try:
         student = opened.of(Recipe(model=ModelRef(spec=options.student)))
-        recipe = wiring.start_recipe(task, student.ref, options.constrained)
+        recipe = wiring.start_recipe(task, student.ref, options.constrained, options.max_tokens)
         notes = list(islice(drawn.examples(task, "train"), SAMPLE + 1))
         asked = [render.calls(recipe, task.fields, note) for note in notes]
         _ask(student, asked[0])

@@ -281,7 +281,10 @@ class _Asking:
             return counts, 0.0
         task = Task(name=self.made.task, fields=self.made.fields)
         asked = wiring.Options(
-            task=self.made.task, parallel=settings.concurrency, timeout=settings.timeouts.student
+            task=self.made.task,
+            parallel=settings.concurrency,
+            timeout=settings.timeouts.student,
+            models_dir=wiring.models_dir(settings),
         )
         log = self.job.target.with_name(f"{self.job.target.name}.egress.jsonl")
         opened = answering.Students(task, asked, answering.gate(settings, log, task))

@@ -6,9 +6,15 @@ a metric to ``evals.metrics.choice`` and the acceptance test to ``graphs.gates``
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from preceptor.core.record import Record
+from preceptor.core.records import Answer, Example, Interval
 from preceptor.core.runs import RunStore
-from preceptor.evals.metrics import choice
+from preceptor.evals import baselines
+from preceptor.evals.metrics import choice, resampling
 from preceptor.evals.metrics.choice import Metric
+from preceptor.evals.scorers import score_answer
 from preceptor.evals.splits import Splits
 from preceptor.evals.task import Task
 from preceptor.graphs.gates import GateConfig
@@ -57,3 +63,31 @@ def rule(given: GateConfig, task: Task) -> GateConfig:
     """Return the rule of acceptance; a task that prefers precision has no guard of recall."""
     free = task.prefer == "precision"
     return given.model_copy(update={"recall_alpha": 0.0}) if free else given
+
+
+class Constant(Record):
+    """The best answerer that gives every note the same answer: what a student must beat.
+
+    Attributes:
+        name: Which of ``baselines.trivial_names``.
+        score: Its value of the run's metric, with its interval.
+    """
+
+    name: str
+    score: Interval
+
+
+def best_constant(
+    task: Task, metric: Metric, train: Sequence[Example], notes: Sequence[Example]
+) -> Constant:
+    """Return the constant answers that do best on some notes; they are learned from train."""
+    found = []
+    for name in baselines.trivial_names(task):
+        said = baselines.predict(name, task, train, notes)
+        scored = [
+            score_answer(e, Answer(example_id=e.id, record=said[e.id]), task.fields, metric.function)
+            for e in notes
+        ]
+        score = resampling.interval(metric.statistic, scored)
+        found.append(Constant(name=name, score=score))
+    return max(found, key=lambda one: one.score.value)

@@ -282,7 +282,11 @@ def _open(spec: str, place: Place) -> Student:
     url = destination.of(spec)
     if url and not is_local(url):
         place.gate.refuse(url)
-    options = students.StudentOptions(parallel=place.options.parallel, timeout=place.options.timeout)
+    options = students.StudentOptions(
+        parallel=place.options.parallel,
+        timeout=place.options.timeout,
+        models=Path(place.options.models_dir) if place.options.models_dir else None,
+    )
     kind, _, name = spec.partition(":")
     if kind not in AS_STUDENT:
         return _through_langchain(spec, options)

@@ -76,6 +76,7 @@ def measure(request: Request, settings: Settings, on_progress: OnProgress) -> Me
             "student": request.student,
             "mode": request.mode,
             "data_dir": str(settings.data_dir or ""),
+            "models_dir": wiring.models_dir(settings),
             "parallel": settings.concurrency,
             "timeout": settings.timeouts.student,
         }

@@ -20,7 +20,7 @@ from preceptor.core.records import Attempt, Evaluation, Finding, Recipe, Situati
 from preceptor.evals import findings, scorers
 from preceptor.evals.metrics import resampling
 from preceptor.evals.metrics.worth import worth
-from preceptor.graphs import findings_told, gates, readability, stops
+from preceptor.graphs import findings_told, gates, judged, readability, stops
 from preceptor.graphs.session import Session, folds
 from preceptor.graphs.state import RunState
 
@@ -89,7 +89,10 @@ def baseline(session: Session, state: RunState) -> RunState:
     kept = session.put(evaluation)
     seen = readability.of(session, recipe, evaluation)
     warned: dict[str, JsonValue] = {"readable": seen.model_dump(mode="json")} if seen else {}
-    session.event("baseline", "baseline", {**_summary(session, evaluation, kept), **warned})
+    train, dev = session.examples(session.splits.train), session.examples(session.splits.dev)
+    constant = judged.best_constant(session.task, session.metric, train, dev)
+    told: dict[str, JsonValue] = {"constant": constant.model_dump(mode="json"), **warned}
+    session.event("baseline", "baseline", {**_summary(session, evaluation, kept), **told})
     stop: Literal["unreadable", ""] = "unreadable" if seen and seen.unusable else ""
     return {"base_dev": kept, "incumbent_dev": kept, "stop": stop}
 

@@ -7,7 +7,7 @@ but those of train stands in it. Leaves searching to ``tools.rag``.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from preceptor.core.egress import Egress
@@ -32,6 +32,7 @@ class Retrievers:
         embedder: What makes dense vectors; where it is None, the one that an index names.
         url: A Qdrant server; empty: in memory.
         gate: What texts pass on their way to an embedder's server.
+        models: Where models that were fetched by name live; the default place if None.
     """
 
     read: Read
@@ -39,6 +40,7 @@ class Retrievers:
     embedder: Embedder | None = None
     url: str = ""
     gate: Egress | None = None
+    models: Path | None = None
     _open: dict[str, Retriever] = field(default_factory=dict)
 
     def of(self, recipe: Recipe) -> Retriever | None:
@@ -66,7 +68,7 @@ class Retrievers:
         dense = retriever.settings_of(recipe.index).mode in ("dense", "hybrid")
         embedder = self.embedder
         if dense and embedder is None:
-            embedder = embedder_of(index.config.embedder, self.gate)
+            embedder = embedder_of(index.config.embedder, self.gate, self.models)
         points = store.ServerStore(index, self.url) if self.url else None
         return retriever.QdrantRetriever(index, recipe.index, embedder, points)
 
@@ -79,12 +81,13 @@ class Retrievers:
         self._open.clear()
 
 
-def embedder_of(spec: str, gate: Egress | None = None) -> Embedder | None:
+def embedder_of(spec: str, gate: Egress | None = None, models: Path | None = None) -> Embedder | None:
     """Return the embedder that a setting names, None for an empty one.
 
     Args:
         spec: Its name.
         gate: What every text passes on its way to a server.
+        models: Where models that were fetched by name live; the default place if None.
 
     Raises:
         InputError: If the name is none, or its package is missing.
@@ -94,13 +97,16 @@ def embedder_of(spec: str, gate: Egress | None = None) -> Embedder | None:
         assert gate is not None
         return gate.door(url, "embedder").send([text])[0]
 
-    return embedder_for(spec, admit if gate is not None else None) if spec else None
+    if not spec:
+        return None
+    return embedder_for(spec, admit if gate is not None else None, models=models)
 
 
 def of_bundle(folder: Path, settings: Settings, gate: Egress) -> Retrievers:
     """Return what retrieves for the recipe of a bundle."""
-    dense = embedder_of(settings.embedder, gate)
-    return Retrievers(snapshots(folder), None, dense, settings.qdrant_url, gate)
+    dense = embedder_of(settings.embedder, gate, settings.models_dir)
+    found = Retrievers(snapshots(folder), None, dense, settings.qdrant_url, gate)
+    return replace(found, models=settings.models_dir)
 
 
 def snapshots(folder: Path) -> Read:

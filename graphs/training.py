@@ -35,7 +35,9 @@ def faces(settings: Settings | None = None) -> Faces:
     """Return what finds the weights behind a student: the configured ones go before the table's."""
     from preceptor import nano
 
-    return Faces(nano=nano.path(), configured=dict(settings.faces) if settings is not None else {})
+    if settings is None:
+        return Faces(nano=nano.path())
+    return Faces(nano=nano.path(), configured=dict(settings.faces), models=settings.models_dir)
 
 
 def guard(task: Task, splits: Splits) -> Guard:

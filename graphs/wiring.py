@@ -55,6 +55,7 @@ class Options(Record):
         mode: One call per field or one for all; the task's own if None.
         seed: The draw of the splits; the task's own if None.
         constrained: Whether only texts that fit the schema can come out.
+        max_tokens: The longest answer to one call, in tokens.
         budget: The run's limits of spending.
         limits: When the run ends.
         gate: The rule of acceptance.
@@ -64,6 +65,7 @@ class Options(Record):
         labeller: The model that labels notes; the teacher, if it can, if empty.
         metric: What better means; the task's own, or what its data call for, if empty.
         explore: Whether the run only looks around: the sealed test stays closed.
+        models_dir: Where models that were fetched by name live; the default place if empty.
     """
 
     task: str
@@ -72,6 +74,7 @@ class Options(Record):
     mode: Literal["per_field", "joint"] | None = None
     seed: int | None = None
     constrained: bool = True
+    max_tokens: int = Field(default=256, ge=1)
     budget: Budget = Budget()
     limits: Limits = Limits()
     gate: GateConfig = GateConfig()
@@ -82,6 +85,7 @@ class Options(Record):
     metric: str = ""
     explore: bool = False
     data_dir: str = ""
+    models_dir: str = ""
     parallel: int = Field(default=8, ge=1)
     timeout: float = Field(default=120.0, gt=0)
 
@@ -104,13 +108,25 @@ def load_task(options: Options) -> Task:
     return task.model_copy(update={"mode": options.mode}) if options.mode else task
 
 
-def start_recipe(task: Task, model: ModelRef, constrained: bool = True) -> Recipe:
+def models(options: Options) -> Path | None:
+    """Return where models that were fetched by name live, None for the default place."""
+    return Path(options.models_dir) if options.models_dir else None
+
+
+def models_dir(settings: Settings) -> str:
+    """Return the options' ``models_dir``: a run may be opened again in another working directory."""
+    return str(settings.models_dir.expanduser().absolute()) if settings.models_dir else ""
+
+
+def start_recipe(
+    task: Task, model: ModelRef, constrained: bool = True, max_tokens: int = 256
+) -> Recipe:
     """Return the recipe of an untouched student."""
     return Recipe(
         model=model,
         prompt=task.prompt,
         mode=task.mode,
-        decoding=Decoding(constrained=constrained),
+        decoding=Decoding(constrained=constrained, max_tokens=max_tokens),
     )
 
 
@@ -145,10 +161,10 @@ def create(
         _check_teacher(options, opened.gate)
         labelling.check(options, settings.labeller, opened.gate)
         student = opened.of(Recipe(model=ModelRef(spec=options.student)))
-        start = start_recipe(task, student.ref, options.constrained)
+        start = start_recipe(task, student.ref, options.constrained, options.max_tokens)
         teacher.make(options.teacher)
         check_names(options, settings)
-        embedder_of(options.embedder)
+        embedder_of(options.embedder, models=models(options))
         reserve.held_back(options, task, parts, settings.price_table(), start)
         fits.check(student, start, task)
         metric = judged.of(options.metric, task, parts)
@@ -191,7 +207,12 @@ def reopen(
     options = Options.model_validate(store.config["options"])
     settings = settings or settings_file.load(None, os.environ, {})
     with store.lock():
-        options = options.model_copy(update={"budget": reserve.renewed(store, options, budget)})
+        options = options.model_copy(
+            update={
+                "budget": reserve.renewed(store, options, budget),
+                "models_dir": models_dir(settings) or options.models_dir,
+            }
+        )
         task = load_task(options)
         if task.fingerprint != store.config["task_fingerprint"]:
             raise StoreError(
@@ -243,8 +264,9 @@ def _opened(
     metric = judged.kept(store, options.metric, task, drawn)
     limits, rule = judged.limits(options.limits, task), judged.rule(options.gate, task)
     opened.run = store.path
-    dense = embedder_of(options.embedder, opened.gate)
+    dense = embedder_of(options.embedder, opened.gate, models(options))
     retrievers = Retrievers(store.artefacts.get, frozenset(drawn.train), dense, settings.qdrant_url)
+    retrievers.models = models(options)
     prices = settings.price_table()
     kept = reserve.held_back(options, task, drawn, prices, start)
     ledger = Ledger(store.ledger_path, kept, prices)
@@ -351,6 +373,7 @@ def options(settings: Settings, given: Mapping[str, object]) -> Options:
         "student": settings.student,
         "teacher": settings.teacher,
         "data_dir": str(settings.data_dir or ""),
+        "models_dir": models_dir(settings),
         "parallel": settings.concurrency,
         "timeout": settings.timeouts.student,
         "embedder": settings.embedder,

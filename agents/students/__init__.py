@@ -12,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from preceptor.core import model_home
 from preceptor.core.errors import InputError
 from preceptor.core.fields import FieldSpec
 from preceptor.core.ports import Student
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["StudentOptions", "make"]
 
-SPECS = "nano, hf:PATH, ollama:NAME, openai:NAME@URL, scripted or simulated"
+SPECS = "nano, hf:PATH, hf:NAME, ollama:NAME, openai:NAME@URL, scripted or simulated"
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class StudentOptions:
         adapter: The folder of the adapter or merged weights that the recipe names.
         tokenizer: The folder of the tokenizer of a model of ours at Ollama or llama.cpp: prompts are
             rendered with it here, and sent raw.
+        models: Where models that were fetched by name live; the default place if None.
         script: What ``scripted`` answers.
         examples: What ``simulated`` knows the right answers of.
         fields: The task's fields, for ``simulated``.
@@ -60,6 +62,7 @@ class StudentOptions:
     batch_tokens: int = 16384
     adapter: Path | None = None
     tokenizer: Path | None = None
+    models: Path | None = None
     script: Mapping[str, Gold] | Callable[[Call], str] | None = None
     examples: tuple[Example, ...] = ()
     fields: tuple[FieldSpec, ...] = ()
@@ -103,7 +106,8 @@ def make(
     if kind == "nano":
         return _hf(str(resources.files("preceptor.nano") / "weights"), ref, adapter, options)
     if kind == "hf":
-        return _hf(name, ref, adapter, options)
+        found = model_home.locate(name, options.models)
+        return _hf(str(found) if found.is_dir() else name, ref, adapter, options)
     if kind in ("ollama", "openai"):
         return _served(kind, name, options)
     return _shipped_fake(kind, adapter, options)

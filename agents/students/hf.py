@@ -1,4 +1,4 @@
-"""``hf:PATH`` and ``nano``: a transformers model in process, on a CPU or a GPU.
+"""``hf:PATH``, ``hf:NAME`` and ``nano``: a transformers model in process, on a CPU or a GPU.
 
 Owns which calls are read together: calls about one note share the tokens that they have in common,
 which are read once, and notes of similar length make a batch. Loading is ``weights``, tokens are
@@ -60,7 +60,7 @@ class HFStudent:
     ) -> None:
         self._options = options or StudentOptions()
         folder = weights.folder_of(path)
-        self.ref = ModelRef(spec=spec or f"hf:{path}", digest=content.digest(folder))
+        self.ref = ModelRef(spec=spec or f"hf:{path}", digest=content.known_digest(folder))
         self._set_threads()
         self._loaded = weights.load(folder, adapter, self._options.adapter, self._options.device)
         self._chat = Chat(self._loaded.tokenizer)

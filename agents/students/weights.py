@@ -67,7 +67,7 @@ def load(folder: Path, adapter: AdapterRef | None, at: Path | None, device: str)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     merged = at if adapter is not None and adapter.kind == "merged" else None
-    with boundary(StudentError, f"the model in {str(folder)!r} cannot be loaded"), _silence():
+    with boundary(StudentError, f"the model in {str(folder)!r} cannot be loaded"), silence():
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
             merged or folder,
@@ -85,7 +85,7 @@ def load(folder: Path, adapter: AdapterRef | None, at: Path | None, device: str)
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
+def silence() -> Iterator[None]:
     """Show no progress bars and no advice to developers meanwhile: the front door shows progress."""
     import warnings
     from logging import ERROR, getLogger

@@ -54,7 +54,7 @@ def test_answers_that_are_cut_off_end_a_run_with_5_and_say_what_to_change(capsys
         assert main(asked) == 5
         said = capsys.readouterr()
         (told,) = [row for row in said.err.splitlines() if row.startswith("preceptor: ")]
-        assert "0 of 30 answers can be read: 30 cut off at the answer limit (max_tokens 256)" in told
+        assert "0 of 30 answers can be read: 30 cut off at the answer limit of 256 tokens" in told
         assert "--mode per_field" in told
         assert told.endswith("there is no bundle")
         assert "Not measured" in said.out.splitlines()[0]
@@ -74,6 +74,13 @@ def test_answers_that_are_cut_off_end_a_run_with_5_and_say_what_to_change(capsys
     for verb in (["extract", "runs/one", "--in", "n.csv", "--out", "o.csv"], ["rollback", "one", "0"]):
         assert main(verb) == 2
         assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_longer_answer_limit_is_what_helps(capsys: Captured) -> None:
+    with OpenAIServer() as server:
+        student = f"openai:scripted@{server.base_url}"
+        asked = ["refine", "tests.cli.test_stops:wide", "--student", student, "--max-tokens", "3000"]
+        assert main([*asked, "--rounds", "1", "--explore"]) == 0
 
 
 @pytest.mark.parametrize("verb", ["refine", "plan"])

@@ -31,8 +31,8 @@ def test_each_reason_is_counted_and_told() -> None:
     assert (found.invalid, found.failed) == (1, 1)
     assert found.worrying
     assert not found.unusable
-    assert "2 cut off at the answer limit (max_tokens 50)" in found.counts()
-    for step in ("max_tokens", "longer context", "--mode per_field", "another student"):
+    assert "2 cut off at the answer limit of 50 tokens" in found.counts()
+    for step in ("--max-tokens", "longer context", "--mode per_field", "another student"):
         assert step in found.advice()
 
 
@@ -43,7 +43,7 @@ def test_the_advice_fits_what_went_wrong() -> None:
     found = count([answer("invalid", "well …")] * 20, loose)
     assert found.unusable
     assert "--unconstrained" in found.advice()
-    assert "max_tokens" not in found.advice()
+    assert "--max-tokens" not in found.advice()
     assert "--mode" not in found.advice()
 
 

@@ -73,7 +73,7 @@ def snippet() -> str:
 
 
 def test_ten_lines_of_ones_own_give_the_report_s_figure(tmp_path: Path) -> None:
-    finished(tmp_path)
+    finished(tmp_path, OPTIONS.model_copy(update={"metric": "accuracy"}))
     folder = tmp_path / "run"
     told = json.loads((folder / "report.json").read_text("utf-8"))["test"]
     rows = {name: [*answers.read(folder / name)] for name in (answered.FINAL, answered.BASELINE)}

@@ -2,9 +2,9 @@
 
 Owns the specs and what can go wrong with each: ``hash:DIM`` (hashed pieces of words; offline and the
 same everywhere; for tests and for trying the dense path, it knows no meaning), ``ollama:NAME[@URL]``,
-``openai:NAME@URL`` (any server with ``/v1/embeddings``), ``st:PATH`` (sentence-transformers) and
-``fastembed:NAME``. What is sent to a server passes the hook that is given, so that the privacy gate
-sees it: ``Egress.admit`` fits as it is.
+``openai:NAME@URL`` (any server with ``/v1/embeddings``), ``st:NAME`` and ``st:PATH`` (a folder in
+sentence-transformers' layout, read by ``rag.sentence``) and ``fastembed:NAME``. What is sent to a
+server passes the hook that is given, so that the privacy gate sees it: ``Egress.admit`` fits as it is.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import math
 import os
 import struct
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Protocol
 
+from preceptor.core import model_home
 from preceptor.core.errors import InputError, StudentError, boundary
 from preceptor.core.settings import check_url
 from preceptor.tools.rag.retry import Patience, persist
@@ -53,16 +55,23 @@ class Embedder(Protocol):
         ...
 
 
-def embedder_for(spec: str, admit: Admit | None = None, patience: Patience | None = None) -> Embedder:
+def embedder_for(
+    spec: str,
+    admit: Admit | None = None,
+    patience: Patience | None = None,
+    models: Path | None = None,
+) -> Embedder:
     """Return the embedder of a spec.
 
     Args:
         spec: See the module.
         admit: What every text passes on its way to a server.
         patience: How often a request is tried again.
+        models: Where models that were fetched by name live; the default place if None.
 
     Raises:
-        InputError: If there is no such kind, or its library is missing.
+        InputError: If there is no such kind, its library is missing, or its model is not here.
+        StudentError: If its model or server cannot be used.
     """
     kind, _, name = spec.partition(":")
     patience = patience or Patience()
@@ -73,12 +82,14 @@ def embedder_for(spec: str, admit: Admit | None = None, patience: Patience | Non
     if kind == "openai" and name.partition("@")[2]:
         return OpenAIEmbedder(spec, admit, patience)
     if kind == "st" and name:
-        return _local(spec, _sentence_transformer(name))
+        from preceptor.tools.rag.sentence import SentenceEmbedder
+
+        return SentenceEmbedder(spec, model_home.locate(name, models, "embedder"))
     if kind == "fastembed" and name:
         return _local(spec, _fastembed(name))
     raise InputError(
         f"no embedder {spec!r}",
-        "hash:256, ollama:NAME[@URL], openai:NAME@URL, st:PATH or fastembed:NAME",
+        "hash:256, ollama:NAME[@URL], openai:NAME@URL, st:NAME, st:PATH or fastembed:NAME",
     )
 
 
@@ -269,18 +280,6 @@ def _local(spec: str, encode: Callable[[list[str]], Iterable[Iterable[float]]]) 
 
 def _missing(library: str) -> InputError:
     return InputError(f"{library} is not installed", f"pip install {library}")
-
-
-def _sentence_transformer(path: str) -> Callable[[list[str]], Iterable[Iterable[float]]]:
-    from importlib import import_module
-
-    try:
-        module = import_module("sentence_transformers")
-    except ImportError:
-        raise _missing("sentence-transformers") from None
-    with boundary(StudentError, f"the embedder 'st:{path}' cannot be loaded", "give its folder"):
-        model = module.SentenceTransformer(path)
-    return lambda texts: model.encode(texts, show_progress_bar=False).tolist()
 
 
 def _fastembed(name: str) -> Callable[[list[str]], Iterable[Iterable[float]]]:

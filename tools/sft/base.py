@@ -44,11 +44,20 @@ def model_digest(folder: Path) -> str:
     Raises:
         InputError: If there is no model in the folder.
     """
+    check_model(folder)
+    return model_folder.digest(folder)
+
+
+def check_model(folder: Path) -> None:
+    """Refuse a folder without a model.
+
+    Raises:
+        InputError: If there is no model in the folder.
+    """
     if not (folder / "config.json").is_file() or not model_folder.files(folder):
         raise InputError(
             f"no model in {str(folder)!r}", "name a folder with config.json and *.safetensors"
         )
-    return model_folder.digest(folder)
 
 
 def model_bytes(folder: Path) -> int:

@@ -17,10 +17,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
+from preceptor.core import model_folder, model_home
 from preceptor.core.errors import InputError
 from preceptor.core.ports import Evidence
 from preceptor.core.records import ModelRef, Recipe
@@ -117,11 +117,13 @@ class Faces:
         nano: The folder of the embedded student, None if it is not there.
         configured: Folders by what Ollama calls the model; they go before the table.
         hub: The cache of downloaded models.
+        models: Where models that were fetched by name live; the default place if None.
     """
 
     nano: Path | None = None
     configured: Mapping[str, Path] = field(default_factory=dict)
     hub: Path = field(default_factory=lambda: hub_cache(os.environ))
+    models: Path | None = None
 
     def __call__(self, ref: ModelRef) -> Face:
         """Return what is trained for ``ref``: where it serves trained weights, what these belong to.
@@ -135,7 +137,7 @@ class Faces:
         if kind == "nano" and self.nano is not None:
             return _face(self.nano, ref)
         if kind == "hf" and name:
-            return _face(Path(name).expanduser(), ref)
+            return _face(model_home.locate(name, self.models), ref)
         if kind == "ollama" and name:
             folder = self._of_ollama(name)
             try:
@@ -180,14 +182,8 @@ def _face(folder: Path, ref: ModelRef) -> Face:
 
 def _digest(folder: Path) -> str:
     """Return a model's content hash; files that were not touched are read once per process."""
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
-    seen = tuple((f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file())
-    return _hashed(folder, seen)
-
-
-@lru_cache(maxsize=16)
-def _hashed(folder: Path, _seen: tuple[tuple[str, int, int], ...]) -> str:
-    return base.model_digest(folder)
+    base.check_model(folder)
+    return model_folder.known_digest(folder)
 
 
 def hub_cache(environ: Mapping[str, str]) -> Path:

@@ -35,6 +35,7 @@ VERBS: dict[str, str] = {
     "sft": "carry a training to another machine, and its result back",
     "merge": "put the answers of several shards into one file",
     "rollback": "make the recipe of an earlier round a run's bundle",
+    "models": "list, fetch, show or remove models by name",
     "tasks": "list, check, fetch or begin tasks",
     "config": "show the settings, and where each one comes from",
     "doctor": "check this machine and say what mends it",

@@ -149,7 +149,7 @@ def embedder(chosen: Settings) -> Iterator[Check]:
         yield Check("embedder", "missing", said, mend)
         return
     try:
-        size = len(embedder_for(chosen.embedder, None).embed(["pain"])[0])
+        size = len(embedder_for(chosen.embedder, models=chosen.models_dir).embed(["pain"])[0])
         yield Check("embedder", "ok", f"{masked(chosen.embedder)}: {size} dimensions")
     except PreceptorError as error:
         yield Check("embedder", "missing", f"{masked(chosen.embedder)}: {error.message}", error.hint)
@@ -172,20 +172,21 @@ def qdrant(chosen: Settings) -> Iterator[Check]:
         yield Check("qdrant", "missing", f"no server at {shown}", mend)
 
 
-def template(spec: str) -> Check:
+def template(spec: str, models: Path | None = None) -> Check:
     """Look whether a student has a chat template of its own."""
     kind, _, name = spec.partition(":")
     if kind in ("nano", "hf"):
-        return _local_template(kind, name)
+        return _local_template(kind, name, models)
     if kind == "ollama":
         return _ollama_template(name)
     return Check("template", "ok", "the server's own" if kind == "openai" else "needs none")
 
 
-def _local_template(kind: str, name: str) -> Check:
+def _local_template(kind: str, name: str, models: Path | None) -> Check:
     from preceptor import nano
+    from preceptor.core import model_home
 
-    folder = Path(str(nano.path())) if kind == "nano" else Path(name)
+    folder = Path(str(nano.path())) if kind == "nano" else model_home.locate(name, models)
     found = (folder / "chat_template.jinja").is_file()
     config = folder / "tokenizer_config.json"
     if not found and config.is_file():

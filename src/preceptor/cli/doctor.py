@@ -14,13 +14,14 @@ from pathlib import Path
 from preceptor.cli import checks, faces
 from preceptor.cli.checks import Check, State
 from preceptor.cli.options import add_json, add_settings, settings
+from preceptor.core import model_home
 from preceptor.core.errors import InputError
 from preceptor.core.settings import Settings, check_url, masked
 
 LEAST_CONTEXT = 1024
 """Tokens; a note of two pages and its prompt do not fit in fewer."""
 
-LOCAL = ("torch", "transformers", "trl", "peft", "datasets", "llguidance")
+LOCAL = ("torch", "transformers", "trl", "peft", "datasets", "llguidance", "gguf")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -36,9 +37,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do it; exit code 2 if something that every run needs is missing, 5 if the student is."""
     chosen = settings(args)
-    found = [*_machine(chosen), *_packages(), *_data(chosen), _ollama(), *_services(chosen)]
+    found = [*_machine(chosen), *_packages(), *_models(chosen), *_data(chosen)]
+    found += [_ollama(), *_services(chosen)]
     spec = args.student or (chosen.student if chosen.student != Settings().student else "")
-    student = _student(spec) if spec else None
+    student = _student(spec, chosen) if spec else None
     if student:
         found.append(student)
         found += _more(spec, student, chosen)
@@ -80,7 +82,7 @@ def _more(spec: str, student: Check, chosen: Settings) -> list[Check]:
     """Return what else there is to say of a student that answers."""
     if student.state == "missing":
         return []
-    return [checks.template(spec), *faces.checks(spec, chosen)]
+    return [checks.template(spec, chosen.models_dir), *faces.checks(spec, chosen)]
 
 
 def _packages() -> Iterator[Check]:
@@ -97,6 +99,17 @@ def _packages() -> Iterator[Check]:
     found = f"{weights.stat().st_size / 2**20:.1f} MiB" if weights.exists() else "no weights"
     state: State = "ok" if weights.exists() else "note"
     yield Check("embedded student", state, found, "" if weights.exists() else "train it: make nano")
+
+
+def _models(chosen: Settings) -> Iterator[Check]:
+    there = model_home.listed(chosen.models_dir)
+    for slip in there:
+        wrong = model_home.changed(model_home.place(slip.name, chosen.models_dir), slip, deep=True)
+        said = f"changed since it was fetched: {wrong[0]}" if wrong else f"fetched {slip.date}"
+        mend = f"preceptor models fetch {slip.name}" if wrong else ""
+        yield Check(slip.name, "note" if wrong else "ok", said, mend)
+    if not there:
+        yield Check("models", "note", "none fetched by name", "preceptor models fetch smollm2-135m")
 
 
 def _data(chosen: Settings) -> Iterator[Check]:
@@ -125,7 +138,7 @@ def _ollama() -> Check:
         )
 
 
-def _student(spec: str) -> Check:
+def _student(spec: str, chosen: Settings) -> Check:
     from preceptor.agents import students
     from preceptor.core.errors import PreceptorError
     from preceptor.core.fields import LabelField
@@ -133,7 +146,8 @@ def _student(spec: str) -> Check:
     from preceptor.core.render import calls
 
     try:
-        student = students.make(ModelRef(spec=spec))
+        options = students.StudentOptions(models=chosen.models_dir)
+        student = students.make(ModelRef(spec=spec), options=options)
         field = LabelField(name="pain", values=("yes", "no"))
         note = Example(id="doctor", group="doctor", text="He reports pain.")
         reply = next(iter(student.complete(calls(Recipe(model=student.ref), (field,), note))))

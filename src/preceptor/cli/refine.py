@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("task", help="a task's name, a .yaml file, or pkg.mod:attr")
-    parser.add_argument("--student", help="nano, hf:PATH, ollama:NAME, openai:NAME@URL, simulated")
+    parser.add_argument("--student", help="nano, hf:PATH, hf:NAME, ollama:NAME, openai:NAME@URL, …")
     parser.add_argument("--teacher", help="rules, openai:NAME, ollama:NAME, openai:NAME@URL")
     parser.add_argument("--mode", choices=("per_field", "joint"), help="fields per call")
     parser.add_argument("--seed", type=int, help="the draw of the splits")
@@ -52,6 +52,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="only look around: the sealed test stays closed; also with too few patients",
     )
     parser.add_argument("--approve", action="store_true", help="ask before each changing move")
+    parser.add_argument(
+        "--max-tokens", type=int, help="the longest answer to one call, in tokens (default: 256)"
+    )
     parser.add_argument("--unconstrained", action="store_true", help="do not force the schema")
     add_budget(parser, "budget (no limit if not given)")
     add_launcher(parser)
@@ -123,6 +126,7 @@ def _given(args: argparse.Namespace) -> dict[str, object]:
         "moves": tuple(args.moves.split(",")) if args.moves else None,
         "embedder": args.embedder,
         "metric": args.metric,
+        "max_tokens": args.max_tokens,
         "constrained": not args.unconstrained,
         "approve": args.approve,
         "explore": args.explore,

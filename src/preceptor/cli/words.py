@@ -125,6 +125,9 @@ def unreadable(data: Data) -> list[str]:
 def _baseline(data: Data) -> str:
     named = f"{_metric(data['metric'])} " if "metric" in data else ""
     head = f"Untouched student on dev: {named}{interval(data['score'])}"
+    constant = data.get("constant")
+    if isinstance(constant, Mapping):
+        head += f"; the best constant answer ({constant['name']}): {interval(constant['score'])}"
     return "\n".join([head, *unreadable(data)])
 
 

@@ -6,6 +6,7 @@ Owns which files hold the weights, and which decide what a model answers.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 
 from preceptor.core.record import DIGEST_CHARS
@@ -33,3 +34,15 @@ def digest(folder: Path) -> str:
         with file.open("rb") as stream:
             whole.update(file.name.encode() + hashlib.file_digest(stream, "sha256").digest())
     return whole.hexdigest()[:DIGEST_CHARS]
+
+
+def known_digest(folder: Path) -> str:
+    """Return what ``digest`` does; files that were not touched are read once per process."""
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    seen = tuple((f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file())
+    return _hashed(folder, seen)
+
+
+@lru_cache(maxsize=16)
+def _hashed(folder: Path, _seen: tuple[tuple[str, int, int], ...]) -> str:
+    return digest(folder)

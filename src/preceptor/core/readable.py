@@ -64,7 +64,7 @@ class Readable(Record):
     def counts(self) -> str:
         """Return how many answers can be read, and what became of the others."""
         parts = {
-            f"cut off at the answer limit (max_tokens {self.max_tokens})": self.cut,
+            f"cut off at the answer limit of {self.max_tokens} tokens": self.cut,
             "too long for the student's context": self.overlong,
             "not in the asked form": self.invalid,
             "failed": self.failed,
@@ -76,7 +76,7 @@ class Readable(Record):
         """Return what to change."""
         steps = []
         if self.cut:
-            steps.append("a longer answer limit (max_tokens)")
+            steps.append("a longer answer limit (--max-tokens)")
         if self.overlong:
             steps.append("a student with a longer context, or shorter notes")
         if self.mode == "joint" and (self.cut or self.overlong or self.invalid):

@@ -101,6 +101,7 @@ class Settings(Record):
         concurrency: The most requests to a student's server at one time.
         egress: What may leave this machine.
         embedder: What turns texts into dense vectors for retrieval; words alone if empty.
+        models_dir: Where models that were fetched by name live; the user's data folder if not set.
         qdrant_url: A Qdrant server for retrieval; in memory if empty.
         llama_cpp: The source archive of llama-cpp-python, or a folder of llama.cpp, for its converter.
         timeouts: How long to wait.
@@ -118,6 +119,7 @@ class Settings(Record):
     concurrency: int = Field(default=8, ge=1, le=1024)
     egress: Policy = "redacted"
     embedder: str = ""
+    models_dir: Path | None = None
     qdrant_url: str = ""
     llama_cpp: Path | None = None
     timeouts: Timeouts = Timeouts()

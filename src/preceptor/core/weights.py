@@ -16,7 +16,7 @@ class ModelRef(Record):
     """Which model answers.
 
     Attributes:
-        spec: ``nano``, ``hf:PATH``, ``ollama:NAME``, ``openai:NAME@URL``, ``scripted``,
+        spec: ``nano``, ``hf:PATH``, ``hf:NAME``, ``ollama:NAME``, ``openai:NAME@URL``, ``scripted``,
             ``simulated``.
         digest: The model's own content hash, where the backend tells one.
         base: What the model was called whose weights were trained further and are served as ``spec``,

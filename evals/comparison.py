@@ -29,6 +29,8 @@ class Comparison(Record):
         baseline: The run's metric with its interval over patients.
         final: Likewise.
         gain: Final minus baseline, paired.
+        p_value: Of «final is better», one-sided, the larger of the gate's two tests; None in reports
+            from before.
         fixed: Notes of which more is right than before.
         broken: Notes of which less is right.
         exact: Share of notes with every field right: before, after.
@@ -50,6 +52,7 @@ class Comparison(Record):
     valid: tuple[Interval, Interval]
     tokens: tuple[float | None, float | None]
     detectable: float | None
+    p_value: float | None = None
     others: tuple[MetricRow, ...] = ()
 
 
@@ -91,7 +94,8 @@ def compare(
     if not groups:
         raise InputError("there are no notes to compare", "look at the sizes of the splits")
     by = metric.statistic
-    error = resampling.standard_error(resampling.pair(by, before, after))
+    both = resampling.pair(by, before, after)
+    error = resampling.standard_error(both)
     (exact, valid), (exact_after, valid_after) = _shares(before), _shares(after)
     return Comparison(
         notes=len(groups),
@@ -105,6 +109,7 @@ def compare(
         valid=(valid, valid_after),
         tokens=(mean_cost(before), mean_cost(after)),
         detectable=stats.detectable_gain(error) if error else None,
+        p_value=both.better_p(),
         others=tuple(_other_rows(before, after, metric, fields)),
     )
 

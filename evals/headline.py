@@ -12,6 +12,7 @@ from preceptor.core.records import Interval
 from preceptor.evals.metrics.choice import words
 
 if TYPE_CHECKING:
+    from preceptor.evals.comparison import Comparison
     from preceptor.evals.report import Report
     from preceptor.evals.standing import RuleRow, Standing
 
@@ -46,7 +47,7 @@ def _untouched(report: Report) -> str:
     return {
         "better": f"Better than the untouched student ({moved})",
         "worse": f"No gain, but a loss ({moved})",
-        "no_gain": f"No gain shown ({moved}; the interval includes no change)",
+        "no_gain": f"No gain shown ({moved}; {_unsure(test)})",
         "unchanged": "No gain: nothing that was tried passed the acceptance test, so the student is "
         f"unchanged ({named} {test.final.value:.3f} on the sealed test)",
         "not_measured": "Not measured",
@@ -55,6 +56,13 @@ def _untouched(report: Report) -> str:
 
 def _range(value: Interval) -> str:
     return f"{100 * value.low:+.1f}, {100 * value.high:+.1f}"
+
+
+def _unsure(test: Comparison) -> str:
+    """Return why a gain is not called one."""
+    if test.gain.low > 0 and test.p_value is not None:
+        return f"too few of the {test.patients} patients bear on it to be sure, p = {test.p_value:.3f}"
+    return "the interval includes no change"
 
 
 def is_useless(report: Report) -> bool:
@@ -146,7 +154,7 @@ def _target(found: Standing) -> str:
         return "  target: none (set one with 'target' in the task, or --target)"
     said = {
         "reached": "reached",
-        "open": "undecided, the final student's interval includes it",
+        "open": "undecided, neither surely reached nor surely missed",
         "missed": "missed",
     }[found.reached]
     return f"  target {found.target:.3f}: {said}"

@@ -31,7 +31,7 @@ from preceptor.evals.scorers import (
     field_metrics,
     score_answer,
 )
-from preceptor.evals.standing import Finding, RuleRow, Standing, standing
+from preceptor.evals.standing import Finding, RuleRow, Standing, standing, surely_better
 
 REPORT_VERSION = 2
 
@@ -196,8 +196,9 @@ def _field_row(
 def _field_rows(inputs: ReportInputs, before: Evaluation, after: Evaluation) -> tuple[FieldRow, ...]:
     metrics: dict[str, list[FieldMetrics]] = {}
     if inputs.baseline.answers and inputs.final.answers:
+        found = dict(inputs.judged_by().labels)
         for side in (inputs.baseline, inputs.final):
-            for counted in field_metrics(inputs.examples, side.answers, inputs.fields):
+            for counted in field_metrics(inputs.examples, side.answers, inputs.fields, found):
                 metrics.setdefault(counted.field, []).append(counted)
     scored = {name for s in before.scored for name in s.fields}
     sides = before.scored, after.scored
@@ -215,9 +216,10 @@ def _rule_rows(inputs: ReportInputs, after: Evaluation) -> tuple[RuleRow, ...]:
         both = zip(inputs.examples, answers, strict=True)
         scored = [score_answer(e, a, inputs.fields, metric.function) for e, a in both]
         ahead = resampling.difference(metric.statistic, scored, after.scored)
+        p_value = resampling.pair(metric.statistic, scored, after.scored).better_p()
         value = resampling.interval(metric.statistic, scored)
         plain = name in inputs.trivial
-        rows.append(RuleRow(name=name, score=value, final_ahead=ahead, trivial=plain))
+        rows.append(RuleRow(name=name, score=value, final_ahead=ahead, trivial=plain, p_value=p_value))
     return tuple(sorted(rows, key=lambda row: (-row.score.value, row.name)))
 
 
@@ -237,7 +239,7 @@ def _finding(inputs: ReportInputs, test: Comparison | None) -> Finding:
         return "not_measured"
     if inputs.baseline.dev.recipe == inputs.final.dev.recipe:
         return "unchanged"
-    if test.gain.low > 0:
+    if surely_better(test.gain, test.p_value):
         return "better"
     return "worse" if test.gain.high < 0 else "no_gain"
 
@@ -261,7 +263,13 @@ def build(inputs: ReportInputs) -> Report:
         teacher=inputs.teacher,
         metric=metric.name,
         finding=finding,
-        standing=standing(finding, test.final if test else None, rules, inputs.target),
+        standing=standing(
+            finding,
+            test.final if test else None,
+            rules,
+            inputs.target,
+            test.patients if test else 0,
+        ),
         stop=inputs.stop,
         baseline_recipe=inputs.baseline.dev.recipe,
         final_recipe=inputs.final.dev.recipe,

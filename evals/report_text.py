@@ -132,8 +132,8 @@ def _rules(report: Report) -> list[str]:
         *table(["answerer", "score", "final student ahead by, points", "what it does"], rows),
     ]
     best = report.rules[0]
-    if best.final_ahead.low <= 0:
-        sure = "is better than" if best.final_ahead.high < 0 else "may be as good as"
+    if best.ahead != "better":
+        sure = "is better than" if best.ahead == "worse" else "may be as good as"
         lines.append(f"  note: {best.name!r} {sure} the final student")
     return lines
 

@@ -8,7 +8,7 @@ is never left out of a mean.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 
 from pydantic import JsonValue
@@ -150,7 +150,7 @@ class FieldMetrics(Record):
         score: The mean score, in [0, 1].
         unread: Notes whose value could not be read.
         labels: Counts per label, or per value of a closed list; empty for an open one.
-        positive: Pooled counts of the labels other than the default one, or of a list's items.
+        positive: Pooled counts of the labels that count as found, or of a list's items.
         macro_f1: The mean F1 over labels (or values) that occur in gold; None for an open list.
     """
 
@@ -203,13 +203,14 @@ def _list_counts(pairs: list[Pair]) -> LabelCounts:
     )
 
 
-def _metrics(field: FieldSpec, pairs: list[Pair]) -> FieldMetrics:
+def _metrics(field: FieldSpec, pairs: list[Pair], found: Sequence[str] | None) -> FieldMetrics:
     scorer = scorer_for(field)
     labels: dict[str, LabelCounts] = {}
     positive, macro = _list_counts(pairs), None
     if isinstance(field, LabelField):
         labels = _label_metrics(field, pairs)
-        positive = _pooled([c for v, c in labels.items() if v != field.default])
+        found = [v for v in field.values if v != field.default] if found is None else found
+        positive = _pooled([c for v, c in labels.items() if v in found])
     elif field.values:
         labels = _value_metrics(field, pairs)
     if labels:
@@ -227,9 +228,19 @@ def _metrics(field: FieldSpec, pairs: list[Pair]) -> FieldMetrics:
 
 
 def field_metrics(
-    examples: Sequence[Example], answers: Sequence[Answer], fields: Sequence[FieldSpec]
+    examples: Sequence[Example],
+    answers: Sequence[Answer],
+    fields: Sequence[FieldSpec],
+    found: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[FieldMetrics, ...]:
-    """Return one FieldMetrics per field; ``answers`` stand in the order of ``examples``."""
+    """Return one FieldMetrics per field.
+
+    Args:
+        examples: The notes, with gold.
+        answers: What was said, in the same order.
+        fields: The task's fields.
+        found: The labels that count as found, per label field; all but the default if not named.
+    """
     pairs: dict[str, list[Pair]] = {f.name: [] for f in fields}
     for example, answer in zip(examples, answers, strict=True):
         said = answer.record or {}
@@ -237,7 +248,7 @@ def field_metrics(
             if name in pairs:
                 read = None if name in answer.problems else said.get(name)
                 pairs[name].append((gold, read))
-    return tuple(_metrics(f, pairs[f.name]) for f in fields)
+    return tuple(_metrics(f, pairs[f.name], (found or {}).get(f.name)) for f in fields)
 
 
 def exact_match(scored: Sequence[Scored]) -> float:

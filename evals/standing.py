@@ -11,15 +11,28 @@ from typing import Literal
 
 from preceptor.core.record import Record
 from preceptor.core.records import Interval
+from preceptor.evals.enough import LEAST_GROUPS
+
+SURE = 0.025
+"""The one-sided p value at which «better» may be said, beside an interval that lies above 0."""
 
 Finding = Literal["better", "worse", "no_gain", "unchanged", "not_measured"]
-"""What the sealed test says: «no_gain» is an interval that includes 0, «unchanged» the same recipe."""
+"""What the sealed test says: «no_gain» is one that is not sure, «unchanged» the same recipe."""
 
 Ahead = Literal["better", "no_better", "worse"]
-"""Against a baseline: «no_better» is an interval that includes 0, «worse» one below it."""
+"""Against a baseline: «no_better» is not surely ahead, «worse» an interval below 0."""
 
 Reached = Literal["reached", "open", "missed"]
-"""Against the target: «open» is an interval that includes it."""
+"""Against the target: «open» is an interval that includes it, or too few patients."""
+
+
+def surely_better(gain: Interval, p_value: float | None) -> bool:
+    """Tell whether a gain on the sealed test may be called one.
+
+    Its interval must lie above 0, and the gate's tests must agree: resampled intervals are too short
+    for few patients, for one patient with most notes, and for the F1 of something rare.
+    """
+    return gain.low > 0 and (p_value is None or p_value <= SURE)
 
 
 class RuleRow(Record):
@@ -30,17 +43,19 @@ class RuleRow(Record):
         score: Its value of the run's metric.
         final_ahead: The final student's minus that, paired.
         trivial: Whether it gives every note the same answer.
+        p_value: Of «the final student is better», one-sided; None in reports from before.
     """
 
     name: str
     score: Interval
     final_ahead: Interval
     trivial: bool = False
+    p_value: float | None = None
 
     @property
     def ahead(self) -> Ahead:
         """What may be said of the final student against it."""
-        if self.final_ahead.low > 0:
+        if surely_better(self.final_ahead, self.p_value):
             return "better"
         return "worse" if self.final_ahead.high < 0 else "no_better"
 
@@ -73,7 +88,11 @@ class Standing(Record):
 
 
 def standing(
-    untouched: Finding, score: Interval | None, rules: Sequence[RuleRow], target: float | None
+    untouched: Finding,
+    score: Interval | None,
+    rules: Sequence[RuleRow],
+    target: float | None,
+    patients: int,
 ) -> Standing:
     """Return how the final student stands.
 
@@ -82,6 +101,7 @@ def standing(
         score: The final student's on the sealed test; None if that was not opened.
         rules: The baselines on the same notes.
         target: What would be good enough.
+        patients: Of how many the sealed test has notes.
     """
     if score is None:
         return Standing(untouched=untouched, target=target)
@@ -94,15 +114,17 @@ def standing(
         trivial=plain.ahead if plain else None,
         best_trivial=plain,
         target=target,
-        reached=None if target is None else _reached(score, target),
+        reached=None if target is None else _reached(score, target, patients),
     )
 
 
 def _hardest(rules: Sequence[RuleRow]) -> RuleRow | None:
-    return max(rules, key=lambda r: (r.score.value, r.trivial), default=None)
+    return max(rules, key=lambda r: (r.score.value, r.trivial, r.name == "majority"), default=None)
 
 
-def _reached(score: Interval, target: float) -> Reached:
+def _reached(score: Interval, target: float, patients: int) -> Reached:
+    if patients < LEAST_GROUPS:
+        return "open"  # resampled intervals of few patients are too short
     if score.low >= target:
         return "reached"
     return "missed" if score.high < target else "open"

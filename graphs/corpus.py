@@ -98,7 +98,9 @@ class _Layout:
     def _check(self, wanted: list[str], names: list[str], where: str) -> None:
         for name in wanted:
             if name not in names:
-                raise data.missing(name, names, where, "; say which is which: --columns id=COLUMN,text=COLUMN")
+                raise data.missing(
+                    name, names, where, "; say which is which: --columns id=COLUMN,text=COLUMN"
+                )
 
     def note(self, row: data.Row, where: str) -> Example:
         """Return the note of a row."""

@@ -79,7 +79,7 @@ class FieldGuard(Record):
 
     Attributes:
         field: Its name.
-        change: The change of its own value of the metric.
+        change: The change of its own value of the metric; of its accuracy where it has none.
         p_value: Of a fall, one-sided, after Holm's correction.
         failed: Whether it fell by too much, and surely so.
     """
@@ -134,14 +134,24 @@ def _seed(before: Evaluation, after: Evaluation) -> int:
     return int(digest(name)[:12], 16)
 
 
-def guard_fields(both: resampling.Pair, config: GateConfig, seed: int = 0) -> tuple[FieldGuard, ...]:
-    """Return what became of each field that has a value of its own under the metric."""
-    gains, falls = both.field_gains(), both.field_loss_p(seed)
-    known = {
-        name: (float(gain), float(p))
-        for name, gain, p in zip(both.statistic.fields, gains, falls, strict=True)
-        if math.isfinite(gain)
-    }
+def guard_fields(
+    both: resampling.Pair, config: GateConfig, seed: int = 0, plain: resampling.Pair | None = None
+) -> tuple[FieldGuard, ...]:
+    """Return what became of each field.
+
+    Args:
+        both: Counts of the metric.
+        config: The thresholds.
+        seed: Of the swaps.
+        plain: Counts of accuracy: what guards a field that has no value under the metric, because gold
+            has nothing to find there or the metric leaves out such fields.
+    """
+    known: dict[str, tuple[float, float]] = {}
+    for pair in (both, plain) if plain else (both,):
+        gains, falls = pair.field_gains(), pair.field_loss_p(seed)
+        for name, gain, p in zip(pair.statistic.fields, gains, falls, strict=True):
+            if math.isfinite(gain):
+                known.setdefault(name, (float(gain), float(p)))
     adjusted = stats.holm({name: p for name, (_, p) in known.items()})
     return tuple(
         FieldGuard(
@@ -157,8 +167,13 @@ def guard_fields(both: resampling.Pair, config: GateConfig, seed: int = 0) -> tu
 def guard_recall(
     before: tuple[Scored, ...], after: tuple[Scored, ...], metric: Metric, config: GateConfig, seed: int
 ) -> FieldGuard | None:
-    """Return what became of the recall of what was to be found: no gain by saying less."""
+    """Return what became of the recall of what was to be found: no gain by saying less.
+
+    None where it is not looked at, as in a run that began before its counts were kept.
+    """
     if metric.recall is None or not config.recall_alpha:
+        return None
+    if not all(s.outcomes for s in (*before, *after)):
         return None
     both = resampling.pair(metric.recall, before, after)
     if not math.isfinite(both.gain):
@@ -262,7 +277,8 @@ def _tested(
     seed = _seed(*sides)
     gain = resampling.difference(metric.statistic, before, after)
     p_value = max(both.gain_p(seed), both.skewed_p())
-    fields = guard_fields(both, config, seed)
+    plain = resampling.pair(choice.accuracy(before).statistic, before, after)
+    fields = guard_fields(both, config, seed, plain)
     recall = guard_recall(before, after, metric, config, seed)
     change_valid = _valid_change(before, after)
     ratio = _cost_ratio(before, after)

@@ -110,7 +110,7 @@ def choose(fields: Sequence[FieldSpec], train: Sequence[Example], asked: str = "
     Raises:
         TaskError: If there is no such metric, or it does not go with these fields.
     """
-    name, why = (asked, "the task says so") if asked else _by_rule(fields, train)
+    name, why = (asked, "the task or the command names it") if asked else _by_rule(fields, train)
     labels = counted(fields, train)
     function = own.load(name, train) if ":" in name else None
     return Metric(

@@ -128,7 +128,7 @@ def test_a_persons_own_metric_gives_scores_and_feedback() -> None:
         ("nan", "returned NaN"),
         ("percent", "returned 100"),
         ("words", "returned str"),
-        ("lonely", "too few arguments"),
+        ("lonely", "takes other arguments"),
         ("NOT_CALLABLE", "is no function"),
         ("missing", "has no 'missing'"),
     ],

@@ -13,7 +13,7 @@ from preceptor.core.errors import TaskError
 from preceptor.core.record import Record, canonical
 from preceptor.core.records import Split
 from preceptor.evals import data, duplicates, enough, splits, warnings
-from preceptor.evals.cells import Table
+from preceptor.evals.cells import MOST_LABELS, Table
 from preceptor.evals.metrics import choice
 from preceptor.evals.strata import strata
 from preceptor.evals.task import Task
@@ -185,11 +185,16 @@ def _mostly_some(field: FieldCheck) -> bool:
     return tuple(field.labels) == _FILLED and field.labels["some"] > field.labels["none"]
 
 
-def _counts(field: FieldCheck) -> str:
+def _counts(field: FieldCheck, everything: bool) -> str:
     if tuple(field.labels) == _FILLED:
         return f"{field.name}: empty {field.labels['none']}, with items {field.labels['some']}"
-    labels = ", ".join(f"{label} {n}" for label, n in field.labels.items())
-    return f"{field.name}: {labels} (most frequent {field.majority:.0%})"
+    counts = list(field.labels.items())
+    more = len(counts) - MOST_LABELS
+    if more > 1 and not everything:
+        counts = sorted(counts, key=lambda one: -one[1])[:MOST_LABELS]
+    labels = ", ".join(f"{label} {n}" for label, n in counts)
+    rest = f", and {more} rarer ones: --all" if more > 1 and not everything else ""
+    return f"{field.name}: {labels}{rest} (most frequent {field.majority:.0%})"
 
 
 def text(found: Check, everything: bool = False) -> str:
@@ -204,7 +209,7 @@ def text(found: Check, everything: bool = False) -> str:
     for part, p in found.parts.items():
         lines.append(f"{part:<6} {p.examples:>6} examples {p.groups:>6} groups  seal {p.seal}")
     for field in found.fields:
-        lines.append(_counts(field))
+        lines.append(_counts(field, everything))
     pairs = found.near_duplicates if everything else found.near_duplicates[:_SHOWN]
     for first, second, similarity in pairs:
         lines.append(f"near-duplicate across parts: {first} and {second} ({similarity:.2f})")

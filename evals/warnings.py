@@ -173,6 +173,7 @@ def rare(task: Task, made: splits.Splits) -> Iterator[Warn]:
     for part in splits.PARTS:
         members = made.examples(task, part)
         found: list[str] = []
+        brief: list[str] = []
         for field in task.fields:
             if not isinstance(field, LabelField):
                 continue
@@ -180,5 +181,14 @@ def rare(task: Task, made: splits.Splits) -> Iterator[Warn]:
             few = [f"{v} ({seen[v]})" for v in field.values if seen[v] < RARE]
             if few:
                 found.append(f"{field.name!r} {', '.join(few)}")
+                brief.append(f"{field.name!r} {', '.join(_first(few))}")
         if found:
-            yield warn(SCARCE, f"{part} has few examples of ", found)
+            line = f"{part} has few examples of "
+            short = warn(SCARCE, line, brief).brief
+            yield warn(SCARCE, line, found).model_copy(update={"brief": short})
+
+
+def _first(names: Sequence[str]) -> Sequence[str]:
+    """Return the first names, and how many there are besides."""
+    more = len(names) - _NAMES
+    return [*names[:_NAMES], f"{more} more labels"] if more > 1 else names

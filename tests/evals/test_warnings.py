@@ -115,3 +115,19 @@ def test_a_list_that_is_never_empty_beside_rows_without_a_value_is_warned_of() -
     line = "field 'aids': no list is empty, but 20 examples have no value and are not scored there"
     assert any(w.startswith(line) for w in check.check(lists({})).warnings)
     assert not any("no list is empty" in w for w in check.check(lists({"aids": []})).warnings)
+
+
+def test_a_field_of_many_labels_is_a_readable_line_and_all_of_them_are_to_be_had() -> None:
+    labels = tuple(f"intent{k}" for k in range(77))
+    examples = tuple(
+        Example(id=f"n{i}", group=f"n{i}", text=f"Question {i}", gold={"intent": labels[i * i % 77]})
+        for i in range(200)
+    )
+    many = Task(name="t", fields=(LabelField(name="intent", values=labels),), examples=examples)
+    found = check.check(many)
+    brief, whole = check.text(found), check.text(found, everything=True)
+    assert max(map(len, brief.splitlines())) < 300
+    assert "and 65 rarer ones: --all" in brief
+    assert "more labels" in brief
+    assert all(f"{label} " in whole for label in labels)
+    assert "--all" not in whole

@@ -1,7 +1,7 @@
 """The moves that the rule teacher can think of, each with what it should bring and cost.
 
 Owns the step from counts to patches: phrases to look for, cue rules, worked examples, dropped hints.
-An expected gain is in points of the mean note score on the shown part of train: notes that the move
+An expected gain is in points of the run's metric on the shown part of train: notes that the move
 would repair minus notes that it could break, each times a prior chance, with the support of one
 patient taken away (what only two patients share counts half). Leaves the choice to ``agents.rules``.
 """

@@ -59,7 +59,8 @@ def _legend(curve: Curve) -> str:
     micro = ["the labels other than «nothing found»"] * labels + ["the items"] * bool(curve.lists)
     macro = ["all labels count alike"] * labels + ["a list's items are pooled"] * bool(curve.lists)
     return (
-        f"The score of a field is {', of a list '.join(score)}; that of a note is their mean, averaged "
+        "Scores are accuracy, whatever metric the task's runs have; where most fields are empty, read F1."
+        f" The score of a field is {', of a list '.join(score)}; that of a note is their mean, averaged "
         "over seeds. 95 % intervals are over the measured patients, not over seeds, whose lowest and "
         f"highest score stand beside it. Micro F1 pools {' and '.join(micro)}; macro F1 is the mean "
         f"over fields, within which {' and '.join(macro)}."
@@ -103,7 +104,7 @@ def svg(curve: Curve) -> str:
         'font-family="sans-serif" font-size="12">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
         f'<text x="{LEFT}" y="20" font-size="14">{escape(curve.student)} on {escape(curve.task)}: '
-        f"note score on {curve.notes} {curve.measured_on} notes</text>",
+        f"accuracy on {curve.notes} {curve.measured_on} notes</text>",
     ]
     for i in range(TICKS + 1):
         at = low + (high - low) * i / TICKS

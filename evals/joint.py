@@ -91,8 +91,9 @@ def markdown(made: Joint, made_by: str = "") -> str:
         f"# One adapter of `{made.student}` for {', '.join(f'`{t.task}`' for t in made.tasks)}\n",
         f"{said}{mark}Profile `{made.profile}`, at most {made.epochs} epochs ({made.steps} steps, "
         f"{made.seconds:.0f} s{_STOPPED[made.stopped]}), seed {made.seed}; adapter `{made.adapter}`; "
-        f"{forced}. Scores are on dev, the mean share of right fields per note, with 95 % intervals "
-        "over patients; differences are paired by note.",
+        f"{forced}. Scores are accuracy on dev, the mean share of right fields per note, whatever "
+        "metric the tasks' runs have (where most fields are empty, read F1), with 95 % intervals over "
+        "patients; differences are paired by note.",
         "",
         "| task | weight | train notes | own rows | rows per epoch | left out | dev notes "
         "| dev patients |",

@@ -6,11 +6,13 @@ counts, never as text.
 
 The rule: at least 40 prompts; the same number of prompt tokens in all, and the same text where the
 server shows what its template renders; without quantisation, at least 98 % of the fields equal; with
-it, a mean score that is not more than 2 points lower.
+it, an accuracy that is not more than 2 points lower, and a recall of what there is to find that is not
+surely lower: where most fields are empty, a model that has gone dumb loses little accuracy.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -19,10 +21,13 @@ from preceptor.core.errors import InputError
 from preceptor.core.fields import FieldSpec
 from preceptor.core.ports import Student
 from preceptor.core.record import Record
-from preceptor.core.records import Answer, Call, Example, Reply
+from preceptor.core.records import Call, Example, Reply, Scored
+from preceptor.evals.metrics import resampling
+from preceptor.evals.metrics.choice import counted as counted_labels
+from preceptor.evals.metrics.statistic import Recall
 from preceptor.evals.scorers import score_answer
 
-FEWEST, EQUAL, WORSE = 40, 0.98, 0.02
+FEWEST, EQUAL, WORSE, LESS = 40, 0.98, 0.02, 0.05
 
 Key = tuple[str, tuple[str, ...]]
 
@@ -53,8 +58,10 @@ class Parity(Record):
         tokens_equal: In how many the two read as many tokens.
         fields: How many fields were answered.
         fields_equal: How many of them alike.
-        score: The mean score of the one in process; None if no note has a gold answer.
+        score: The accuracy of the one in process; None if no note has a gold answer.
         served_score: The same of the one that is served.
+        recall: How much more of what there is to find the served one finds; 0 if there is nothing.
+        recall_p: The one-sided p value of «the served one finds less».
         differences: What differs, in the order of the prompts.
         texts_equal: How many prompts the served template renders as training did; None where the
             server does not show what it renders.
@@ -70,6 +77,8 @@ class Parity(Record):
     served_score: float | None
     differences: tuple[Difference, ...]
     texts_equal: int | None = None
+    recall: float = 0.0
+    recall_p: float = 1.0
 
     @property
     def objections(self) -> list[str]:
@@ -89,6 +98,8 @@ class Parity(Record):
             lost = self.score - self.served_score
             if lost > WORSE + 1e-9:
                 found.append(f"quantised, it scores {100 * lost:.1f} points less")
+        if self.quantised and self.recall < 0 and self.recall_p < LESS:
+            found.append(f"quantised, it surely finds less: recall {100 * self.recall:+.1f} points")
         if self.quantised and self.score is None:
             found.append("no note has a gold answer, so that its score cannot be compared")
         return found
@@ -102,7 +113,7 @@ class Parity(Record):
         if self.texts_equal is not None:
             head += f", {self.texts_equal}/{self.prompts} prompts rendered alike"
         if self.score is not None and self.served_score is not None:
-            head += f", score {self.score:.3f} in process, {self.served_score:.3f} served"
+            head += f", accuracy {self.score:.3f} in process, {self.served_score:.3f} served"
         rows = [
             f"  {d.example_id} {','.join(d.fields)}: tokens {_said(d.tokens[0])}, {_said(d.tokens[1])}"
             + (f"; differs: {', '.join(d.differs)}" if d.differs else "")
@@ -159,6 +170,8 @@ def counted(
     cold = [replace(c, decoding=c.decoding.model_copy(update={"temperature": 0.0})) for c in calls]
     mine, served = ({r.key: r for r in student.complete(cold)} for student in pair)
     found = [_difference(call, mine.get(call.key), served.get(call.key)) for call in cold]
+    scored = [_scored(notes, fields, replies) for replies in (mine, served)]
+    recall, recall_p = _recall(scored[0], scored[1], fields, counted_labels(fields, notes))
     return Parity(
         route=route,
         quantised=quantised,
@@ -166,8 +179,10 @@ def counted(
         tokens_equal=sum(_equal(d) for d in found),
         fields=sum(len(c.fields) for c in cold),
         fields_equal=sum(len(d.fields) - len(d.differs) for d in found),
-        score=_score(notes, fields, mine),
-        served_score=_score(notes, fields, served),
+        score=_mean(scored[0]),
+        served_score=_mean(scored[1]),
+        recall=recall,
+        recall_p=recall_p,
         differences=tuple(d for d in found if d.differs or not _equal(d)),
     )
 
@@ -198,13 +213,29 @@ def _values(call: Call, reply: Reply | None) -> dict[str, object]:
     }
 
 
-def _score(
+def _scored(
     notes: Sequence[Example], fields: Sequence[FieldSpec], replies: Mapping[Key, Reply]
-) -> float | None:
-    scores = []
+) -> list[Scored]:
+    found, asked = [], {key[0] for key in replies}
     for note in notes:
-        given = [r for r in replies.values() if r.key[0] == note.id]
-        if note.gold and given:
-            said: Answer = parse.answer(note.id, fields, given)
-            scores.append(score_answer(note, said, fields).score)
-    return sum(scores) / len(scores) if scores else None
+        if note.gold and note.id in asked:
+            given = [r for r in replies.values() if r.key[0] == note.id]
+            found.append(score_answer(note, parse.answer(note.id, fields, given), fields))
+    return found
+
+
+def _mean(scored: Sequence[Scored]) -> float | None:
+    return sum(s.score for s in scored) / len(scored) if scored else None
+
+
+def _recall(
+    mine: Sequence[Scored],
+    served: Sequence[Scored],
+    fields: Sequence[FieldSpec],
+    labels: Mapping[str, Sequence[str]],
+) -> tuple[float, float]:
+    """Return (the served one's recall minus mine, p of «less»), of notes that both answered."""
+    both = {s.example_id for s in mine} & {s.example_id for s in served}
+    sides = [[s for s in side if s.example_id in both] for side in (mine, served)]
+    pair = resampling.pair(Recall(fields, labels), sides[0], sides[1])
+    return (pair.gain, pair.loss_p()) if math.isfinite(pair.gain) else (0.0, 1.0)

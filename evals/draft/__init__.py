@@ -4,8 +4,8 @@
 export, and ``write`` writes the folder.
 """
 
-from preceptor.evals.draft.guess import draft
+from preceptor.evals.draft.guess import draft, names_nothing
 from preceptor.evals.draft.record import Draft
 from preceptor.evals.draft.write import write
 
-__all__ = ["Draft", "draft", "write"]
+__all__ = ["Draft", "draft", "names_nothing", "write"]

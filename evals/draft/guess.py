@@ -312,6 +312,11 @@ def _most(cells: Sequence[str], mark: str | None) -> int:
     return max(lengths)
 
 
+def names_nothing(label: str) -> bool:
+    """Return whether a label is called what stands for «nothing found»."""
+    return label.casefold() in NOTHING
+
+
 def default(values: Sequence[str]) -> str:
     """Return the label that says «nothing found»: by its name, or else the most frequent."""
     folded = {value.casefold(): value for value in values}

@@ -38,6 +38,15 @@ def test_what_was_guessed_is_said(capsys: Captured) -> None:
     assert [line.split()[1] for line in said.splitlines()[2:5]] == ["24", "18", "18"]
 
 
+def test_a_label_for_nothing_found_that_is_not_called_so_is_told_as_a_guess(capsys: Captured) -> None:
+    rows = [
+        f"A long enough note under number {i},{('heart', 'lung', 'skin')[i % 3]}" for i in range(60)
+    ]
+    Path("n.csv").write_text("\n".join(["text,organ", *rows]), "utf-8")
+    assert main(["tasks", "new", "organs", "--from", "n.csv"]) == 0
+    assert "organ: heart, lung, skin (nothing found: heart, a guess)" in capsys.readouterr().out
+
+
 def test_the_baselines_of_a_task_are_shown_where_they_are_asked_for(capsys: Captured) -> None:
     rows = [
         f"p{i},{'cane in hand' if i % 2 else 'on foot'} number {i},{'yes' if i % 2 else 'no'}"

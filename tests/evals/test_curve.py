@@ -119,6 +119,7 @@ def test_the_legend_is_of_the_fields_that_the_task_has() -> None:
     assert "whether the label is right, of a list F1 of the items" in page
     assert "«nothing found» and the items" in page
     lists = curve_page.markdown(both.model_copy(update={"labels": ()}))
+    assert "Scores are accuracy, whatever metric the task's runs have" in lists
     assert "The score of a field is F1 of the items" in lists
     assert "Micro F1 pools the items" in lists
     assert "label" not in lists

@@ -9,8 +9,9 @@ import pytest
 
 from preceptor.core import render
 from preceptor.core.errors import InputError
+from preceptor.core.fields import LabelField
 from preceptor.core.ports import Cancel
-from preceptor.core.records import Call, Decoding, ModelRef, Recipe, Reply
+from preceptor.core.records import Call, Decoding, Example, ModelRef, Recipe, Reply
 from preceptor.graphs import parity
 from tests.graphs import small
 
@@ -83,3 +84,46 @@ def test_quantised_weights_may_answer_otherwise_but_not_worse() -> None:
 def test_few_prompts_decide_nothing() -> None:
     with pytest.raises(InputError, match="39 prompts are too few"):
         parity.compare(CALLS[:39], NOTES[:13], TASK.fields, (Fixed(), Fixed()), route="raw")
+
+
+class Saying:
+    """Says what gold says of the first ``found`` findings, and that there is nothing elsewhere."""
+
+    ref, context = ModelRef(spec="scripted"), None
+
+    def __init__(self, notes: Sequence[Example], found: int) -> None:
+        self.gold, self.found = {note.id: note.gold or {} for note in notes}, found
+
+    def complete(self, calls: Sequence[Call], cancel: Cancel | None = None) -> Iterator[Reply]:
+        left = self.found
+        for call in calls:
+            name = call.fields[0].name
+            said = self.gold[call.example_id][name] == "yes" and left > 0
+            left -= said
+            raw = f'{{"{name}": "{"yes" if said else "no"}"}}'
+            yield Reply(call.key, raw, prompt_tokens=10)
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_quantised_model_that_finds_nothing_any_more_is_refused() -> None:
+    """Of 400 fields six are not empty: two points of accuracy are more than all that there is."""
+    fields = tuple(LabelField(name=f"f{k}", values=("yes", "no")) for k in range(10))
+    notes = [
+        Example(
+            id=f"n{i}",
+            group=f"p{i}",
+            text="x",
+            gold={f.name: "yes" if k == 0 and i < 6 else "no" for k, f in enumerate(fields)},
+        )
+        for i in range(40)
+    ]
+    calls = [c for note in notes for c in render.calls(RECIPE, fields, note)]
+
+    def served(found: int) -> list[str]:
+        pair = Saying(notes, 6), Saying(notes, found)
+        return parity.compare(calls, notes, fields, pair, route="raw", quantised=True).objections
+
+    assert served(0) == ["quantised, it surely finds less: recall -100.0 points"]
+    assert served(5) == served(6) == []

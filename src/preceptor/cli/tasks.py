@@ -134,7 +134,9 @@ def _new(args: argparse.Namespace) -> int:
         print(f"  fields in {found.gold}")
     of = {name: f", column {column!r}" for name, column in found.columns.items()}
     for name, values in found.labels.items():
-        shown = f"{', '.join(values)} (nothing found: {found.defaults[name]})"
+        usual = found.defaults[name]
+        guessed = "" if draft.names_nothing(usual) else ", a guess"
+        shown = f"{', '.join(values)} (nothing found: {usual}{guessed})"
         print(f"  {name}: {shown}{of.get(name, '')}")
     for name in found.lists:
         print(f"  {name}: a list{of.get(name, '')}")

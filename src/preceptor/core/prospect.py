@@ -13,7 +13,7 @@ class Prospect(Record):
     Attributes:
         tool: Which tool.
         args: With which arguments.
-        gain: What it should bring on train, in points of [0, 1] of the mean note score.
+        gain: What it should bring on train, in points of [0, 1] of the run's metric.
         tokens: What it adds to the prompts of one note, in tokens.
         why: One line: what was counted.
         repairs: How many wrong answers the counts would set right; None if it was not counted.

@@ -59,10 +59,10 @@ def _legend(curve: Curve) -> str:
     micro = ["the labels other than «nothing found»"] * labels + ["the items"] * bool(curve.lists)
     macro = ["all labels count alike"] * labels + ["a list's items are pooled"] * bool(curve.lists)
     return (
-        "Scores are accuracy, whatever the metric of the task's runs; where most fields are empty, "
-        f"read F1. The score of a field is {', of a list '.join(score)}; that of a note is their mean, "
-        "averaged over seeds. 95 % intervals are over the measured patients, not over seeds, whose lowest and "
-        f"highest score stand beside it. Micro F1 pools {' and '.join(micro)}; macro F1 is the mean "
+        "Scores are accuracy, whatever metric the task's runs have; where most fields are empty, read "
+        f"F1. The score of a field is {', of a list '.join(score)}; that of a note is their mean, "
+        "averaged over seeds. 95 % intervals are over the measured patients, not over seeds, whose "
+        f"lowest and highest score stand beside it. Micro F1 pools {' and '.join(micro)}; macro F1 is the mean "
         f"over fields, within which {' and '.join(macro)}."
     )
 

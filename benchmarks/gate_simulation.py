@@ -7,7 +7,7 @@ Under every metric: ``gate_metric_tables``. For accuracy, three layers. (1) Many
 ``judge`` on the same kind of data, with its guards; its decisions are compared with those of the
 arrays. (3) Whole runs through the simulated student, the evaluator and the real ``judge``
 (``gate_student``). Everything is seeded; the numbers in docs/results/gate.md are this script's output.
-It takes a quarter of an hour of one core.
+It takes seven minutes of one core.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ SUMMARY = (
     "In short: a move that is worth nothing and hits no patients harder than others is promoted in "
     "at most one run out of ten, under every metric. A move that ruins a few patients and helps all "
     "others a little is promoted more often than that wherever there is the power to promote "
-    "anything, and 50 patients cannot tell; worst are labels that are rare. What metrics differ in "
+    "anything, and 50 patients cannot tell (one patient in ten ruined: about 16 to 18 % of runs "
+    "under accuracy and F1 of common labels, 28 % under F1 of rare ones). What metrics differ in "
     "most is power: with 100 notes the first look finds +8 points of accuracy nearly always, of F1 "
     "of common labels two times out of three, of F1 of rare labels, of short lists or of kappa one "
     "time out of four or five, or less."
@@ -50,8 +51,7 @@ WHY = (
     "The skewness test needs to see the skewness. Where fields are common, a sample of 50 patients "
     "shows nearly what the population has. Where they are rare, it shows less than half of it: a "
     "third of the patients have nothing to find, the others three cases on average, and what "
-    "becomes of so few is mostly noise. The ruined few who would count are on most dev sets not "
-    "there."
+    "becomes of so few is mostly noise."
 )
 
 POWER = (

@@ -62,8 +62,8 @@ def _legend(curve: Curve) -> str:
         "Scores are accuracy, whatever metric the task's runs have; where most fields are empty, read "
         f"F1. The score of a field is {', of a list '.join(score)}; that of a note is their mean, "
         "averaged over seeds. 95 % intervals are over the measured patients, not over seeds, whose "
-        f"lowest and highest score stand beside it. Micro F1 pools {' and '.join(micro)}; macro F1 is the mean "
-        f"over fields, within which {' and '.join(macro)}."
+        f"lowest and highest score stand beside it. Micro F1 pools {' and '.join(micro)}; macro F1 is "
+        f"the mean over fields, within which {' and '.join(macro)}."
     )
 
 

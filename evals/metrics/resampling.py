@@ -55,15 +55,15 @@ class Pair:
         return value(self.after.sum(0)) - value(self.before.sum(0))
 
     def gain_p(self, seed: int = 0) -> float:
-        """Return the one-sided p value of «after is better»."""
+        """Return the one-sided p value of "after is better"."""
         return float(self._swapped(seed, fields=False, sign=1.0)[0])
 
     def loss_p(self, seed: int = 0) -> float:
-        """Return the one-sided p value of «after is worse»."""
+        """Return the one-sided p value of "after is worse"."""
         return float(self._swapped(seed, fields=False, sign=-1.0)[0])
 
     def field_loss_p(self, seed: int = 0) -> Floats:
-        """Return the one-sided p value of «after is worse» of each field, shape (fields,)."""
+        """Return the one-sided p value of "after is worse" of each field, shape (fields,)."""
         return self._swapped(seed, fields=True, sign=-1.0)
 
     def _swapped(self, seed: int, *, fields: bool, sign: float) -> Floats:
@@ -86,7 +86,7 @@ class Pair:
         return np.asarray((1 + reached) / (1 + drawn))
 
     def better_p(self, seed: int = 0) -> float:
-        """Return the one-sided p value of «after is better» by both tests, 1 without a value.
+        """Return the one-sided p value of "after is better" by both tests, 1 without a value.
 
         It may be used for as few patients as there are: no sign pattern of five has a p below .03.
         """
@@ -95,7 +95,7 @@ class Pair:
         return max(self.gain_p(seed), self.skewed_p())
 
     def skewed_p(self) -> float:
-        """Return the p value of «after is better» of a t test that allows for skewness.
+        """Return the p value of "after is better" of a t test that allows for skewness.
 
         Where the metric is a mean, patients' sums are tested; else their influence on the gain, the
         infinitesimal jackknife (Efron & Tibshirani, An Introduction to the Bootstrap (1993), 21).

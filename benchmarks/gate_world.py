@@ -62,6 +62,11 @@ class World:
         return runs, self.patients, self.notes, self.fields
 
 
+def quantile(shares: float | Floats) -> Floats:
+    """Return standard normal quantiles; 0 and 1 are taken for nearly 0 and nearly 1."""
+    return np.asarray(_QUANTILE(np.clip(shares, 1e-9, 1 - 1e-9)))
+
+
 def latent(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
     """Return standard normal numbers, correlated within patients and notes."""
     runs, patients, notes, _ = shape

@@ -254,16 +254,18 @@ def page(old: Path, new: Path) -> str:
     for name in SETS:
         lines += [f"## `{name}`", ""]
         for when, folder in (("before", old), ("now", new)):
-            told = folder / "runs" / name
-            report = json.loads((told / "report.json").read_text("utf-8"))
-            headline = (told / "report.txt").read_text("utf-8").splitlines()[0]
+            place = folder / "runs" / name
+            report = json.loads((place / "report.json").read_text("utf-8"))
+            headline = (place / "report.txt").read_text("utf-8").splitlines()[0]
             before, after = found(report)
+            told = f"What was to be found: micro F1 {before:.2f} untouched, {after:.2f} final."
+            if report["test"] is None:
+                told = "The sealed test stayed closed."
             kept = [f"{a['tool']} (round {a['round']})" for a in report["attempts"] if _kept(a)]
             lines += [
                 f"**{when}**: {headline.removeprefix('Synthetic data. ')}",
                 "",
-                f"What was to be found: micro F1 {before:.2f} untouched, {after:.2f} final. "
-                f"Kept: {', '.join(kept) or 'nothing'}.",
+                f"{told} Kept: {', '.join(kept) or 'nothing'}.",
                 "",
             ]
     return "\n".join(lines).rstrip() + "\n"

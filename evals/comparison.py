@@ -29,7 +29,7 @@ class Comparison(Record):
         baseline: The run's metric with its interval over patients.
         final: Likewise.
         gain: Final minus baseline, paired.
-        p_value: Of «final is better», one-sided, the larger of the gate's two tests; None in reports
+        p_value: Of "final is better", one-sided, the larger of the gate's two tests; None in reports
             from before.
         fixed: Notes of which more is right than before.
         broken: Notes of which less is right.

@@ -35,14 +35,14 @@ def headline(report: Report) -> str:
     if report.test is None:
         why = f"the sealed test was not opened ({report.stop or 'the run stopped'})"
         return f"{mark}Not measured: {report.unmeasured or why}."
-    return mark + _untouched(report) + _verdict(report)
+    return mark + _untouched(report) + _verdict(report) + _reached(report.standing)
 
 
 def _untouched(report: Report) -> str:
     test = report.test
     assert test is not None
     named = words(report.metric)
-    gain = f"{100 * test.gain.value:+.1f} points"
+    gain = f"{100 * test.gain.value:+.1f} points [{_range(test.gain)}]"
     moved = f"{named} {test.baseline.value:.3f} to {test.final.value:.3f} on the sealed test, {gain}"
     return {
         "better": f"Better than the untouched student ({moved})",
@@ -52,6 +52,10 @@ def _untouched(report: Report) -> str:
         f"unchanged ({named} {test.final.value:.3f} on the sealed test)",
         "not_measured": "Not measured",
     }[report.finding]
+
+
+def _range(value: Interval) -> str:
+    return f"{100 * value.low:+.1f}, {100 * value.high:+.1f}"
 
 
 def _unsure(test: Comparison) -> str:
@@ -74,12 +78,27 @@ def _verdict(report: Report) -> str:
         return "."
     joined = ", but" if report.finding == "better" else "; it is"
     if found.best_trivial is not None and is_useless(report):
+        ahead = _ahead(found.best_trivial)
         told = "worse than" if found.trivial == "worse" else "no better than"
-        return f"{joined} {told} {_trivially(found.best_trivial)}: do not use it."
+        return f"{joined} {told} {_trivially(found.best_trivial)} {ahead}: do not use it."
     if found.baseline != "better":
         told = "worse than" if found.baseline == "worse" else "no better than"
-        return f"{joined} {told} {found.best.name!r}, which needs no language model."
-    return f", and better than the best answerer without a language model ({found.best.name!r})."
+        named = f"{found.best.name!r} {_ahead(found.best)}"
+        return f"{joined} {told} {named}, which needs no language model."
+    named = f"{found.best.name!r}, {_ahead(found.best).strip('()')}"
+    return f", and better than the best answerer without a language model ({named})."
+
+
+def _ahead(row: RuleRow) -> str:
+    return f"({100 * row.final_ahead.value:+.1f} points [{_range(row.final_ahead)}])"
+
+
+def _reached(found: Standing | None) -> str:
+    """Return the third comparison in words; nothing where the task names no target."""
+    if found is None or found.target is None or found.reached is None:
+        return ""
+    said = {"reached": "is reached", "open": "may be reached or not", "missed": "is missed"}
+    return f" The target {found.target:g} {said[found.reached]}."
 
 
 def _trivially(row: RuleRow) -> str:

@@ -43,8 +43,8 @@ def _thin(report: Report) -> list[str]:
         return []
     shown = ", ".join(thin[:4]) + (f" and {len(thin) - 4} more fields" if len(thin) > 4 else "")
     return [
-        f"Warning: {words(report.metric)} counts all fields alike, and some have fewer than {FEW} cases "
-        f"on the sealed test: {shown}."
+        f"Warning: {words(report.metric)} counts all fields alike, and some have fewer than {FEW} "
+        f"cases on the sealed test: {shown}."
     ]
 
 

@@ -14,16 +14,16 @@ from preceptor.core.records import Interval
 from preceptor.evals.enough import LEAST_GROUPS
 
 SURE = 0.025
-"""The one-sided p value at which «better» may be said, beside an interval that lies above 0."""
+"""The one-sided p value at which "better" may be said, beside an interval that lies above 0."""
 
 Finding = Literal["better", "worse", "no_gain", "unchanged", "not_measured"]
-"""What the sealed test says: «no_gain» is one that is not sure, «unchanged» the same recipe."""
+"""What the sealed test says: "no_gain" is one that is not sure, "unchanged" the same recipe."""
 
 Ahead = Literal["better", "no_better", "worse"]
-"""Against a baseline: «no_better» is not surely ahead, «worse» an interval below 0."""
+"""Against a baseline: "no_better" is not surely ahead, "worse" an interval below 0."""
 
 Reached = Literal["reached", "open", "missed"]
-"""Against the target: «open» is an interval that includes it, or too few patients."""
+"""Against the target: "open" is an interval that includes it, or too few patients."""
 
 
 def surely_better(gain: Interval, p_value: float | None) -> bool:
@@ -43,7 +43,7 @@ class RuleRow(Record):
         score: Its value of the run's metric.
         final_ahead: The final student's minus that, paired.
         trivial: Whether it gives every note the same answer.
-        p_value: Of «the final student is better», one-sided; None in reports from before.
+        p_value: Of "the final student is better", one-sided; None in reports from before.
     """
 
     name: str

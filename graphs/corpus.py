@@ -89,7 +89,7 @@ class _Layout:
             self._text = data.text_of(columns.text, names, where)
         except TaskError as cause:
             by = f"; {said} puts texts together from {columns.text!r}: say --text" if said else ""
-            say = "" if said else "; say which is which with --columns or --text"
+            say = "" if said else "; say which is which: --columns id=COLUMN,text=COLUMN or --text"
             raise InputError(cause.message, f"{cause.hint}{by}{say}") from cause
         self._named = [self._id, *self._text.columns, *([self._group] if self._grouped else [])]
         self._check(self._named, names, where)
@@ -98,7 +98,9 @@ class _Layout:
     def _check(self, wanted: list[str], names: list[str], where: str) -> None:
         for name in wanted:
             if name not in names:
-                raise data.missing(name, names, where, "; say which is which with --columns")
+                raise data.missing(
+                    name, names, where, "; say which is which: --columns id=COLUMN,text=COLUMN"
+                )
 
     def note(self, row: data.Row, where: str) -> Example:
         """Return the note of a row."""

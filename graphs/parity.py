@@ -234,7 +234,7 @@ def _recall(
     fields: Sequence[FieldSpec],
     labels: Mapping[str, Sequence[str]],
 ) -> tuple[float, float]:
-    """Return (the served one's recall minus mine, p of «less»), of notes that both answered."""
+    """Return (the served one's recall minus mine, p of "less"), of notes that both answered."""
     both = {s.example_id for s in mine} & {s.example_id for s in served}
     sides = [[s for s in side if s.example_id in both] for side in (mine, served)]
     pair = resampling.pair(Recall(fields, labels), sides[0], sides[1])

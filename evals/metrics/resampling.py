@@ -58,15 +58,15 @@ class Pair:
         return value(self.after.sum(0)) - value(self.before.sum(0))
 
     def gain_p(self, seed: int = 0) -> float:
-        """Return the one-sided p value of «after is better»."""
+        """Return the one-sided p value of "after is better"."""
         return float(self._swapped(seed, fields=False, sign=1.0)[0])
 
     def loss_p(self, seed: int = 0) -> float:
-        """Return the one-sided p value of «after is worse»."""
+        """Return the one-sided p value of "after is worse"."""
         return float(self._swapped(seed, fields=False, sign=-1.0)[0])
 
     def field_loss_p(self, seed: int = 0) -> Floats:
-        """Return the one-sided p value of «after is worse» of each field, shape (fields,)."""
+        """Return the one-sided p value of "after is worse" of each field, shape (fields,)."""
         return self._swapped(seed, fields=True, sign=-1.0)
 
     def _swapped(self, seed: int, *, fields: bool, sign: float) -> Floats:
@@ -89,7 +89,7 @@ class Pair:
         return np.asarray((1 + reached) / (1 + drawn))
 
     def better_p(self, seed: int = 0) -> float:
-        """Return the one-sided p value of «after is better» by both tests, 1 without a value.
+        """Return the one-sided p value of "after is better" by both tests, 1 without a value.
 
         It may be used for as few patients as there are: no sign pattern of five has a p below .03.
         """
@@ -98,7 +98,7 @@ class Pair:
         return max(self.gain_p(seed), self.skewed_p())
 
     def skewed_p(self) -> float:
-        """Return the p value of «after is better» of a t test that allows for skewness.
+        """Return the p value of "after is better" of a t test that allows for skewness.
 
         Where the metric is a mean, patients' sums are tested; else their influence on the gain, the
         infinitesimal jackknife (Efron & Tibshirani, An Introduction to the Bootstrap (1993), 21).
@@ -150,22 +150,18 @@ def pair(statistic: Statistic, before: Sequence[Scored], after: Sequence[Scored]
     return Pair(statistic, by_patient(statistic, before), by_patient(statistic, after))
 
 
-def _resampled(value: Callable[[Floats], Floats], totals: Floats, seed: int, additive: bool) -> Floats:
-    """Return ``value`` of each resampling of patients, shape (ways, draws, …).
-
-    What is no mean over notes is valued in two ways. A mean over labels and fields is one over those
-    that gold has: where a rare one is in no patient that was drawn, it is another mean, over the easier
-    fields that are left. So it is also valued with a trace of all patients, which keeps such a label at
-    the value that it has in all of them, or at 0 where it was only invented. Intervals span both.
+def resampled(
+    value: Callable[[Floats], Floats], totals: Floats, seed: int, trace: float = 0.0
+) -> Floats:
+    """Return ``value`` of each resampling of patients, shape (draws, …).
 
     Args:
         value: Of summed counts.
         totals: The counts of each patient, shape (patients, counts).
         seed: Of the draws.
-        additive: Whether it is a mean over notes.
+        trace: How much of all patients is added to each.
     """
     rng = np.random.default_rng(seed)
-    traces = (0.0,) if additive else (0.0, _TRACE)
     size = len(totals)
     step = max(1, min(stats.DRAWS, _BLOCK // max(1, size)))
     out = []
@@ -173,15 +169,28 @@ def _resampled(value: Callable[[Floats], Floats], totals: Floats, seed: int, add
         block = min(step, stats.DRAWS - at)
         picked = rng.integers(0, size, (block, size)) + size * np.arange(block)[:, None]
         drawn = np.bincount(picked.ravel(), minlength=block * size).reshape(block, size)
-        out.append(np.stack([value((drawn + trace) @ totals) for trace in traces]))
-    return np.concatenate(out, axis=1)
+        out.append(value((drawn + trace) @ totals))
+    return np.concatenate(out)
 
 
-def _interval(value: float, draws: Floats, bounds: tuple[float, float], level: float) -> Interval:
-    """Return the interval that spans those of the ways, draws (ways, draws)."""
+def _traces(statistic: Statistic) -> tuple[float, ...]:
+    """Return the ways in which a metric is resampled; its interval spans them all.
+
+    A mean over labels and fields is one over those that gold has: where a rare one is in no patient
+    that was drawn, it is another mean, over the easier fields that are left. So it is also valued with
+    a trace of all patients, which keeps such a label at the value that it has in all of them, or at 0
+    where it was only invented.
+    """
+    return (0.0,) if statistic.additive else (0.0, _TRACE)
+
+
+def _interval(
+    value: float, ways: Sequence[Floats], bounds: tuple[float, float], level: float
+) -> Interval:
+    """Return the interval that spans those of the draws of each way."""
     tail = (1 - level) / 2
-    known = [way[np.isfinite(way)] for way in draws]
-    ends = [np.quantile(way, [tail, 1 - tail]) for way in known if len(way)]
+    known = [draws[np.isfinite(draws)] for draws in ways]
+    ends = [np.quantile(draws, [tail, 1 - tail]) for draws in known if len(draws)]
     if not np.isfinite(value) or not ends:
         return Interval(value=0.0, low=bounds[0], high=bounds[1])
     low, high = min(float(end[0]) for end in ends), max(float(end[1]) for end in ends)
@@ -205,9 +214,8 @@ def interval(
     value = float(statistic.value(totals.sum(0)))
     if len(totals) < 2 and np.isfinite(value):
         return Interval(value=value, low=bounds[0], high=bounds[1])
-    found = _interval(
-        value, _resampled(statistic.value, totals, seed, statistic.additive), bounds, level
-    )
+    ways = [resampled(statistic.value, totals, seed, trace) for trace in _traces(statistic)]
+    found = _interval(value, ways, bounds, level)
     return _widened(found, len(totals), bounds, level)
 
 
@@ -236,13 +244,20 @@ def difference(
     if len(both.before) < 2:
         value = both.gain if len(both.before) and np.isfinite(both.gain) else 0.0
         return Interval(value=value, low=bounds[0], high=bounds[1])
+    ways = [resampled_gains(both, seed, trace) for trace in _traces(statistic)]
+    return _interval(both.gain, ways, bounds, level)
+
+
+def resampled_gains(both: Pair, seed: int, trace: float = 0.0) -> Floats:
+    """Return the gain in each resampling of patients, shape (draws,)."""
     width = both.before.shape[1]
 
     def gain(totals: Floats) -> Floats:
-        return statistic.value(totals[:, width:]) - statistic.value(totals[:, :width])
+        return np.asarray(
+            both.statistic.value(totals[:, width:]) - both.statistic.value(totals[:, :width])
+        )
 
-    draws = _resampled(gain, np.hstack([both.before, both.after]), seed, statistic.additive)
-    return _interval(both.gain, draws, bounds, level)
+    return resampled(gain, np.hstack([both.before, both.after]), seed, trace)
 
 
 def field_intervals(
@@ -253,18 +268,27 @@ def field_intervals(
         return {}
     totals = by_patient(statistic, scored)
     values = statistic.by_field(totals.sum(0))
-    draws = _resampled(statistic.by_field, totals, seed, statistic.additive)
+    ways = [resampled(statistic.by_field, totals, seed, trace) for trace in _traces(statistic)]
     found = {}
     for at, name in enumerate(statistic.fields):
         if np.isfinite(values[at]):
-            one = _interval(float(values[at]), draws[..., at], statistic.bounds, 0.95)
+            own = [draws[:, at] for draws in ways]
+            one = _interval(float(values[at]), own, statistic.bounds, 0.95)
             found[name] = _widened(one, len(totals), statistic.bounds, 0.95)
     return found
 
 
-def standard_error(both: Pair) -> float | None:
-    """Return the standard error of the gain over patients; None for fewer than two or no change."""
+def standard_error(both: Pair, seed: int = 0) -> float | None:
+    """Return the standard error of the gain over patients; None for fewer than two or no change.
+
+    Where the metric is no mean, it is the spread over resamplings: influences make it 10 to 15 % too
+    small where few patients have what is to be found (docs/results/gate.md).
+    """
     size = len(both.before)
     if size < 2 or not np.isfinite(both.gain):
         return None
-    return float(both.influences().std(ddof=1) / np.sqrt(size)) or None
+    if both.statistic.additive:
+        return float(both.influences().std(ddof=1) / np.sqrt(size)) or None
+    draws = resampled_gains(both, seed)
+    known = draws[np.isfinite(draws)]
+    return float(known.std(ddof=1)) or None if len(known) > 1 else None

@@ -176,14 +176,15 @@ def test_a_finding_about_one_value_of_a_closed_list_names_it() -> None:
     from preceptor.graphs import findings_told
 
     found = [
-        Finding(kind=kind, field="aids", count=n, total=9, example_ids=("a",), cue=cue)
-        for kind, n, cue in (
-            ("spurious", 4, "cane"),
-            ("wrong_value", 3, "walker for cane"),
-            ("missed", 2, ""),
+        Finding.model_validate({"kind": k, "field": "aids", "count": n, "total": 9, **rest})
+        for k, n, rest in (
+            ("spurious", 4, {"example_ids": ("a",), "cue": "cane"}),
+            ("wrong_value", 3, {"example_ids": ("a",), "cue": "walker for cane"}),
+            ("missed", 2, {"example_ids": ("a",)}),
         )
     ]
-    data = {"round": 1, "score": None, "findings": [findings_told.told(f) for f in found]}
+    told: list[JsonValue] = [findings_told.told(f) for f in found]
+    data: dict[str, JsonValue] = {"round": 1, "score": None, "findings": told}
     shown = line("diagnosed", data)
     assert "aids spurious (cane) 4, aids wrong value (walker for cane) 3, aids missed 2" in shown
     event_ = Event(

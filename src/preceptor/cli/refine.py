@@ -188,7 +188,7 @@ def _whereabouts(folder: Path) -> str:
         f"Trace:  preceptor trace {shown}",
     ]
     if found := answered.files(folder):
-        lines.append(f"Tested: {', '.join(f'{shown}/{path.name}' for path in found)}")
+        lines.append(f"Test:   answers in {', '.join(f'{shown}/{path.name}' for path in found)}")
     if (folder / "bundle").is_dir():
         lines.append(f"Bundle: {shown}/bundle")
         if not _is_useless(folder):

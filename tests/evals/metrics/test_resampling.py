@@ -104,6 +104,28 @@ def test_pseudo_values_average_to_the_gain() -> None:
     assert resampling.standard_error(both) is not None
 
 
+def test_the_standard_error_is_the_spread_of_gains_where_few_patients_have_what_is_to_be_found() -> (
+    None
+):
+    rng = np.random.default_rng(9)
+    fields = tuple(LabelField(name=f"f{i}", values=("yes", "no")) for i in range(8))
+    macro = choice.make("macro_f1", fields, {f.name: ("yes",) for f in fields})
+    gains, errors, influences = [], [], []
+    for _ in range(250):
+        gold = rng.random((50, 8)) < 0.1
+        sides = []
+        for _ in range(2):
+            said = np.where(gold, rng.random((50, 8)) < 0.7, rng.random((50, 8)) < 0.033)
+            sides.append(np.stack([gold, said, gold & said], -1).reshape(50, -1).astype(np.float64))
+        both = resampling.Pair(macro, sides[0], sides[1])
+        gains.append(both.gain)
+        errors.append(resampling.standard_error(both) or 0.0)
+        influences.append(both.influences().std(ddof=1) / np.sqrt(50))
+    spread = float(np.std(gains))
+    assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(spread, rel=0.1)
+    assert np.sqrt(np.mean(np.square(influences))) < 0.9 * spread  # what it was before
+
+
 def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
     held = 0
     for seed in range(60):

@@ -1,10 +1,10 @@
-"""How often «better» is said of a student that is no better, and what intervals of macro F1 cover.
+"""How often better is said of a student that is no better, and what intervals of macro F1 cover.
 
     python benchmarks/better_simulation.py
 
 Students that are equally good, each better for some patients and worse for others; one label that is
 rare or not. "interval alone" is an interval above no change, "with the tests" what reports ask for.
-Takes ten minutes on one core.
+Takes a few minutes on one core.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ GOLD, FOUND, INVENTED = np.array([0.4, 0.05, 0.02]), np.array([0.8, 0.4, 0.3]), 
 
 
 def note(number: int, patient: str, gold: Sequence[int], said: Sequence[int]) -> Scored:
-    """Return a scored note; 0 is «yes», 1 is «no»."""
+    """Return a scored note; 0 is yes, 1 is no."""
     names = [f.name for f in THREE[: len(gold)]]
     fields = {n: float(g == s) for n, g, s in zip(names, gold, said, strict=True)}
     return Scored(

@@ -61,7 +61,7 @@ class Parity(Record):
         score: The accuracy of the one in process; None if no note has a gold answer.
         served_score: The same of the one that is served.
         recall: How much more of what there is to find the served one finds; 0 if there is nothing.
-        recall_p: The one-sided p value of «the served one finds less».
+        recall_p: The one-sided p value of "the served one finds less".
         differences: What differs, in the order of the prompts.
         texts_equal: How many prompts the served template renders as training did; None where the
             server does not show what it renders.

@@ -100,7 +100,7 @@ def test_one_patient_with_most_notes_is_one_patient() -> None:
 
 
 def test_the_tables_of_fields_count_what_the_metric_counts() -> None:
-    """The default is «yes», but «yes» dominates: a student that always says so finds nothing."""
+    """The default is "yes", but "yes" dominates: a student that always says so finds nothing."""
     field = LabelField(name="pain", values=("no", "yes"))
     train = [note(f"t{i}", f"t{i}", {"pain": "no" if i % 10 == 0 else "yes"}) for i in range(40)]
     late = LabelField(name="pain", values=("yes", "no"))

@@ -57,8 +57,12 @@ def check_text(value: JsonValue, where: str, what: str) -> None:
             check_text(item, where, what)
 
 
+_NUMBER = re.compile(r"0*(?P<digits>\d+?)(\.0+)?")
+"""A whole number, which spreadsheets and data frames write as 7, 007 or 7.0."""
+
+
 def lookalikes(examples: Sequence[Example]) -> tuple[str, ...]:
-    """Return one line per kind of key (group, id) of which some differ in case or blanks only."""
+    """Return one line per kind of key (group, id) of which some differ in spelling only."""
     found: list[str] = []
     owners = [e.group for e in examples]
     ids = [e.id for e in examples]
@@ -71,14 +75,16 @@ def lookalikes(examples: Sequence[Example]) -> tuple[str, ...]:
 def _alike(keys: Iterable[str], what: str, danger: str) -> Iterator[str]:
     spelt: dict[str, set[str]] = defaultdict(set)
     for key in keys:
-        spelt["".join(unicodedata.normalize("NFKC", key).casefold().split())].add(key)
+        plain = "".join(unicodedata.normalize("NFKC", key).casefold().split())
+        number = _NUMBER.fullmatch(plain)
+        spelt[number["digits"] if number else plain].add(key)
     alike = [sorted(same) for same in spelt.values() if len(same) > 1]
     if alike:
         short = [same for same in alike if max(map(len, same)) <= SHORT][:_SHOWN]
         shown = "; ".join(" and ".join(map(repr, same[:_SHOWN])) for same in short)
         some = f" ({shown})" if shown else ""
         yield (
-            f"{sum(map(len, alike))} {what} differ in case or blanks only{some}: "
+            f"{sum(map(len, alike))} {what} differ in case, blanks, leading zeros or a '.0' only{some}: "
             f"if they are the same, write them alike, else {danger}"
         )
 

@@ -57,13 +57,22 @@ def note(name: str, group: str, text: str = "well") -> Example:
 def test_keys_that_look_alike_are_remarked() -> None:
     alike = [note("a 1", "P1"), note("A1", "p 1"), note("b", "p2"), note("c", "p2")]
     groups, ids = data.lookalikes(alike)
-    assert "2 groups differ in case or blanks only ('P1' and 'p 1')" in groups
-    assert "2 ids differ in case or blanks only ('A1' and 'a 1')" in ids
+    assert "2 groups differ in case, blanks, leading zeros or a '.0' only ('P1' and 'p 1')" in groups
+    assert "2 ids differ in case, blanks, leading zeros or a '.0' only ('A1' and 'a 1')" in ids
     assert data.lookalikes(alike[2:]) == ()
     own = [note("a", "a"), note("A", "A")]
     assert [line.split()[1] for line in data.lookalikes(own)] == ["ids"], "said once"
     long = [note("1", "Mrs " * 20 + c) for c in "xX"]
     assert "Mrs" not in data.lookalikes(long)[0], "whatever a key holds, a long one is not shown"
+
+
+@pytest.mark.parametrize("spelt", ["7.0", "7.00", "007", "07.0"])
+def test_one_number_written_in_two_ways_is_remarked(spelt: str) -> None:
+    """A data frame writes 7.0 where a gap made the column a float; a spreadsheet drops zeros."""
+    groups = data.lookalikes([note("a", "7"), note("b", spelt), note("c", "70"), note("d", "7.5")])
+    assert len(groups) == 1
+    assert "2 groups differ" in groups[0]
+    assert data.lookalikes([note("a", "0"), note("b", "10"), note("c", "1.10")]) == ()
 
 
 def test_texts_that_a_conversion_has_harmed_are_remarked() -> None:

@@ -84,8 +84,8 @@ def _alike(keys: Iterable[str], what: str, danger: str) -> Iterator[str]:
         shown = "; ".join(" and ".join(map(repr, same[:_SHOWN])) for same in short)
         some = f" ({shown})" if shown else ""
         yield (
-            f"{sum(map(len, alike))} {what} differ in case, blanks, leading zeros or a '.0' only{some}: "
-            f"if they are the same, write them alike, else {danger}"
+            f"{sum(map(len, alike))} {what} differ in case, blanks, leading zeros or a '.0' "
+            f"only{some}: if they are the same, write them alike, else {danger}"
         )
 
 

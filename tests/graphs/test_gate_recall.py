@@ -13,7 +13,7 @@ from preceptor.graphs.gates import GateConfig, GateState, judge
 FIELDS: tuple[FieldSpec, ...] = tuple(
     LabelField(name=name, values=("yes", "no")) for name in ("pain", "cough", "fever")
 )
-LABELS = {field.name: ("yes",) for field in FIELDS}
+LABELS: dict[str, tuple[str, ...]] = {field.name: ("yes",) for field in FIELDS}
 METRIC = choice.Metric(
     "macro_f1",
     "",

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from preceptor.agents.students import StudentOptions, decode, prefix, weights
+from preceptor.agents.students import StudentOptions, attention, decode, prefix, weights
 from preceptor.agents.students.chat import Chat
 from preceptor.agents.students.grammar import Free, Grammar
 from preceptor.core import model_folder as content
@@ -63,6 +63,7 @@ class HFStudent:
         self.ref = ModelRef(spec=spec or f"hf:{path}", digest=content.known_digest(folder))
         self._set_threads()
         self._loaded = weights.load(folder, adapter, self._options.adapter, self._options.device)
+        attention.install(self._loaded.model)
         self._chat = Chat(self._loaded.tokenizer)
         self._grammar = Grammar(
             self._loaded.tokenizer,

@@ -1,9 +1,9 @@
 """Attention of many rows that go on from few prefixes, without a copy of a prefix per row.
 
-Owns the arithmetic: a row's queries meet its prefix, which is stored once, and its own tokens apart; the
-two parts are put together by their log-sum-exp, which is exact (as in flash attention, arXiv 2205.14135,
-which works block by block). Only on a CPU, where such a kernel says its log-sum-exp. Leaves what a
-prefix is, and when rows are fed, to ``prefix``.
+Owns the arithmetic: a row's queries meet its prefix, which is stored once, and its own tokens apart;
+the two parts are put together by their log-sum-exp, which is exact (flash attention, arXiv 2205.14135,
+does so block by block). Only on a CPU, where such a kernel says its log-sum-exp. Leaves what a prefix
+is, and when rows are fed, to ``prefix``.
 """
 
 from __future__ import annotations
@@ -75,9 +75,7 @@ class Ahead:
             for j, row in enumerate(own):
                 places[row] = i * most + j
         same = places == list(range(len(used) * most))
-        return cls(
-            tuple(layers), padding, torch.tensor(slots), None if same else torch.tensor(places)
-        )
+        return cls(tuple(layers), padding, torch.tensor(slots), None if same else torch.tensor(places))
 
     def attend(
         self, layer: Layer, query: torch.Tensor, scaling: float | None
@@ -85,7 +83,7 @@ class Ahead:
         """Return what rows see of their prefixes: (rows, heads, tokens, size) and log-sum-exps."""
         import torch
 
-        rows, heads, tokens, size = query.shape
+        heads, tokens, size = query.shape[1:]
         prefixes, most = self.slots.shape
         kept, length = layer.keys.shape[1:3]
         if self.places is not None:

@@ -75,17 +75,35 @@ def padded(
 class _Cached:
     def __init__(self, model: PreTrainedModel, prefixes: Sequence[Sequence[int]], pad: int) -> None:
         self._model = model
-        ids, self._mask = padded(prefixes, pad, model.device)
-        places = (self._mask.cumsum(-1) - 1).clamp(min=0)
+        import torch
+
+        self._cache: Cache | None = None
+        opening = common([list(p) for p in prefixes])
+        if len(prefixes) == 1 or opening < WORTH_READING_ONCE or not _steps_over_padding(model):
+            opening = 0
+        else:
+            self._cache = self._opening(list(prefixes[0][:opening]), len(prefixes))
+        ids, mask = padded([p[opening:] for p in prefixes], pad, model.device)
+        self._mask = torch.cat([torch.ones_like(mask[:, :1]).expand(-1, opening), mask], dim=-1)
+        places = (self._mask.cumsum(-1) - 1).clamp(min=0)[:, opening:]
         got = model(
             input_ids=ids,
             attention_mask=self._mask,
             position_ids=places,
+            past_key_values=self._cache,
             use_cache=True,
             logits_to_keep=1,
         )
-        self._cache: Cache | None = got.past_key_values
+        self._cache = got.past_key_values
         self.exact = self._cache is not None and all(map(_exact, self._cache.layers))
+
+    def _opening(self, tokens: list[int], rows: int) -> Cache:
+        """Read what all prefixes begin with."""
+        import torch
+
+        ids = torch.tensor([tokens], device=self._model.device)
+        cache: Cache = self._model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
+        return _fork(cache, torch.zeros(rows, dtype=torch.long, device=ids.device))
 
     def rows(self, of: Sequence[int]) -> Rows:
         import torch
@@ -95,6 +113,21 @@ class _Cached:
         if attention.installed(self._model):
             return _Beside(self._model, self._cache, self._mask, of)
         return _Going(self._model, _fork(self._cache, index), self._mask[index])
+
+
+def _steps_over_padding(model: PreTrainedModel) -> bool:
+    """Tell whether padding may stand after what was read: only attention steps over it."""
+    from transformers import DynamicCache
+
+    layers = DynamicCache(config=model.config).layers
+    return bool(layers) and all(type(layer).__name__ == EXACT[0] for layer in layers)
+
+
+def common(rows: Sequence[list[int]]) -> int:
+    """Return how many tokens all rows begin with; at least one of each row is left over."""
+    low, high = min(rows), max(rows)
+    most = min(map(len, rows)) - 1
+    return next((i for i in range(most) if low[i] != high[i]), most)
 
 
 def _exact(layer: object) -> bool:
@@ -194,7 +227,10 @@ def _own(cache: Cache) -> Cache:
     from transformers.cache_utils import DynamicLayer
 
     own = copy.copy(cache)
-    own.layers = [DynamicLayer() if type(one) is DynamicLayer else one for one in cache.layers]
+    own.layers = list(cache.layers)
+    for i, layer in enumerate(own.layers):
+        if type(layer) is DynamicLayer:
+            own.layers[i] = DynamicLayer()  # type: ignore[no-untyped-call]
     return own
 
 

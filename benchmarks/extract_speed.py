@@ -124,7 +124,7 @@ class Loop:
 
         folder = model_home.locate(NAME, None)
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, padding_side="left")
-        self.model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        self.model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
         self.counted = Counted()
         self.counted.on(self.model)
         gold = [e.gold for e in TASK.examples if e.gold]

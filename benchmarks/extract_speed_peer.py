@@ -8,6 +8,7 @@ and how many notes came back with a value.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -19,8 +20,7 @@ EXAMPLE = "Seen today, six weeks after the end of treatment. He reports {0}. The
 
 def serve(file: str, threads: int) -> Any:
     """Start llama.cpp's server with its defaults, one answer at a time."""
-    import xllamacpp
-
+    xllamacpp: Any = importlib.import_module("xllamacpp")
     params = xllamacpp.CommonParams()
     params.model.path = file
     params.port = 0
@@ -34,8 +34,7 @@ def serve(file: str, threads: int) -> Any:
 
 def langextract(url: str, fields: list[str], values: list[str], notes: list[str]) -> int:
     """Ask about notes as LangExtract's guide shows it; return how many came back with a value."""
-    import langextract as lx
-
+    lx: Any = importlib.import_module("langextract")
     present, absent = values[0], values[1]
     example = lx.data.ExampleData(
         text=EXAMPLE.format(fields[0], fields[1]),

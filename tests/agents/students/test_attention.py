@@ -68,9 +68,9 @@ def test_grouped_heads_and_many_notes_with_one_opening_are_exact(tmp_path: Path)
         vocab_size=100, hidden_size=48, intermediate_size=64, num_hidden_layers=3,
         num_attention_heads=6, num_key_value_heads=2, initializer_range=0.3,
     )  # fmt: skip
-    LlamaForCausalLM(config).eval().save_pretrained(tmp_path)
-    plain = LlamaForCausalLM.from_pretrained(tmp_path).eval()
-    fast = LlamaForCausalLM.from_pretrained(tmp_path).eval()
+    LlamaForCausalLM(config).save_pretrained(tmp_path)
+    plain = LlamaForCausalLM.from_pretrained(tmp_path)
+    fast = LlamaForCausalLM.from_pretrained(tmp_path)
     assert attention.install(fast)
     last.only(fast)
     whole = [[*PREFIXES[p], 20 + i, 30 + i, 40] for i, p in enumerate(OF)]

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 KINDS: tuple[Literal["lfm2", "llama"], ...] = ("lfm2", "llama")
-PREFIXES = [[1, 7, 8, 9, 10, 11, 12, 13, 14, 15], [1, 7, 8, 9, 10, 11, 12, 13, 16], [1, 7, 9]]
+OPENING = [1, 7, 8, 9, 10, 11, 12, 13]
+PREFIXES = [[*OPENING, 14, 15], [*OPENING, 14, 15, 16, 17], [*OPENING, 9]]
 OF = [1, 0, 2, 1, 1, 0]
 """More rows on one prefix than on another, in no order."""
 
@@ -41,13 +42,23 @@ def read_on(model: PreTrainedModel) -> list[prefix.Logits]:
     return [*found, rows.feed([[60, 61], [62, 63]])]
 
 
+def alone(model: PreTrainedModel) -> prefix.Logits:
+    """Return the logits after each row's first step, each read by itself as a whole."""
+    import torch
+
+    whole = [[*PREFIXES[p], 20 + i, 30 + i, 40] for i, p in enumerate(OF)]
+    return np.stack([model(input_ids=torch.tensor([ids])).logits[0, -1].numpy() for ids in whole])
+
+
 @pytest.mark.usefixtures("no_gradients")
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_beside_a_prefix_compute_what_rows_with_a_copy_do(
     kind: Literal["lfm2", "llama"], tmp_path: Path
 ) -> None:
     folder = tiny.save(kind, tmp_path / kind)
-    copied = read_on(weights.load(folder, device="cpu").model)
+    plain = weights.load(folder, device="cpu").model
+    copied = read_on(plain)
+    assert np.abs(copied[0] - alone(plain)).max() < 1e-3, "padding after the opening is harmless"
     model = weights.load(folder, device="cpu").model
     assert not attention.installed(model)
     assert attention.install(model)
@@ -73,10 +84,19 @@ def test_grouped_heads_and_many_notes_with_one_opening_are_exact(tmp_path: Path)
     fast = LlamaForCausalLM.from_pretrained(tmp_path)
     assert attention.install(fast)
     last.only(fast)
-    whole = [[*PREFIXES[p], 20 + i, 30 + i, 40] for i, p in enumerate(OF)]
-    expected = [plain(input_ids=torch.tensor([ids])).logits[0, -1].numpy() for ids in whole]
-    assert np.abs(read_on(fast)[0] - np.stack(expected)).max() < 1e-3
-    assert np.abs(read_on(plain)[0] - np.stack(expected)).max() < 1e-3
+    assert np.abs(read_on(fast)[0] - alone(plain)).max() < 1e-3
+    assert np.abs(read_on(plain)[0] - alone(plain)).max() < 1e-3
+
+
+@pytest.mark.usefixtures("no_gradients")
+def test_what_all_prefixes_open_with_is_read_once(tmp_path: Path) -> None:
+    read: list[int] = []
+    model = weights.load(tiny.save("llama", tmp_path), device="cpu").model
+    model.get_input_embeddings().register_forward_hook(
+        lambda _, given, __: read.append(given[0].numel())
+    )
+    prefix.read(model, PREFIXES, 0, reuse=True)
+    assert read == [len(OPENING), len(PREFIXES) * 4]
 
 
 @pytest.mark.usefixtures("no_gradients")

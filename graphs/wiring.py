@@ -325,6 +325,7 @@ def _trainings(
         training.guard(task, drawn),
         retrievers.of,
         training.reserve_on(ledger),
+        limits=training.limits(settings),
         seed=drawn.seed,
         weak=weak.reader(store.artefacts.get, task, drawn),
         launch=training.launch(settings),

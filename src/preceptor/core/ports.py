@@ -151,12 +151,15 @@ class ToolResult:
         recipe: The new recipe; None for a look, and for a move without effect.
         added_tokens: The estimated change of prompt tokens per note, for a move.
         artefacts: New artefacts by content hash.
+        in_vain: Whether a move was made in full and came to nothing: it is remembered like one that
+            was rolled back, though there is no candidate.
     """
 
     text: str
     recipe: Recipe | None = None
     added_tokens: int = 0
     artefacts: Mapping[str, bytes] = field(default_factory=dict)
+    in_vain: bool = False
 
 
 class Tool(Protocol, Generic[A]):

@@ -84,10 +84,14 @@ class Training(Record):
     Attributes:
         launcher: ``python``: one process; ``accelerate``: one per GPU, by ``accelerate launch``.
         processes: How many, with ``accelerate``; as many as there are GPUs if not set.
+        threads: Of a CPU, per process; all that may be used if not set.
+        seconds: What one training may take; epochs that would not fit are left out.
     """
 
     launcher: Literal["python", "accelerate"] = "python"
     processes: int | None = Field(default=None, ge=1, le=64)
+    threads: int | None = Field(default=None, ge=1, le=1024)
+    seconds: float = Field(default=1800.0, gt=0)
 
 
 class Settings(Record):

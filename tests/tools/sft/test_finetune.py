@@ -29,7 +29,8 @@ from tests.tools.sft import small
 pytest.importorskip("trl", reason="pip install preceptor[local]")
 
 QUICK: dict[str, JsonValue] = {
-    "profile": "quick", "change": {"epochs": 1}, "fields": ["rash"], "recombined": 0,
+    "profile": "quick", "fields": ["rash"], "recombined": 0,
+    "change": {"epochs": 12, "method": "full", "rate": 0.01, "batch": 2},
 }  # fmt: skip
 BOOKED: list[tuple[str, float, float]] = []
 

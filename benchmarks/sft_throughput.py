@@ -36,7 +36,9 @@ from preceptor.tools.sft import base, bundles, data, train
 from preceptor.tools.sft.job import DATA, JOB, PATHS, Base, Hyper, Job, Limits, Paths
 from preceptor.tools.sft.place import Place
 
-HYPER = Hyper(epochs=1, batch=16, rate=2e-3, validation=0, patience=0, share=False, bf16=False)
+HYPER = Hyper(
+    epochs=1, batch=16, rate=2e-3, validation=0, patience=0, frame=1.0, share=False, bf16=False
+)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ class Changes(Record):
     warmup: float | None = Field(default=None, ge=0, le=0.5)
     validation: float | None = Field(default=None, ge=0, le=0.4)
     patience: int | None = Field(default=None, ge=0, le=10)
+    frame: float | None = Field(default=None, ge=0, le=1)
+    probe: bool | None = None
 
 
 class FineTuneArgs(Record):

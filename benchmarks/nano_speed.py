@@ -33,7 +33,7 @@ def recipe() -> Recipe:
 def first_answer() -> None:
     """Answer one field of one note, for the cold start."""
     of = task()
-    student = HFStudent(str(path()), spec="nano")
+    student = HFStudent(str(path()), ModelRef(spec="nano"))
     calls = render.calls(recipe(), of.fields[:1], of.examples[0])
     print(next(iter(student.complete(calls))).raw)
 
@@ -50,7 +50,7 @@ def measure(notes: int, threads: int, repeats: int, most: int) -> dict[str, obje
     of = task()
     by_id = {e.id: e for e in of.examples}
     chosen = [cut(by_id[i], most) for i in make(of).train[:notes]]
-    student = HFStudent(str(path()), spec="nano", options=StudentOptions(threads=threads))
+    student = HFStudent(str(path()), ModelRef(spec="nano"), options=StudentOptions(threads=threads))
     calls = [c for e in chosen for c in render.calls(recipe(), of.fields, e)]
     list(student.complete(calls[: len(of.fields)]))
     rates = []

@@ -22,16 +22,13 @@ from preceptor.core.errors import InputError, StudentError
 from preceptor.core.ports import Student
 from preceptor.core.records import AdapterRef, Example, Recipe
 from preceptor.core.settings import Settings
+from preceptor.core.weights import IN_PROCESS
 from preceptor.evals.task import Task
 from preceptor.graphs import training
 from preceptor.tools.sft import base
 
 if TYPE_CHECKING:
     from preceptor.graphs.wiring import Options
-
-
-IN_PROCESS = ("nano", "hf")
-"""The kinds of students whose weights are on this machine."""
 
 
 def gate(settings: Settings, log: Path, task: Task, notes: Sequence[Example] = ()) -> Egress:
@@ -82,7 +79,7 @@ class Students:
     run: Path | None = None
     adapter: Path | None = None
     tokenizer: Path | None = None
-    _open: dict[tuple[str, str], Student] = field(default_factory=dict)
+    _open: dict[tuple[str, str, str], Student] = field(default_factory=dict)
 
     def of(self, recipe: Recipe) -> Student:
         """Return the student that answers ``recipe``.
@@ -91,7 +88,8 @@ class Students:
             InputError: If it is on another machine and the policy lets nothing out.
             StudentError: If it cannot be used, or is not the model that the recipe names.
         """
-        key = recipe.model.spec, recipe.adapter.digest if recipe.adapter else ""
+        adapter = recipe.adapter.digest if recipe.adapter else ""
+        key = recipe.model.spec, recipe.model.precision, adapter
         if key not in self._open:
             self._open[key] = self._make(recipe)
         student = self._open[key]

@@ -21,7 +21,7 @@ from preceptor.core.fields import FieldSpec, object_schema
 from preceptor.core.files import store_error
 from preceptor.core.folders import put_in_place
 from preceptor.core.record import Record
-from preceptor.core.records import Recipe
+from preceptor.core.records import Precision, Recipe
 from preceptor.core.render import RENDER_VERSION
 from preceptor.core.runs import RunStore
 from preceptor.graphs import training
@@ -69,6 +69,14 @@ class Bundle(Record):
     recipe: Recipe
     seals: dict[str, str]
     template: str = ""
+
+
+def at(made: Bundle, precision: Precision | None) -> Bundle:
+    """Return a bundle whose student computes in ``precision``; None: as it was measured."""
+    if precision is None:
+        return made
+    model = made.recipe.model.model_copy(update={"precision": precision})
+    return made.model_copy(update={"recipe": made.recipe.model_copy(update={"model": model})})
 
 
 def write(session: Session, state: RunState) -> Path:
@@ -177,7 +185,7 @@ def _fill(fresh: Path, made: Bundle, metrics: Mapping[str, JsonValue], kept: Kep
         named=kept.named or made.task,
         run=kept.source,
         fields=len(made.fields),
-        student=recipe.model.spec,
+        student=recipe.model.title,
         shots=len(recipe.shots),
         adapter=recipe.adapter.digest if recipe.adapter else "none here",
         index=f"{recipe.index.k} per field" if recipe.index else "none here",

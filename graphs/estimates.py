@@ -226,7 +226,7 @@ def pace(options: wiring.Options, task: Task, drawn: Splits) -> float:
     """Return seconds per call over a few train notes, the first of them not counted (loading)."""
     opened = answering.Students(task, options)
     try:
-        student = opened.of(Recipe(model=ModelRef(spec=options.student)))
+        student = opened.of(Recipe(model=ModelRef.asked(options.student, options.precision)))
         recipe = wiring.start_recipe(task, student.ref, options.constrained, options.max_tokens)
         notes = list(islice(drawn.examples(task, "train"), SAMPLE + 1))
         asked = [render.calls(recipe, task.fields, note) for note in notes]

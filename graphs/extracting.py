@@ -30,7 +30,7 @@ from preceptor.core.errors import InputError, Interrupted, StoreError
 from preceptor.core.files import store_error
 from preceptor.core.ports import Cancel, OnProgress, Progress
 from preceptor.core.record import digest
-from preceptor.core.records import Answer, Example
+from preceptor.core.records import Answer, Example, Precision
 from preceptor.core.settings import Settings
 from preceptor.evals import data, evaluate, evidence
 from preceptor.evals.task import Task
@@ -57,6 +57,7 @@ class Job:
             answered anew.
         pipe: Where the notes come from if it is no file.
         said: Who says what texts are made of, where it is not the caller.
+        precision: What the student computes in, if not what it was measured in.
     """
 
     folder: Path
@@ -68,6 +69,7 @@ class Job:
     again: bool = False
     pipe: corpus.Pipe | None = None
     said: str = ""
+    precision: Precision | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def extract(
         StudentError: If the model cannot be used.
         Interrupted: If it was cancelled; the same command goes on.
     """
-    made = bundle.read(job.folder)
+    made = bundle.at(bundle.read(job.folder), job.precision)
     job = _with_template(job, made)
     _check(job)
     work = job.target.with_name(f".{job.target.name}.work")

@@ -88,7 +88,8 @@ class Lab:
 
     def start(self, spec: str, constrained: bool = True) -> Recipe:
         """Return the recipe of an untouched model."""
-        ref = self.students.of(Recipe(model=ModelRef(spec=spec))).ref
+        model = ModelRef.asked(spec, self.students.options.precision)
+        ref = self.students.of(Recipe(model=model)).ref
         return wiring.start_recipe(self.task, ref, constrained)
 
     def tune(

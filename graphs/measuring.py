@@ -11,7 +11,7 @@ from pathlib import Path
 from preceptor.core.cache import AnswerCache
 from preceptor.core.ports import OnProgress
 from preceptor.core.record import Record
-from preceptor.core.records import Interval, ModelRef, Recipe, Split
+from preceptor.core.records import Interval, ModelRef, Precision, Recipe, Split
 from preceptor.core.runs import log_opening, openings
 from preceptor.core.settings import Settings
 from preceptor.evals import evaluate, splits
@@ -29,6 +29,7 @@ class Request(Record):
     seed: int | None = None
     mode: str | None = None
     metric: str = ""
+    precision: Precision | None = None
 
 
 class Measured(Record):
@@ -77,6 +78,7 @@ def measure(request: Request, settings: Settings, on_progress: OnProgress) -> Me
             "mode": request.mode,
             "data_dir": str(settings.data_dir or ""),
             "models_dir": wiring.models_dir(settings),
+            "precision": request.precision or settings.precision,
             "parallel": settings.concurrency,
             "timeout": settings.timeouts.student,
         }
@@ -121,6 +123,6 @@ def measure(request: Request, settings: Settings, on_progress: OnProgress) -> Me
 
 def _recipe(request: Request, options: wiring.Options, opened: answering.Students) -> Recipe:
     if Path(request.student).is_dir():
-        return bundle.read(Path(request.student)).recipe
-    model = opened.of(Recipe(model=ModelRef(spec=request.student))).ref
+        return bundle.at(bundle.read(Path(request.student)), request.precision).recipe
+    model = opened.of(Recipe(model=ModelRef.asked(request.student, options.precision))).ref
     return wiring.start_recipe(wiring.load_task(options), model)

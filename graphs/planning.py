@@ -63,7 +63,8 @@ def plan(options: wiring.Options, settings: Settings, measure: bool = False) -> 
     exploring.check(options, task, drawn)
     wiring.check_names(options, settings)
     metric = judged.of(options.metric, task, drawn)
-    start = wiring.start_recipe(task, ModelRef(spec=options.student), max_tokens=options.max_tokens)
+    model = ModelRef.asked(options.student, options.precision)
+    start = wiring.start_recipe(task, model, max_tokens=options.max_tokens)
     reserve.held_back(options, task, drawn, settings.price_table(), start)
     pace = estimates.pace(options, task, drawn) if measure else None
     sums = _Sums(options, settings, task, drawn, pace)
@@ -124,9 +125,8 @@ class _Sums:
         tested = exploring.untested(options, drawn).test
         self._parts = len(drawn.train), len(drawn.dev), len(tested)
         self._folds = max(1, options.limits.folds)
-        recipe = wiring.start_recipe(
-            task, ModelRef(spec=options.student), max_tokens=options.max_tokens
-        )
+        model = ModelRef.asked(options.student, options.precision)
+        recipe = wiring.start_recipe(task, model, max_tokens=options.max_tokens)
         self._recipe = recipe
         self.per_note = 1 if task.mode == "joint" else len(task.fields)
         asked = [call for e in task.examples for call in render.calls(recipe, task.fields, e)]

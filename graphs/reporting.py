@@ -31,7 +31,7 @@ def gather(session: Session, state: RunState) -> report.ReportInputs:
     return report.ReportInputs(
         task=task.name,
         fields=task.fields,
-        student=session.start.model.spec,
+        student=session.start.model.title,
         teacher=session.teacher.name,
         baseline=_side(session, state["baseline"], state["base_dev"], measured.get("baseline")),
         final=_side(session, state["incumbent"], state["incumbent_dev"], measured.get("final")),

@@ -22,7 +22,7 @@ from preceptor.core.errors import StoreError
 from preceptor.core.ledger import Budget, Ledger
 from preceptor.core.ports import Teacher
 from preceptor.core.record import Record
-from preceptor.core.records import Decoding, ModelRef, Recipe
+from preceptor.core.records import Decoding, ModelRef, Precision, Recipe
 from preceptor.core.runs import RunStore
 from preceptor.core.settings import Settings
 from preceptor.evals import evaluate, splits
@@ -66,6 +66,7 @@ class Options(Record):
         metric: What better means; the task's own, or what its data call for, if empty.
         explore: Whether the run only looks around: the sealed test stays closed.
         models_dir: Where models that were fetched by name live; the default place if empty.
+        precision: What a student in process computes in.
     """
 
     task: str
@@ -86,6 +87,7 @@ class Options(Record):
     explore: bool = False
     data_dir: str = ""
     models_dir: str = ""
+    precision: Precision = "auto"
     parallel: int = Field(default=8, ge=1)
     timeout: float = Field(default=120.0, gt=0)
 
@@ -160,7 +162,7 @@ def create(
     try:
         _check_teacher(options, opened.gate)
         labelling.check(options, settings.labeller, opened.gate)
-        student = opened.of(Recipe(model=ModelRef(spec=options.student)))
+        student = opened.of(Recipe(model=ModelRef.asked(options.student, options.precision)))
         start = start_recipe(task, student.ref, options.constrained, options.max_tokens)
         teacher.make(options.teacher)
         check_names(options, settings)
@@ -375,6 +377,7 @@ def options(settings: Settings, given: Mapping[str, object]) -> Options:
         "teacher": settings.teacher,
         "data_dir": str(settings.data_dir or ""),
         "models_dir": models_dir(settings),
+        "precision": settings.precision,
         "parallel": settings.concurrency,
         "timeout": settings.timeouts.student,
         "embedder": settings.embedder,

@@ -18,6 +18,7 @@ from preceptor.core.fields import FieldSpec
 from preceptor.core.ports import Student
 from preceptor.core.records import AdapterRef, Call, Example, Gold, ModelRef
 from preceptor.core.settings import check_address
+from preceptor.core.weights import IN_PROCESS
 
 if TYPE_CHECKING:
     from preceptor.agents.students.simulated import SimulatedSpec
@@ -93,10 +94,17 @@ def make(
         options: What changes no answer.
 
     Raises:
-        InputError: If the spec names no kind of student, carries a secret, or takes no adapter.
+        InputError: If the spec names no kind of student, carries a secret, or takes no adapter or
+            precision.
         StudentError: If the model or server cannot be used.
     """
     check(ref.spec)
+    inside = ref.spec.partition(":")[0] in IN_PROCESS
+    if ref.precision != "auto" and not inside:
+        raise InputError(
+            f"what {ref.spec!r} computes in is its server's choice",
+            "a precision is for nano and hf: only",
+        )
     options = options or StudentOptions()
     kind, _, name = ref.spec.partition(":")
     if adapter is not None and kind not in ("nano", "hf", "simulated"):
@@ -118,7 +126,7 @@ def _hf(path: str, ref: ModelRef, adapter: AdapterRef | None, options: StudentOp
 
     if adapter is not None and options.adapter is None:
         raise InputError(f"the folder of adapter {adapter.digest} was not given")
-    return HFStudent(path, spec=ref.spec, adapter=adapter, options=options)
+    return HFStudent(path, ref, adapter=adapter, options=options)
 
 
 def _served(kind: str, name: str, options: StudentOptions) -> Student:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from preceptor.agents.students import StudentOptions, decode, prefix, weights
+from preceptor.agents.students import StudentOptions, attention, decode, last, prefix, weights
 from preceptor.agents.students.chat import Chat
 from preceptor.agents.students.grammar import Free, Grammar
 from preceptor.core import model_folder as content
@@ -38,7 +38,7 @@ class HFStudent:
 
     Args:
         path: The model's folder.
-        spec: What ``ref`` calls it.
+        named: What the recipe calls it, and what it computes in; ``hf:PATH`` in fp32 if None.
         adapter: Trained weights whose folder is ``options.adapter``.
         options: Threads, device, batch size.
         reuse: Whether what calls about one note share is read once.
@@ -51,8 +51,8 @@ class HFStudent:
     def __init__(
         self,
         path: str,
+        named: ModelRef | None = None,
         *,
-        spec: str = "",
         adapter: AdapterRef | None = None,
         options: StudentOptions | None = None,
         reuse: bool = True,
@@ -60,9 +60,15 @@ class HFStudent:
     ) -> None:
         self._options = options or StudentOptions()
         folder = weights.folder_of(path)
-        self.ref = ModelRef(spec=spec or f"hf:{path}", digest=content.known_digest(folder))
+        named = named or ModelRef(spec=f"hf:{path}")
+        known = content.known_digest(folder)
+        self.ref = ModelRef(spec=named.spec, digest=known, precision=named.precision)
         self._set_threads()
-        self._loaded = weights.load(folder, adapter, self._options.adapter, self._options.device)
+        self._loaded = weights.load(
+            folder, adapter, self._options.adapter, self._options.device, named.precision
+        )
+        attention.install(self._loaded.model)
+        last.only(self._loaded.model)
         self._chat = Chat(self._loaded.tokenizer)
         self._grammar = Grammar(
             self._loaded.tokenizer,
@@ -142,13 +148,6 @@ def _reply(row: decode.Row, text: str, read: int, seconds: float) -> Reply:
     )
 
 
-def common(rows: Sequence[list[int]]) -> int:
-    """Return how many tokens all rows begin with; at least one of each row is left over."""
-    low, high = min(rows), max(rows)
-    most = min(len(row) for row in rows) - 1
-    return next((i for i in range(most) if low[i] != high[i]), most)
-
-
 def shared(calls: Sequence[tuple[Call, list[int]]], reuse: bool) -> list[Shared]:
     """Return the calls by what they share: per note where that is worth it, else each for itself."""
     by_note: dict[str, list[tuple[Call, list[int]]]] = {}
@@ -156,7 +155,7 @@ def shared(calls: Sequence[tuple[Call, list[int]]], reuse: bool) -> list[Shared]
         by_note.setdefault(call.example_id, []).append((call, ids))
     found = []
     for group in by_note.values():
-        size = common([ids for _, ids in group])
+        size = prefix.common([ids for _, ids in group])
         if reuse and len(group) > 1 and size >= WORTH_SHARING * max(len(ids) for _, ids in group):
             found.append(Shared(group[0][1][:size], group))
         else:

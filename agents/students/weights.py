@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from preceptor.agents.students import precision as short
 from preceptor.core import model_folder
 from preceptor.core.errors import StudentError, boundary
-from preceptor.core.records import AdapterRef
+from preceptor.core.records import AdapterRef, Precision
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -21,7 +22,7 @@ class Loaded:
     """A model in memory.
 
     Attributes:
-        model: Ready for inference; fp32 on a CPU, as stored elsewhere.
+        model: Ready for inference.
         tokenizer: A fast one.
         context: The most tokens of prompt and answer, None if it does not say.
         ends: The tokens that end an answer.
@@ -54,7 +55,13 @@ def folder_of(path: str) -> Path:
     return folder
 
 
-def load(folder: Path, adapter: AdapterRef | None, at: Path | None, device: str) -> Loaded:
+def load(
+    folder: Path,
+    adapter: AdapterRef | None = None,
+    at: Path | None = None,
+    device: str = "auto",
+    precision: Precision = "auto",
+) -> Loaded:
     """Load a model, with the adapter in folder ``at`` if there is one.
 
     Raises:
@@ -71,11 +78,13 @@ def load(folder: Path, adapter: AdapterRef | None, at: Path | None, device: str)
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
             merged or folder,
-            dtype=torch.float32 if device == "cpu" else "auto",
+            dtype=short.dtype(precision, device),
             local_files_only=True,
         )
         if adapter is not None and at is not None and merged is None:
             model = _with_lora(model, at)
+        if precision == "bf16" and device == "cpu":
+            short.shorten(model)
         torch.nn.Module.to(torch.nn.Module.eval(model), device)
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise StudentError(f"the model in {str(folder)!r} has no fast tokenizer")

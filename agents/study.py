@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from preceptor.agents.meaning import MOST, Fits, Meaning
 from preceptor.agents.mentions import Verdict, judge
 from preceptor.agents.mining import MAX_CHARS, MIN_PATIENTS, Cell, Corpus, Phrase, cells, nothing
 from preceptor.core.fields import FieldSpec, LabelField
@@ -65,11 +66,13 @@ class Study:
     Args:
         evidence: The train notes and the student's answers.
         corpus: The same notes, cut up.
+        meaning: What phrases mean, where there is an embedder.
     """
 
-    def __init__(self, evidence: Evidence, corpus: Corpus) -> None:
+    def __init__(self, evidence: Evidence, corpus: Corpus, meaning: Meaning | None = None) -> None:
         self.evidence = evidence
         self.corpus = corpus
+        self.meaning = meaning
         found = {f.name: tuple(cells(evidence, f)) for f in evidence.fields}
         mentions = self._mentions(found)
         self.fields = tuple(
@@ -87,6 +90,7 @@ class Study:
                 by_labels.setdefault((field.default, *rest), []).append(field)
             else:
                 out[field.name] = _items(found[field.name], self.corpus)
+        fits = self._fits() if by_labels else None
         for labels, fields in by_labels.items():
             golds = [{c.note: str(c.gold) for c in found[f.name]} for f in fields]
             guides = [self.evidence.recipe.prompt.guide(f.name) for f in fields]
@@ -94,10 +98,29 @@ class Study:
                 " ".join((f.name.replace("_", " "), g.meaning, *g.look_for))
                 for f, g in zip(fields, guides, strict=True)
             ]
-            judged = judge(self.corpus, golds, labels, told)
+            judged = judge(self.corpus, golds, labels, told, self._of(fits, fields))
             for field, chances in zip(fields, judged, strict=True):
                 out[field.name] = _likely(self.corpus, found[field.name], field.default, chances)
         return out
+
+    def _fits(self) -> Fits | None:
+        """Return how well the phrases of the notes fit all fields, None without an embedder."""
+        if self.meaning is None:
+            return None
+        phrases = sorted(self.corpus.closed, key=lambda p: (-len(p[1]), p[0]))[:MOST]
+        texts = []
+        for field in self.evidence.fields:
+            guide = self.evidence.recipe.prompt.guide(field.name)
+            said = (field.name.replace("_", " "), guide.meaning, *guide.look_for)
+            texts.append([text for text in said if text.strip()])
+        return self.meaning.fits(sorted(text for text, _ in phrases), texts)
+
+    def _of(self, fits: Fits | None, fields: Sequence[FieldSpec]) -> Fits | None:
+        """Return the fits of some fields alone."""
+        if fits is None:
+            return None
+        places = [self.evidence.fields.index(field) for field in fields]
+        return {phrase: tuple(row[k] for k in places) for phrase, row in fits.items()}
 
     @cached_property
     def base_tokens(self) -> float:

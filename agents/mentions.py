@@ -104,8 +104,8 @@ def _scan(
             if text not in corpus.phrases or not sayable(gram):
                 continue
             end = start + size
-            opens = start == 0 or run[start - 1] in STOP
-            closes = end == len(run) or run[end] in STOP
+            opens = start == 0 or run[start - 1] in corpus.stop
+            closes = end == len(run) or run[end] in corpus.stop
             here = 2 if AFTER & set(run[end : end + 3]) else polarity
             found.setdefault(text, {})[note] = 2 * here + (opens and closes)
         polarity = 2 if word in NEGATIVE else 1 if word in POSITIVE else polarity

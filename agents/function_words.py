@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 COVERED = 0.15
-"""From this share of all words on, the notes are in the language of the known list (English: .3 to .5)."""
+"""From this share of all words on the known list is of the notes' language (English: .3 to .5)."""
 
 SHARE, NOTES = 0.1, 5
 """A function word stands in this share of the notes, and in so many."""
@@ -26,9 +26,7 @@ ENDS = 0.3
 """The most of its occurrences that end a run."""
 
 
-def function_words(
-    notes: Iterable[Sequence[Sequence[str]]], known: Collection[str]
-) -> frozenset[str]:
+def function_words(notes: Iterable[Sequence[Sequence[str]]], known: Collection[str]) -> frozenset[str]:
     """Return the function words of notes; none if the known ones cover them.
 
     Args:

@@ -32,7 +32,7 @@ PRIOR = 12.0
 """A class of fits counts as if so many mentions had been seen, fitting as all phrases do."""
 
 TELLS = 3.0
-"""The embedder tells mentions from other phrases if the best class is so much likelier than the worst."""
+"""The embedder tells mentions apart if the best class speaks for them so much more than the worst."""
 
 MOST = 20_000
 """Phrases that are embedded at most: those that stand in most notes."""
@@ -142,9 +142,7 @@ class Trust:
                 rest[at] += 1 - chance
                 if not self._kin(phrase, k):
                     mention[at] += chance
-        noise = [
-            0.8 * r / sum(rest) + 0.2 * share for r, share in zip(rest, self._all, strict=True)
-        ]
+        noise = [0.8 * r / sum(rest) + 0.2 * share for r, share in zip(rest, self._all, strict=True)]
         raw = [m / sum(mention) / n for m, n in zip(mention, noise, strict=True)]
         self._ratio = rising(raw, noise)
 

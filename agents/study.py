@@ -13,7 +13,16 @@ from functools import cached_property
 
 from preceptor.agents.meaning import MOST, Fits, Meaning
 from preceptor.agents.mentions import Verdict, judge
-from preceptor.agents.mining import MAX_CHARS, MIN_PATIENTS, Cell, Corpus, Phrase, cells, nothing
+from preceptor.agents.mining import (
+    MAX_CHARS,
+    MIN_PATIENTS,
+    Cell,
+    Corpus,
+    Phrase,
+    cells,
+    nested,
+    nothing,
+)
 from preceptor.core.fields import FieldSpec, LabelField
 from preceptor.core.ports import Evidence
 from preceptor.core.render import calls
@@ -107,13 +116,51 @@ class Study:
         """Return how well the phrases of the notes fit all fields, None without an embedder."""
         if self.meaning is None:
             return None
-        phrases = sorted(self.corpus.closed, key=lambda p: (-len(p[1]), p[0]))[:MOST]
         texts = []
         for field in self.evidence.fields:
             guide = self.evidence.recipe.prompt.guide(field.name)
             said = (field.name.replace("_", " "), guide.meaning, *guide.look_for)
             texts.append([text for text in said if text.strip()])
-        return self.meaning.fits(sorted(text for text, _ in phrases), texts)
+        return self.meaning.fits(self._vocabulary(), texts)
+
+    def near(self, least: float, chance: float) -> list[tuple[Phrase, ...]]:
+        """Return, per field, phrases that mean nearly what it is told to look for; none if unknown.
+
+        Each stands in notes of two patients with something to find, is nearer to this field's phrases
+        than to any other's, and shares no words with them that would make it found already.
+
+        Args:
+            least: How near, in standard deviations of all phrases of the notes.
+            chance: How likely such a phrase is a mention at least.
+        """
+        told = [self.hints(of) for of in self.fields]
+        if self.meaning is None or not any(told):
+            return [() for _ in self.fields]
+        phrases = self._vocabulary()
+        named = [
+            hints or (of.field.name.replace("_", " "),)
+            for hints, of in zip(told, self.fields, strict=True)
+        ]
+        rows = self.meaning.nearness(phrases, named).tolist() if phrases else []
+        found: list[list[Phrase]] = [[] for _ in self.fields]
+        for text, row in zip(phrases, rows, strict=True):
+            k = max(range(len(row)), key=row.__getitem__)
+            if row[k] < least or any(nested(text, hint) for hint in told[k]) or not told[k]:
+                continue
+            of = self.fields[k]
+            known = next((p for p in of.mentions if p.text == text), None)
+            held = self.corpus.holding(text)
+            inside = known.inside if known else held & of.notes(gold=True)
+            outside = known.outside if known else held & of.notes(gold=False)
+            if self.corpus.patients(inside) >= MIN_PATIENTS:
+                sure = max(chance, known.chance if known else 0.0)
+                found[k].append(Phrase(text, row[k], inside, outside, sure))
+        return [tuple(sorted(own, key=lambda p: (-p.chance, -p.z, p.text))) for own in found]
+
+    def _vocabulary(self) -> list[str]:
+        """Return the phrases of the notes, sorted; of very many those that stand in most notes."""
+        by_notes = sorted(self.corpus.closed, key=lambda p: (-len(p[1]), p[0]))
+        return sorted(text for text, _ in by_notes[:MOST])
 
     def _of(self, fits: Fits | None, fields: Sequence[FieldSpec]) -> Fits | None:
         """Return the fits of some fields alone."""

@@ -31,8 +31,9 @@ MISFIT = 2
 PRIOR = 12.0
 """A class of fits counts as if so many mentions had been seen, fitting as all phrases do."""
 
-TELLS = 3.0
-"""The embedder tells mentions apart if the best class speaks for them so much more than the worst."""
+TELLS = 0.7
+"""A bad fit stands against a phrase if the worst class makes a mention so much less likely. With notes
+that the embedder reads the ratio was .46 to .66, with the same notes in unknown letters .78 to .93."""
 
 MOST = 20_000
 """Phrases that are embedded at most: those that stand in most notes."""
@@ -124,8 +125,8 @@ class Trust:
 
     @property
     def tells(self) -> bool:
-        """Whether the embedder tells mentions of these fields from other phrases."""
-        return max(self._ratio) >= TELLS * min(self._ratio)
+        """Whether mentions of these fields seldom fit badly: the embedder reads their language."""
+        return self._ratio[0] < TELLS
 
     def learn(self, posterior: Mapping[str, Sequence[float]]) -> None:
         """Re-estimate how mentions fit, and how other phrases do.
@@ -154,7 +155,9 @@ class Trust:
     def misfit(self, phrase: str, field: int) -> bool:
         """Return whether a phrase fits a field no better than most do, by an embedder that tells."""
         found = self._classes.get(phrase)
-        return bool(found) and self.tells and found[field] < MISFIT and not self._kin(phrase, field)
+        if found is None or found[field] >= MISFIT or not self.tells:
+            return False
+        return not self._kin(phrase, field)
 
 
 def rising(values: Sequence[float], weights: Sequence[float]) -> list[float]:

@@ -19,8 +19,8 @@ SHARE, NOTES = 0.1, 5
 FEWEST = 10
 """Different words that follow it, at least."""
 
-VARIETY = 0.85
-"""Of n occurrences, n to this power are followed by different words."""
+VARIETY, RANGE = 0.85, 0.25
+"""Of n occurrences, n to this power are followed by different words; so is this share of all words."""
 
 ENDS = 0.3
 """The most of its occurrences that end a run."""
@@ -49,6 +49,7 @@ def function_words(notes: Iterable[Sequence[Sequence[str]]], known: Collection[s
                     after.setdefault(word, set()).add(following)
                 elif not following:
                     ends[word] = ends.get(word, 0) + 1
+    most = RANGE * len(counts)
     covered = sum(count for word, count in counts.items() if word in known)
     if covered >= COVERED * sum(counts.values()):
         return frozenset()
@@ -58,5 +59,5 @@ def function_words(notes: Iterable[Sequence[Sequence[str]]], known: Collection[s
         if word.isalpha()
         and holding[word] >= max(NOTES, SHARE * size)
         and ends.get(word, 0) <= ENDS * count
-        and len(after.get(word, ())) >= max(FEWEST, count**VARIETY)
+        and len(after.get(word, ())) >= max(FEWEST, min(count**VARIETY, most))
     )

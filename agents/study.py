@@ -20,6 +20,7 @@ from preceptor.agents.mining import (
     Corpus,
     Phrase,
     cells,
+    log_odds,
     nested,
     nothing,
 )
@@ -126,8 +127,8 @@ class Study:
     def near(self, least: float, chance: float) -> list[tuple[Phrase, ...]]:
         """Return, per field, phrases that mean nearly what it is told to look for; none if unknown.
 
-        Each stands in notes of two patients with something to find, is nearer to this field's phrases
-        than to any other's, and shares no words with them that would make it found already.
+        Each stands in notes of two patients with something to find, and there more often than in the
+        others; it is nearer to this field's phrases than to any other's, and not found by them already.
 
         Args:
             least: How near, in standard deviations of all phrases of the notes.
@@ -150,8 +151,11 @@ class Study:
             of = self.fields[k]
             known = next((p for p in of.mentions if p.text == text), None)
             held = self.corpus.holding(text)
-            inside = known.inside if known else held & of.notes(gold=True)
-            outside = known.outside if known else held & of.notes(gold=False)
+            there, bare = of.notes(gold=True), of.notes(gold=False)
+            if log_odds(len(held & there), len(held & bare), len(there), len(bare)) <= 0:
+                continue
+            inside = known.inside if known else held & there
+            outside = known.outside if known else held & bare
             if self.corpus.patients(inside) >= MIN_PATIENTS:
                 sure = max(chance, known.chance if known else 0.0)
                 found[k].append(Phrase(text, row[k], inside, outside, sure))

@@ -47,7 +47,7 @@ FRESH = 91_000
 
 EMBEDDER = "st:all-minilm-l6-v2"
 Row = dict[str, object]
-KINDS = ("own", "unclear", "other's", "nobody's")
+KINDS = ("own", "unclear", "another's", "nobody's")
 SETTINGS = ("62 notes", "266 notes", "62 notes, unreadable")
 NAMES = tuple(s.name for s in SYMPTOMS)
 
@@ -72,7 +72,7 @@ def kind(field: str, phrase: str) -> str:
     counts = {n: sum(said in t or t in said for t in pool) for n, pool in POOLS.items()}
     total = sum(counts.values())
     if not counts[field]:
-        return "other's" if total else "nobody's"
+        return "another's" if total else "nobody's"
     return "own" if counts[field] >= total / 2 else "unclear"
 
 
@@ -257,7 +257,7 @@ dev is what moves were chosen on.
 def page(counted: list[Row], refined: list[Row]) -> Iterator[str]:
     """Yield the lines of the page."""
     yield HEAD
-    yield "| notes | draws | proposed | teacher | phrases | own | unclear | another's | nobody's | covered |"
+    yield f"| notes | draws | proposed | teacher | phrases | {' | '.join(KINDS)} | covered |"
     yield "| --- | ---: | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |"
     for setting in SETTINGS:
         for what, arm in (("first", "without"), ("first", "with"), ("near", "with")):
@@ -299,7 +299,8 @@ def _counted(setting: str, what: str, arm: str, rows: list[Row]) -> str:
 def _refined(row: Row) -> str:
     gain, low, high = (100 * value for value in _gain(row))
     return (
-        f"| `{row['task']}` | {row['seed']} | {row['arm']} | {row['untouched']:.3f} | {row['final']:.3f} "
+        f"| `{row['task']}` | {row['seed']} | {row['arm']} "
+        f"| {row['untouched']:.3f} | {row['final']:.3f} "
         f"| {gain:+.1f} [{low:+.1f}, {high:+.1f}] | {100 * float(str(row['dev_gain'])):+.1f} "
         f"| {row['kept']} of {len(_list(row['moves']))} | {row['seconds']:.0f} |"
     )

@@ -36,7 +36,9 @@ def test_one_phrase_alone_has_the_figure_of_its_field() -> None:
 
 
 def test_other_moves_and_strange_arguments_have_none() -> None:
-    for args in ({}, {"patches": "all"}, {"patches": [3, {"kind": "add_rule", "text": "x"}]}):
+    strange: list[JsonValue] = ["all", 3, [3, {"kind": "add_rule", "text": "x"}], None]
+    for patches in strange:
+        args: dict[str, JsonValue] = {"patches": patches}
         assert phrase_gains.of_move(args, [], [], []) == {}
 
 

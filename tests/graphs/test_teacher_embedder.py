@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from preceptor.core import model_home
+from preceptor.core import model_folder, model_home
 from preceptor.core.egress import Egress
 from preceptor.core.errors import InputError
 from preceptor.core.runs import RunStore
@@ -44,7 +44,7 @@ def shelf(home: Path) -> None:
         source="here",
         licence="none",
         date="2026-01-01",
-        digest=model_home.model_folder.known_digest(folder),
+        digest=model_folder.known_digest(folder),
         files=model_home.stamps(folder),
     )
     (folder / model_home.SLIP).write_text(slip.to_json(), "utf-8")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import pytest
 
+from preceptor.cli import refine as command
 from preceptor.core import model_folder, model_home
 from preceptor.core.egress import Egress
 from preceptor.core.errors import InputError
@@ -85,6 +87,15 @@ def test_the_setting_and_the_option_reach_the_run() -> None:
     assert wiring.options(settings, given).teacher_embedder == "hash:64"
     with pytest.raises(InputError, match="teacher_embedder"):
         wiring.options(Settings(teacher_embedder="openai:e@http://u:p@h/v1"), {"task": "toxicity"})
+
+
+def test_the_command_line_says_it() -> None:
+    parser = argparse.ArgumentParser()
+    command.configure(parser)
+    args = parser.parse_args(["toxicity", "--teacher-embedder", "hash:64"])
+    assert command.options(args, Settings(teacher_embedder="none")).teacher_embedder == "hash:64"
+    args = parser.parse_args(["toxicity"])
+    assert command.options(args, Settings(teacher_embedder="none")).teacher_embedder == "none"
 
 
 def test_a_resumed_run_teaches_alike(tmp_path: Path) -> None:

@@ -194,6 +194,19 @@ class Tool(Protocol, Generic[A]):
         ...
 
 
+class Embedder(Protocol):
+    """Turns texts into vectors whose scalar product says how alike they are in meaning."""
+
+    def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        """Return one vector of length 1 (or 0) per text, in the same order.
+
+        Raises:
+            StudentError: If the model or its server cannot be used.
+            InputError: If the texts may not be sent there.
+        """
+        ...
+
+
 class Retriever(Protocol):
     """Finds worked examples for notes.
 
@@ -280,6 +293,7 @@ class Evaluator(Protocol):
 
 __all__ = [
     "Cancel",
+    "Embedder",
     "Evaluator",
     "Evidence",
     "Hindered",

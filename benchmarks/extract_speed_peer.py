@@ -62,7 +62,7 @@ def langextract(url: str, fields: list[str], values: list[str], notes: list[str]
                 show_progress=False,
             )
             whole += any(one.extraction_class in fields for one in got.extractions or [])
-        except Exception as error:
+        except (ValueError, KeyError, TypeError, OSError, RuntimeError) as error:
             print(type(error).__name__, str(error)[:200], file=sys.stderr)
     return whole
 

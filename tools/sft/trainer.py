@@ -245,6 +245,69 @@ def weight_of(batches: Sequence[dict[str, Any]], frame: float) -> Tensor:
     return torch.stack([weights(marks, frame).sum() for marks in learned]).sum()
 
 
+class _Answers:
+    """What a trainer of answers does in another way than TRL's; the latter stands behind it."""
+
+    bf16: bool
+    room: Room
+    aim: Aim
+    row_tokens = 0
+    tally = Tally()
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        """Return the order of each epoch, whichever step the training begins at."""
+        return _Order(self)
+
+    def get_train_dataloader(self) -> Any:
+        """Return the batches of this process; of several, the same steps as one would make."""
+        usual: Any = super()
+        return usual.get_train_dataloader() if ranks.world() == 1 else dealt(self)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Return how the rows aside are answered."""
+        return evaluated(self, self.bf16, self.aim)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Write a checkpoint, if there is room."""
+        usual: Any = super()
+        self.room.save(self, lambda: usual._save_checkpoint(model, trial))
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Log the losses of tokens that decide and of forced ones; those of this process."""
+        if "loss" in logs:
+            logs |= self.tally.means()
+            self.tally = Tally()
+        usual: Any = super()
+        usual.log(logs, *args, **kwargs)
+
+    def _get_num_items_in_batch(self, batch_samples: list[Any], device: Any) -> Any:
+        """Return what all tokens of a step weigh together, over all processes."""
+        usual: Any = super()
+        if usual._get_num_items_in_batch(batch_samples, device) is None:
+            return None
+        total = weight_of(batch_samples, self.aim.frame).to(device)
+        this: Any = self
+        return this.accelerator.gather(total).sum()
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """Return the mean loss per answer token, by what tokens weigh."""
+        import torch
+
+        batch = dict(inputs)
+        self.row_tokens += int(batch.pop("row_tokens"))
+        device = batch["labels"].device.type
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=self.bf16):
+            said = shared(model, batch)
+        self.tally.add(said)
+        return said.mean(self.aim.frame, num_items_in_batch)
+
+
 def make_trainer(bf16: bool, room: Room, aim: Aim, **given: Any) -> Any:
     """Return a trainer of TRL that reads bundles.
 
@@ -254,60 +317,10 @@ def make_trainer(bf16: bool, room: Room, aim: Aim, **given: Any) -> Any:
         aim: What counts.
         **given: What ``trl.SFTTrainer`` takes.
     """
-    import torch
     from trl.trainer.sft_trainer import SFTTrainer
 
-    class Trainer(SFTTrainer):  # type: ignore[misc, unused-ignore]
-        """Counts the tokens of the rows, and computes the loss of the answers only."""
+    class Trainer(_Answers, SFTTrainer):  # type: ignore[misc, unused-ignore]
+        """Both."""
 
-        row_tokens = 0
-        tally = Tally()
-
-        def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-            """Return the order of each epoch, whichever step the training begins at."""
-            return _Order(self)
-
-        def get_train_dataloader(self) -> Any:
-            """Return the batches of this process; of several, the same steps as one would make."""
-            if ranks.world() == 1:
-                return super().get_train_dataloader()
-            return dealt(self)
-
-        def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-            """Return how the rows aside are answered."""
-            return evaluated(self, bf16, aim)
-
-        def _save_checkpoint(self, model: Any, trial: Any) -> None:
-            """Write a checkpoint, if there is room."""
-            usual: Any = super()._save_checkpoint
-            room.save(self, lambda: usual(model, trial))
-
-        def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
-            """Log the losses of tokens that decide and of forced ones; those of this process."""
-            if "loss" in logs:
-                logs |= self.tally.means()
-                self.tally = Tally()
-            super().log(logs, *args, **kwargs)
-
-        def _get_num_items_in_batch(self, batch_samples: list[Any], device: Any) -> Any:
-            """Return what all tokens of a step weigh together, over all processes."""
-            counted = super()._get_num_items_in_batch(batch_samples, device)
-            total = weight_of(batch_samples, aim.frame).to(device)
-            return None if counted is None else self.accelerator.gather(total).sum()
-
-        def compute_loss(
-            self,
-            model: Any,
-            inputs: dict[str, Any],
-            return_outputs: bool = False,
-            num_items_in_batch: Any = None,
-        ) -> Any:
-            """Return the mean loss per answer token, by what tokens weigh."""
-            batch = dict(inputs)
-            self.row_tokens += int(batch.pop("row_tokens"))
-            with torch.autocast(self.args.device.type, dtype=torch.bfloat16, enabled=bf16):
-                said = shared(model, batch)
-            self.tally.add(said)
-            return said.mean(aim.frame, num_items_in_batch)
-
+    Trainer.bf16, Trainer.room, Trainer.aim = bf16, room, aim
     return Trainer(**given)

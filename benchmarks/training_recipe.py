@@ -67,6 +67,7 @@ def arms(student: str, usual: float) -> list[Arm]:
         *(Arm(f"rate {f:g} times", {**fixed, "rate": f * usual}) for f in (1 / 3, 3.0)),
         Arm("adapters, rank 16", {"method": "lora", "probe": True}),
         Arm("8 epochs", {**fixed, "epochs": 8}),
+        Arm("all fields in one call", fixed, {"together": True}),
     ]
 
 
@@ -188,7 +189,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the page, without its ending")
     asked = parser.parse_args()
     settings = load(None, os.environ, {"training.seconds": str(asked.seconds)})
-    usual = asked.usual or {"nano": 2e-3}.get(asked.student, 2e-4)
+    usual = asked.usual or {"nano": 2e-3}.get(asked.student, 1e-4)
     wanted = [name.strip() for name in asked.arms.split(";") if name.strip()]
     every = [a for a in arms(asked.student, usual) if not wanted or a.name in wanted]
     request = lab.Asked(task=asked.task, student=asked.student, dev=asked.dev)

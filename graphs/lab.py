@@ -26,7 +26,7 @@ from preceptor.graphs import answering, training, wiring
 from preceptor.tools.sft.args import FineTuneArgs
 from preceptor.tools.sft.data import Guard
 from preceptor.tools.sft.faces import Faces
-from preceptor.tools.sft.finetune import FineTune
+from preceptor.tools.sft.finetune import FineTune, asked_as
 from preceptor.tools.sft.job import Limits, Result
 from preceptor.tools.sft.launch import Launch
 from preceptor.tools.sft.options import FineTuneOptions
@@ -106,7 +106,8 @@ class Lab:
         tool = FineTune(self.folder / training.FOLDER, self.faces, here)
         evidence = Evidence(self.task.fields, recipe, notes, (), ())
         result = tool.train(args, evidence)
-        return recipe.model_copy(update={"adapter": result.adapter}), result
+        trained = asked_as(args, recipe).model_copy(update={"adapter": result.adapter})
+        return trained, result
 
     def ask(self, recipe: Recipe, name: str) -> curve.Run:
         """Return the recipe's answers to dev."""

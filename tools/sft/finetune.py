@@ -118,7 +118,7 @@ class FineTune:
         if home is not None:
             home.check(evidence.recipe, face, evidence)
         result = self.train(args, evidence)
-        asked = _asked(args, evidence.recipe)
+        asked = asked_as(args, evidence.recipe)
         recipe = asked.model_copy(update={"adapter": result.adapter})
         said = telling.told(result, self.prepare(args, evidence)[1])
         if not result.learned:
@@ -197,7 +197,7 @@ class FineTune:
         return known[2]
 
     def _prepare(self, args: FineTuneArgs, evidence: Evidence) -> tuple[Job, bytes, Paths]:
-        recipe, options = _asked(args, evidence.recipe), self._options
+        recipe, options = asked_as(args, evidence.recipe), self._options
         face = self._faces(recipe.model)
         check_importable(face, options.importable)
         start = self._start(recipe, face)
@@ -241,7 +241,7 @@ class FineTune:
         Raises:
             InputError: If they were asked for, and these notes cannot be put together.
         """
-        recipe = _asked(args, evidence.recipe)
+        recipe = asked_as(args, evidence.recipe)
         count = args.recombined
         if count is None:
             count = RECOMBINED[args.profile] if is_small(folder) and args.data != "weak" else 0
@@ -333,7 +333,7 @@ class FineTune:
         return folder
 
 
-def _asked(args: FineTuneArgs, recipe: Recipe) -> Recipe:
+def asked_as(args: FineTuneArgs, recipe: Recipe) -> Recipe:
     """Return the recipe as it is asked after a training.
 
     Raises:

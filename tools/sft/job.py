@@ -50,7 +50,8 @@ class Hyper(Record):
         alpha: Their scale; the update is multiplied by alpha / rank.
         rate: The highest learning rate; by the model's size if None (``rate_for``).
         epochs: Passes over the rows, at most.
-        batch: Notes' rows per step; memory decides how many of them are computed at once.
+        batch: Answers to one field per step, those of a note at least; memory decides how many rows
+            are computed at once.
         warmup: The part of the steps in which the rate rises; it falls as a cosine after.
         validation: The part of the training patients that is not trained on but tells when to stop.
         patience: Epochs without a lower loss on them that end training; 0: never.

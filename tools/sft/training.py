@@ -292,7 +292,8 @@ class Training:
             packed=isinstance(collator, Packed),
         )
         rows = Dataset.from_list([as_row(b) for b in train])
-        batch = batch_of(job.hyper.batch, len(self.rows.train) / len(train))
+        answers = sum(max(1, len(row.fields)) for row in self.rows.train)
+        batch = batch_of(job.hyper.batch, answers / len(train))
         self.plan = self._planned(rows, collator, batch)
         trainer = make_trainer(
             learner.bf16,
@@ -369,6 +370,6 @@ class Training:
         )
 
 
-def batch_of(rows: int, rows_per_bundle: float) -> int:
-    """Return how many bundles make about ``rows`` rows."""
-    return max(1, round(rows / rows_per_bundle))
+def batch_of(answers: int, per_bundle: float) -> int:
+    """Return how many bundles hold about ``answers`` answers to one field each."""
+    return max(1, round(answers / per_bundle))

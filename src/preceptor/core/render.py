@@ -22,6 +22,13 @@ from preceptor.core.spelling import nfc
 RENDER_VERSION = 4
 """Rises whenever the same recipe and note give another text; part of every cache key."""
 
+
+def has_same_text(version: int, mode: str) -> bool:
+    """Return whether a recipe that was measured under a version has the same text now."""
+    # Version 4 changed calls that ask several fields.
+    return version == RENDER_VERSION or (version == 3 and mode == "per_field")
+
+
 Hits = Mapping[str, Sequence[Shot]]
 """Retrieved worked examples per field name; ``""`` holds those for all fields."""
 

@@ -15,6 +15,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from preceptor.agents.meaning import Fits, Trust
 from preceptor.agents.mining import MAX_WORDS, STOP, Corpus, sayable
 from preceptor.core.text import runs, words
 
@@ -49,6 +50,12 @@ LEAST = 0.05
 """Phrases that are less likely than this are left out."""
 
 ROUNDS = 6
+
+SURE_ANYWAY = 0.95
+"""How likely a phrase must be that does not fit its field."""
+
+DOUBT = 0.3
+"""How likely it is at most where it is not."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +104,8 @@ def _scan(
             if text not in corpus.phrases or not sayable(gram):
                 continue
             end = start + size
-            opens = start == 0 or run[start - 1] in STOP
-            closes = end == len(run) or run[end] in STOP
+            opens = start == 0 or run[start - 1] in corpus.stop
+            closes = end == len(run) or run[end] in corpus.stop
             here = 2 if AFTER & set(run[end : end + 3]) else polarity
             found.setdefault(text, {})[note] = 2 * here + (opens and closes)
         polarity = 2 if word in NEGATIVE else 1 if word in POSITIVE else polarity
@@ -113,6 +120,7 @@ class Model:
         pool: The fields.
         phrases: The phrases to judge.
         where: What ``occurrences`` returned.
+        fits: How well each phrase fits each field, where an embedder says so.
     """
 
     def __init__(
@@ -121,8 +129,10 @@ class Model:
         pool: Pool,
         phrases: Sequence[str],
         where: dict[str, dict[int, int]],
+        fits: Fits | None = None,
     ) -> None:
         self._pool = pool
+        self._trust = Trust(fits, lambda p, k: bool(stems(p) & pool.kin[k])) if fits else None
         self._rows = [(p, sorted(where.get(p, {}).items())) for p in phrases]
         self._base = [_shares([g[n] for n in sorted(g)], pool.labels) for g in pool.golds]
         count = [1.0] * STATES
@@ -146,6 +156,8 @@ class Model:
         self.posterior = {p: self._kinship(p) for p, _ in self._rows}
         for _ in range(ROUNDS):
             self._learn(mean)
+            if self._trust is not None:
+                self._trust.learn(self.posterior)
             self.posterior = {p: self._judge(p, row) for p, row in self._rows}
 
     def _kinship(self, phrase: str) -> list[float]:
@@ -191,8 +203,11 @@ class Model:
         """Return the probability that a phrase is a mention of each field."""
         own = stems(phrase)
         odds = []
-        for golds, base, kin in zip(self._pool.golds, self._base, self._pool.kin, strict=True):
+        rows = zip(self._pool.golds, self._base, self._pool.kin, strict=True)
+        for k, (golds, base, kin) in enumerate(rows):
             log = math.log(self._prior * (KIN if own & kin else 1.0))
+            if self._trust is not None:
+                log += math.log(self._trust.ratio(phrase, k))
             for note, at in row:
                 if note in golds:
                     log += math.log(self._state[at] / self._noise[at])
@@ -200,6 +215,12 @@ class Model:
             odds.append(math.exp(min(log, 60.0)))
         total = 1.0 + sum(odds)
         return [o / total for o in odds]
+
+    def chance(self, phrase: str, field: int) -> float:
+        """Return how likely a phrase is a mention of a field; one that does not fit must be surer."""
+        found = self.posterior[phrase][field]
+        doubted = self._trust is not None and self._trust.misfit(phrase, field)
+        return min(found, DOUBT) if doubted and found < SURE_ANYWAY else found
 
 
 def _shares(golds: Sequence[str], labels: Sequence[str]) -> dict[str, float]:
@@ -223,7 +244,11 @@ class Verdict:
 
 
 def judge(
-    corpus: Corpus, golds: Sequence[dict[int, str]], labels: Sequence[str], told: Sequence[str]
+    corpus: Corpus,
+    golds: Sequence[dict[int, str]],
+    labels: Sequence[str],
+    told: Sequence[str],
+    fits: Fits | None = None,
 ) -> list[dict[str, Verdict]]:
     """Return, for each field, the phrases that may be its mentions.
 
@@ -232,19 +257,21 @@ def judge(
         golds: For each field, its label per note.
         labels: The labels of all these fields, the one for «nothing found» first.
         told: For each field, its name and what is said about it already.
+        fits: How well phrases fit these fields, where an embedder says so.
     """
     pool = Pool(tuple(labels), tuple(golds), tuple(stems(t) for t in told))
     where = occurrences(corpus)
-    model = Model(corpus, pool, [p for p, _ in corpus.closed], where)
+    model = Model(corpus, pool, [p for p, _ in corpus.closed], where, fits)
     says = model.says(labels[0])
     out = []
     for k, gold in enumerate(golds):
         found: dict[str, Verdict] = {}
-        for phrase, chances in model.posterior.items():
-            if chances[k] >= LEAST:
+        for phrase in model.posterior:
+            chance = model.chance(phrase, k)
+            if chance >= LEAST:
                 at = {n: says[s] for n, s in where[phrase].items() if n in gold}
                 right = frozenset(n for n, said in at.items() if said == gold[n])
                 lured = frozenset(n for n, said in at.items() if said != gold[n] == labels[0])
-                found[phrase] = Verdict(chances[k], right, lured)
+                found[phrase] = Verdict(chance, right, lured)
         out.append(found)
     return out

@@ -15,6 +15,7 @@ from functools import cached_property
 
 from pydantic import JsonValue
 
+from preceptor.agents.function_words import function_words
 from preceptor.core.fields import FieldSpec, LabelField
 from preceptor.core.ports import Evidence
 from preceptor.core.records import Example
@@ -143,14 +144,18 @@ class Corpus:
         self.sentences = [sentences(e.text) for e in examples]
         self._flat_sentences = [[flat(s) for s in found] for found in self.sentences]
         self.flat = ["\n".join(flat(" ".join(r)) for s in ss for r in runs(s)) for ss in self.sentences]
+        cut = [[run for s in found for run in runs(s)] for found in self.sentences]
+        own = function_words(cut, STOP)
+        self.stop = STOP | own
+        """Words at which no phrase begins or ends: the known ones, and those of the notes' language."""
         held: dict[tuple[str, ...], list[int]] = {}
-        for i, found in enumerate(self.sentences):
-            for gram in {g for s in found for run in runs(s) for g in grams(run)}:
+        for i, made in enumerate(cut):
+            for gram in {g for run in made for g in grams(run)}:
                 held.setdefault(gram, []).append(i)
         self.phrases = {
             " ".join(gram): frozenset(notes)
             for gram, notes in sorted(held.items())
-            if sayable(gram) and self.patients(notes) >= MIN_PATIENTS
+            if sayable(gram) and not {gram[0], gram[-1]} & own and self.patients(notes) >= MIN_PATIENTS
         }
 
     @cached_property

@@ -1,6 +1,7 @@
 """The moves that the rule teacher can think of, each with what it should bring and cost.
 
-Owns the step from counts to patches: phrases to look for, cue rules, worked examples, dropped hints.
+Owns the step from counts to patches: phrases to look for, near-synonyms of them, cue rules, worked
+examples, dropped hints.
 An expected gain is in points of the run's metric on the shown part of train: notes that the move
 would repair minus notes that it could break, each times a prior chance, with the support of one
 patient taken away (what only two patients share counts half). Leaves the choice to ``agents.rules``.
@@ -9,7 +10,7 @@ patient taken away (what only two patients share counts half). Leaves the choice
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
@@ -29,6 +30,12 @@ from preceptor.agents.study import CHARS_PER_TOKEN, MAX_HINTS, SURE, FieldStudy,
 from preceptor.core.fields import LabelField
 from preceptor.core.records import Situation
 from preceptor.core.text import flat, words
+
+NEAR_Z = 3.0
+"""How near a phrase must be to one that is looked for, in standard deviations of all phrases."""
+
+NEAR_CHANCE = 0.5
+"""How likely a near phrase is a mention: the share on train of the synthetic tasks (ADR 18)."""
 
 MAX_CUES = 6
 MAX_SHOTS = 2
@@ -119,6 +126,25 @@ def hint_moves(study: Study) -> list[Move]:
         if len(patches) > 1:
             why = f"{len(patches)} fields, each phrase at least {100 * least:.0f} % sure"
             out.append(_edit(patches, "hints_all", total, tokens, why))
+    return out
+
+
+def near_moves(study: Study) -> list[Move]:
+    """Propose phrases that mean nearly what is looked for already: for all fields, and for one."""
+    out: list[Move] = []
+    patches: list[Patch] = []
+    total, tokens = 0.0, 0
+    for of, found in zip(study.fields, study.near(NEAR_Z, NEAR_CHANCE), strict=True):
+        chosen, gain = field_hints(study, replace(of, mentions=found), 0.0)
+        if chosen and gain > 0:
+            phrases: list[JsonValue] = [p.text for p in chosen]
+            patch: Patch = {"kind": "add_look_for", "field": of.field.name, "phrases": phrases}
+            cost = sum(len(p.text) + 2 for p in chosen) // CHARS_PER_TOKEN + 1
+            out.append(_edit([patch], "near", gain, cost, of.field.name))
+            patches.append(patch)
+            total, tokens = total + gain, tokens + cost
+    if len(patches) > 1:
+        out.append(_edit(patches, "near", total, tokens, f"{len(patches)} fields"))
     return out
 
 
@@ -310,7 +336,7 @@ def prune_moves(study: Study) -> list[Move]:
 Proposer = Callable[[Study], list[Move]]
 
 PROPOSERS: dict[str, tuple[Proposer, ...]] = {
-    "edit_prompt": (hint_moves, cue_moves, shot_moves, prune_moves),
+    "edit_prompt": (hint_moves, near_moves, cue_moves, shot_moves, prune_moves),
 }
 """Who proposes moves of which tool; a new tool's estimates join here."""
 

@@ -15,6 +15,7 @@ from pydantic import JsonValue
 from preceptor.agents import labelling
 from preceptor.agents.blocking import blocked
 from preceptor.agents.chat import as_turn
+from preceptor.agents.meaning import Meaning
 from preceptor.agents.mining import Corpus
 from preceptor.agents.moves import Move, propose, prospect_moves
 from preceptor.agents.salvage import salvage_moves
@@ -98,12 +99,14 @@ class RuleTeacher:
 
     Args:
         choose: How the next move is picked among the candidates.
+        meaning: What phrases mean, where there is an embedder.
     """
 
     name = "rules"
 
-    def __init__(self, choose: Choose = best_per_cost) -> None:
+    def __init__(self, choose: Choose = best_per_cost, meaning: Meaning | None = None) -> None:
         self._choose = choose
+        self._meaning = meaning
         self._corpus: tuple[tuple[Example, ...], Corpus] | None = None
 
     def turn(
@@ -114,7 +117,7 @@ class RuleTeacher:
         tools: Sequence[ToolSpec],
     ) -> TeacherTurn:
         """Say what to do next: one move, or ``finish``."""
-        study = Study(evidence, self._cut(evidence.examples))
+        study = Study(evidence, self._cut(evidence.examples), self._meaning)
         tried = {identity(a.tool, a.args) for a in situation.attempts} | _called(transcript)
         found = propose(study, [t.name for t in tools])
         if any(t.name == "edit_prompt" for t in tools):

@@ -1,8 +1,9 @@
 """What earlier moves taught, field by field: keep what helped on unseen train notes, drop what harmed.
 
 A move over many fields is accepted or rejected whole, and one bad field can sink eleven good ones. The
-loop says how each field fared on the part of train that the teacher was not shown; this module makes
-the move that those figures speak for. It owns that move only; other moves are in ``agents.moves``.
+loop says how each field fared on the part of train that the teacher was not shown, and what share of
+that each phrase has; this module makes the move that those figures speak for. A teacher without an
+embedder goes by fields alone. It owns that move only; other moves are in ``agents.moves``.
 """
 
 from __future__ import annotations
@@ -56,11 +57,34 @@ def _best(study: Study, attempts: Sequence[Attempt]) -> dict[str, tuple[float, P
             continue
         for patch in _patches(attempt):
             name = str(patch.get("field"))
-            gain = attempt.fields.get(name, 0.0)
             allowed = [text for text in _phrases(patch) if _fresh(study, name, text)]
+            gain, allowed = _worth_keeping(study, attempt, name, allowed)
             if gain > best.get(name, (0.0, {}))[0] and allowed:
                 best[name] = gain, {**patch, "phrases": [*allowed]}
     return best
+
+
+def _shares(study: Study, attempt: Attempt, field: str) -> dict[str, float]:
+    """Return what each phrase has in a field's change, empty where the teacher goes by fields."""
+    return attempt.phrases.get(field, {}) if study.meaning is not None else {}
+
+
+def _worth_keeping(
+    study: Study, attempt: Attempt, field: str, phrases: list[str]
+) -> tuple[float, list[str]]:
+    """Return the gain of a field's phrases without those that harmed, and what is left of them.
+
+    In a field that lost as a whole only phrases that helped are left; what no phrase explains of a
+    loss stands against them.
+    """
+    whole = attempt.fields.get(field, 0.0)
+    shares = _shares(study, attempt, field)
+    if not any(shares.get(text, 0.0) < 0 for text in phrases):
+        return whole, phrases
+    least = 0.0 if whole > 0 else 1e-9
+    kept = [text for text in phrases if shares.get(text, 0.0) >= least]
+    unexplained = min(0.0, whole - sum(shares.values()))
+    return unexplained + sum(shares.get(text, 0.0) for text in kept), kept
 
 
 def _harmful(study: Study, attempts: Sequence[Attempt]) -> dict[str, tuple[float, Patch]]:
@@ -73,7 +97,9 @@ def _harmful(study: Study, attempts: Sequence[Attempt]) -> dict[str, tuple[float
             name = str(patch.get("field"))
             fell = attempt.fields.get(name, 0.0)
             there = study.evidence.recipe.prompt.guide(name).look_for
-            again: list[JsonValue] = [text for text in _phrases(patch) if text in there]
+            told = [text for text in _phrases(patch) if text in there]
+            shares = _shares(study, attempt, name)
+            again: list[JsonValue] = [t for t in told if shares.get(t, 0.0) < 0] or [*told]
             if fell < HARM and again:
                 dropped[name] = -fell, {"kind": "drop_look_for", "field": name, "phrases": again}
     return dropped

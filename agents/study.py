@@ -11,8 +11,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from preceptor.agents.meaning import MOST, Fits, Meaning
 from preceptor.agents.mentions import Verdict, judge
-from preceptor.agents.mining import MAX_CHARS, MIN_PATIENTS, Cell, Corpus, Phrase, cells, nothing
+from preceptor.agents.mining import (
+    MAX_CHARS,
+    MIN_PATIENTS,
+    Cell,
+    Corpus,
+    Phrase,
+    cells,
+    log_odds,
+    nested,
+    nothing,
+)
 from preceptor.core.fields import FieldSpec, LabelField
 from preceptor.core.ports import Evidence
 from preceptor.core.render import calls
@@ -65,11 +76,13 @@ class Study:
     Args:
         evidence: The train notes and the student's answers.
         corpus: The same notes, cut up.
+        meaning: What phrases mean, where there is an embedder.
     """
 
-    def __init__(self, evidence: Evidence, corpus: Corpus) -> None:
+    def __init__(self, evidence: Evidence, corpus: Corpus, meaning: Meaning | None = None) -> None:
         self.evidence = evidence
         self.corpus = corpus
+        self.meaning = meaning
         found = {f.name: tuple(cells(evidence, f)) for f in evidence.fields}
         mentions = self._mentions(found)
         self.fields = tuple(
@@ -87,6 +100,7 @@ class Study:
                 by_labels.setdefault((field.default, *rest), []).append(field)
             else:
                 out[field.name] = _items(found[field.name], self.corpus)
+        fits = self._fits() if by_labels else None
         for labels, fields in by_labels.items():
             golds = [{c.note: str(c.gold) for c in found[f.name]} for f in fields]
             guides = [self.evidence.recipe.prompt.guide(f.name) for f in fields]
@@ -94,10 +108,70 @@ class Study:
                 " ".join((f.name.replace("_", " "), g.meaning, *g.look_for))
                 for f, g in zip(fields, guides, strict=True)
             ]
-            judged = judge(self.corpus, golds, labels, told)
+            judged = judge(self.corpus, golds, labels, told, self._of(fits, fields))
             for field, chances in zip(fields, judged, strict=True):
                 out[field.name] = _likely(self.corpus, found[field.name], field.default, chances)
         return out
+
+    def _fits(self) -> Fits | None:
+        """Return how well the phrases of the notes fit all fields, None without an embedder."""
+        if self.meaning is None:
+            return None
+        texts = []
+        for field in self.evidence.fields:
+            guide = self.evidence.recipe.prompt.guide(field.name)
+            said = (field.name.replace("_", " "), guide.meaning, *guide.look_for)
+            texts.append([text for text in said if text.strip()])
+        return self.meaning.fits(self._vocabulary(), texts)
+
+    def near(self, least: float, chance: float) -> list[tuple[Phrase, ...]]:
+        """Return, per field, phrases that mean nearly what it is told to look for; none if unknown.
+
+        Each stands in notes of two patients with something to find, and there more often than in the
+        others; it is nearer to this field's phrases than to any other's, and not found by them already.
+
+        Args:
+            least: How near, in standard deviations of all phrases of the notes.
+            chance: How likely such a phrase is a mention at least.
+        """
+        told = [self.hints(of) for of in self.fields]
+        if self.meaning is None or not any(told):
+            return [() for _ in self.fields]
+        phrases = self._vocabulary()
+        named = [
+            hints or (of.field.name.replace("_", " "),)
+            for hints, of in zip(told, self.fields, strict=True)
+        ]
+        rows = self.meaning.nearness(phrases, named).tolist() if phrases else []
+        found: list[list[Phrase]] = [[] for _ in self.fields]
+        for text, row in zip(phrases, rows, strict=True):
+            k = max(range(len(row)), key=row.__getitem__)
+            if row[k] < least or any(nested(text, hint) for hint in told[k]) or not told[k]:
+                continue
+            of = self.fields[k]
+            known = next((p for p in of.mentions if p.text == text), None)
+            held = self.corpus.holding(text)
+            there, bare = of.notes(gold=True), of.notes(gold=False)
+            if log_odds(len(held & there), len(held & bare), len(there), len(bare)) <= 0:
+                continue
+            inside = known.inside if known else held & there
+            outside = known.outside if known else held & bare
+            if self.corpus.patients(inside) >= MIN_PATIENTS:
+                sure = max(chance, known.chance if known else 0.0)
+                found[k].append(Phrase(text, row[k], inside, outside, sure))
+        return [tuple(sorted(own, key=lambda p: (-p.chance, -p.z, p.text))) for own in found]
+
+    def _vocabulary(self) -> list[str]:
+        """Return the phrases of the notes, sorted; of very many those that stand in most notes."""
+        by_notes = sorted(self.corpus.closed, key=lambda p: (-len(p[1]), p[0]))
+        return sorted(text for text, _ in by_notes[:MOST])
+
+    def _of(self, fits: Fits | None, fields: Sequence[FieldSpec]) -> Fits | None:
+        """Return the fits of some fields alone."""
+        if fits is None:
+            return None
+        places = [self.evidence.fields.index(field) for field in fields]
+        return {phrase: tuple(row[k] for k in places) for phrase, row in fits.items()}
 
     @cached_property
     def base_tokens(self) -> float:

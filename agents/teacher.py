@@ -18,6 +18,8 @@ from preceptor.core.ports import Teacher
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
+    from preceptor.agents.meaning import Meaning
+
 
 SPECS = (
     "rules, openai:NAME, openai:NAME@URL, ollama:NAME, ollama:NAME@URL, or PROVIDER:NAME of LangChain"
@@ -41,6 +43,7 @@ class TeacherOptions:
         api_key: For ``openai:``; ``OPENAI_API_KEY`` if empty.
         transcript_tokens: The most tokens of a round's earlier turns and tool results (estimated).
         door: The gate that everything that is sent passes; None for a model on this machine.
+        meaning: What phrases mean, for the rule teacher; it counts words alone if None.
     """
 
     timeout: float = 120.0
@@ -51,6 +54,7 @@ class TeacherOptions:
     api_key: str = ""
     transcript_tokens: int = 6_000
     door: Door | None = None
+    meaning: Meaning | None = None
 
 
 def make(spec: str, options: TeacherOptions | None = None) -> Teacher:
@@ -58,7 +62,7 @@ def make(spec: str, options: TeacherOptions | None = None) -> Teacher:
 
     Args:
         spec: See the module's first line.
-        options: Ignored by the rule teacher.
+        options: The rule teacher takes ``meaning`` alone.
 
     Raises:
         InputError: If the spec names no teacher.
@@ -67,7 +71,7 @@ def make(spec: str, options: TeacherOptions | None = None) -> Teacher:
     if spec == "rules":
         from preceptor.agents.rules import RuleTeacher
 
-        return RuleTeacher()
+        return RuleTeacher(meaning=options.meaning if options else None)
     kind, _, rest = spec.partition(":")
     if not kind or not rest:
         raise InputError(f"no teacher {spec!r}", f"one of: {SPECS}")

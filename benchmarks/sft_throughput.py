@@ -36,7 +36,9 @@ from preceptor.tools.sft import base, bundles, data, train
 from preceptor.tools.sft.job import DATA, JOB, PATHS, Base, Hyper, Job, Limits, Paths
 from preceptor.tools.sft.place import Place
 
-HYPER = Hyper(epochs=1, batch=16, rate=2e-3, validation=0, patience=0, share=False, bf16=False)
+HYPER = Hyper(
+    epochs=1, batch=16, rate=2e-3, validation=0, patience=0, frame=1.0, share=False, bf16=False
+)
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,12 @@ def ours(rows: Sequence[data.Row], threads: int, **changed: bool) -> Measured:
             data=digest(raw),
             rows=len(rows),
             hyper=HYPER.model_copy(update=changed),
-            limits=Limits(threads=threads, seconds=1e6, checkpoint_seconds=1e6),
+            limits=Limits(seconds=1e6, checkpoint_seconds=1e6),
         )
         (folder / DATA).write_bytes(raw)
         (folder / JOB).write_text(job.to_json())
         (folder / PATHS).write_bytes(compact(Paths(base=str(nano.path())).model_dump(mode="json")))
+        os.environ["OMP_NUM_THREADS"] = str(threads)
         result = train.run(Place.read(folder))
         return Measured(result.tokens / result.seconds, result.losses)
 

@@ -33,6 +33,7 @@ class Run:
         trained: How many notes it was trained on.
         patients: Of how many patients these are.
         seconds: How long training took.
+        learned: Whether it learned anything; one that did not is measured all the same.
     """
 
     examples: tuple[Example, ...]
@@ -41,6 +42,7 @@ class Run:
     trained: int = 0
     patients: int = 0
     seconds: float = 0.0
+    learned: bool = True
 
     def scored(self) -> list[Scored]:
         """Return the scores of each note."""
@@ -65,6 +67,7 @@ class Row(Record):
         failures: The share of notes with a field that could not be read.
         gain: Over the untouched student, paired by note, in points of [-1, 1].
         seconds: Training, the mean over seeds.
+        unlearned: How many of the trainings did not come below the loss of guessing.
     """
 
     kind: Kind
@@ -79,6 +82,7 @@ class Row(Record):
     failures: float
     gain: Interval | None = None
     seconds: float = 0.0
+    unlearned: int = 0
 
 
 class Curve(Record):
@@ -143,6 +147,7 @@ def row(kind: Kind, name: str, runs: Sequence[Run], zero: Run | None = None) -> 
         failures=1 - statistics.fmean(marks),
         gain=stats.paired_difference(zero.scored(), mean) if zero is not None else None,
         seconds=round(statistics.fmean(run.seconds for run in runs), 1),
+        unlearned=sum(not run.learned for run in runs),
     )
 
 

@@ -42,6 +42,13 @@ def markdown(curve: Curve, made_by: str = "") -> str:
         "| --- | ---: | ---: | ---: | --- | --- | --- | --- | ---: | ---: | ---: |",
         *map(_line, curve.rows),
     ]
+    vain = [f"{row.unlearned} of {row.seeds} with {row.name}" for row in curve.rows if row.unlearned]
+    if vain:
+        out += [
+            "",
+            f"**Nothing was learned in {', '.join(vain)}**: the loss of the tokens that decide an "
+            "answer stayed at what guessing without the note gives. They are measured all the same.",
+        ]
     return "\n".join(out) + "\n"
 
 

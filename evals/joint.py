@@ -62,6 +62,7 @@ class Joint(Record):
         adapter: The content hash of the weights.
         steps: Of the training.
         stopped: Why it ended.
+        learned: Whether its loss came below that of guessing.
         seconds: How long it took.
         tasks: What each gave and got, in the order that they were named.
     """
@@ -74,6 +75,7 @@ class Joint(Record):
     adapter: str
     steps: int
     stopped: str
+    learned: bool = True
     seconds: float
     tasks: tuple[TaskShare, ...]
 
@@ -112,6 +114,15 @@ def markdown(made: Joint, made_by: str = "") -> str:
             "hyper-parameters and as many epochs at most. Dev was looked at: report a final number "
             "from the test.",
         ]
+    if not made.learned:
+        out += [
+            "",
+            "**Nothing was learned together**: the loss of the tokens that decide an answer stayed at "
+            "what guessing without the note gives. It is measured all the same.",
+        ]
+    alone = [task.task for task in made.tasks if task.alone is not None and task.alone.unlearned]
+    if alone:
+        out += ["", f"**Nothing was learned alone on {', '.join(alone)}.**"]
     return "\n".join(out) + "\n"
 
 

@@ -22,7 +22,7 @@ from preceptor.core.files import store_error
 from preceptor.core.folders import put_in_place
 from preceptor.core.record import Record
 from preceptor.core.records import Precision, Recipe
-from preceptor.core.render import RENDER_VERSION
+from preceptor.core.render import RENDER_VERSION, has_same_text
 from preceptor.core.runs import RunStore
 from preceptor.graphs import training
 from preceptor.graphs.session import Session
@@ -238,7 +238,8 @@ def read(folder: Path) -> Bundle:
         raw = json.loads(file.read_text("utf-8"))
         if raw.get("version", 0) > VERSION or raw.get("render_version", 0) > RENDER_VERSION:
             raise InputError(f"{str(file)!r} is of a newer version", "update preceptor")
-        if raw.get("render_version", 0) < RENDER_VERSION:
+        mode = raw.get("recipe", {}).get("mode", "per_field")
+        if not has_same_text(raw.get("render_version", 0), mode):
             raise InputError(
                 f"{str(file)!r} was made when prompts were written otherwise", "refine and export again"
             )

@@ -161,7 +161,13 @@ def _point(
 ) -> curve.Run:
     """Train on one subset, and ask what came of it."""
     name = f"{size} notes, seed {seed}"
-    recipe, seconds = opened.tune(start, notes, args, seed, f"training on {name}")
+    recipe, result = opened.tune(start, notes, args, seed, f"training on {name}")
     found = opened.ask(recipe, f"{name} on dev")
     patients = len({e.group for e in notes})
-    return replace(found, trained=len(notes), patients=patients, seconds=seconds)
+    return replace(
+        found,
+        trained=len(notes),
+        patients=patients,
+        seconds=result.seconds,
+        learned=result.learned,
+    )

@@ -26,7 +26,7 @@ from preceptor.graphs.lab import Asked, Heard, Lab
 from preceptor.tools.sft import data, joint
 from preceptor.tools.sft.args import Changes, FineTuneArgs
 from preceptor.tools.sft.data import FEWEST_NOTES
-from preceptor.tools.sft.finetune import is_small
+from preceptor.tools.sft.finetune import trained_whole
 from preceptor.tools.sft.job import Limits, ProfileName, Result
 from preceptor.tools.sft.joint import MOST, How, Share
 from preceptor.tools.sft.options import FineTuneOptions
@@ -130,6 +130,7 @@ def measure(request: Request, settings: Settings, heard: Heard, out: Path | None
             adapter=result.adapter.digest,
             steps=result.steps,
             stopped=result.stopped,
+            learned=result.learned,
             seconds=result.seconds,
             tasks=shares,
         )
@@ -168,8 +169,8 @@ class _Made:
         self.shares = [self._share(i) for i in range(len(labs))]
         self.mix = joint.mixed(self.shares, request.seed)
         # As long as each task may take by itself.
-        limits = Limits(threads=1, seconds=len(labs) * Limits().seconds)
-        whole = is_small(self.faces(self.starts[0].model).folder)
+        limits = Limits(seconds=len(labs) * labs[0].limits.seconds)
+        whole = trained_whole(self.faces(self.starts[0].model).folder)
         how = How(request.args().hyper(whole=whole), limits, request.seed)
         every = [row for rows in self.mix.values() for row in rows]
         learned, _ = data.split(every, how.hyper.validation, request.seed)
@@ -240,11 +241,17 @@ class _Made:
             return None
         one, share = self.labs[i], self.shares[i]
         args, seed = self.request.args(), self.request.seed
-        recipe, seconds = one.tune(
+        recipe, result = one.tune(
             self.starts[i], share.notes, args, seed, f"training on {share.name} alone"
         )
         asked = one.ask(recipe, f"{share.name}: trained alone")
-        return replace(asked, seconds=seconds, trained=len(share.notes), patients=patients)
+        return replace(
+            asked,
+            seconds=result.seconds,
+            trained=len(share.notes),
+            patients=patients,
+            learned=result.learned,
+        )
 
     def recipe(self, i: int, result: Result) -> Recipe:
         """Return the recipe of one task's trained student."""

@@ -26,7 +26,8 @@ from preceptor.graphs import answering, training, wiring
 from preceptor.tools.sft.args import FineTuneArgs
 from preceptor.tools.sft.data import Guard
 from preceptor.tools.sft.faces import Faces
-from preceptor.tools.sft.finetune import FineTune
+from preceptor.tools.sft.finetune import FineTune, asked_as
+from preceptor.tools.sft.job import Limits, Result
 from preceptor.tools.sft.launch import Launch
 from preceptor.tools.sft.options import FineTuneOptions
 
@@ -67,6 +68,7 @@ class Lab:
         cache: Answers.
         heard: Who hears how far it is.
         launch: How a training is started.
+        limits: What one may take.
         faces: Which weights are trained for a model.
     """
 
@@ -81,6 +83,7 @@ class Lab:
     cache: AnswerCache
     heard: Heard
     launch: Launch = field(default_factory=Launch)
+    limits: Limits = field(default_factory=Limits)
     faces: Faces = field(default_factory=training.faces)
 
     def start(self, spec: str, constrained: bool = True) -> Recipe:
@@ -91,20 +94,20 @@ class Lab:
 
     def tune(
         self, recipe: Recipe, notes: tuple[Example, ...], args: FineTuneArgs, seed: int, name: str
-    ) -> tuple[Recipe, float]:
-        """Return the recipe trained on the gold of ``notes``, and the seconds that it took.
+    ) -> tuple[Recipe, Result]:
+        """Return the recipe trained on the gold of ``notes``, learned or not, and what came of it.
 
         Raises:
             InputError: If it cannot be trained, or not on this.
         """
         self.students.close()  # The trained model shall have the memory.
-        options = FineTuneOptions(self.guard, seed=seed, launch=self.launch)
+        options = FineTuneOptions(self.guard, seed=seed, launch=self.launch, limits=self.limits)
         here = training.here(self.folder, options, self._hear(name), lambda: False)
         tool = FineTune(self.folder / training.FOLDER, self.faces, here)
         evidence = Evidence(self.task.fields, recipe, notes, (), ())
-        made = tool.run(args, evidence).recipe
-        assert made is not None
-        return made, tool.seconds(args, evidence)
+        result = tool.train(args, evidence)
+        trained = asked_as(args, recipe).model_copy(update={"adapter": result.adapter})
+        return trained, result
 
     def ask(self, recipe: Recipe, name: str) -> curve.Run:
         """Return the recipe's answers to dev."""
@@ -163,6 +166,7 @@ def opened(asked: Asked, folder: Path, settings: Settings, heard: Heard) -> Iter
                 cache=cache,
                 heard=heard,
                 launch=training.launch(settings),
+                limits=training.limits(settings),
                 faces=training.faces(settings),
             )
     finally:

@@ -20,7 +20,7 @@ from preceptor.core.records import Attempt, Evaluation, Finding, Recipe, Situati
 from preceptor.evals import findings, scorers
 from preceptor.evals.metrics import resampling
 from preceptor.evals.metrics.worth import worth
-from preceptor.graphs import findings_told, gates, judged, readability, stops
+from preceptor.graphs import findings_told, gates, judged, phrase_gains, readability, stops
 from preceptor.graphs.session import Session, folds
 from preceptor.graphs.state import RunState
 
@@ -211,7 +211,9 @@ def evaluate(session: Session, state: RunState) -> RunState:
             "hits_dropped": session.hits_dropped(state["candidate"], ids),
         },
     )
-    return {"estimate": gain, "field_gains": by_field}
+    move = Attempt.model_validate(session.get_list(state["move"])[0])
+    by_phrase = phrase_gains.of_move(move.args, session.examples(ids), before.scored, after.scored)
+    return {"estimate": gain, "field_gains": by_field, "phrase_gains": by_phrase}
 
 
 def judge(session: Session, state: RunState) -> RunState:
@@ -311,6 +313,7 @@ def _remember(session: Session, state: RunState, decision: Decision) -> str:
             "reason": decision.reason,
             "train_gain": state["estimate"],
             "fields": state["field_gains"],
+            "phrases": state.get("phrase_gains", {}),
             "dev_gain": decision.verdict.gain.value if decision.verdict else None,
         }
     )

@@ -33,6 +33,7 @@ class RunState(TypedDict, total=False):
         move: The round's changing move, as an Attempt without its outcome.
         estimate: The move's gain on the held-out part of train.
         field_gains: The same per field.
+        phrase_gains: The same per new phrase of a field that has several.
         attempts: All moves so far.
         gate: The gate's state (alpha and looks left).
         fold: The round whose held-out part of train the working recipe's weights did not learn from;
@@ -57,6 +58,7 @@ class RunState(TypedDict, total=False):
     move: str
     estimate: float
     field_gains: dict[str, float]
+    phrase_gains: dict[str, dict[str, float]]
     attempts: str
     gate: dict[str, JsonValue]
     fold: int

@@ -231,7 +231,8 @@ def _move(session: Session, state: RunState, turn: TeacherTurn, seen: Evidence) 
     result: ToolResult = session.toolbox.run(call, seen)
     why = idle(session, state, result, seen)
     if why or result.recipe is None:
-        return _correct(session, state, turn, why)
+        update = _correct(session, state, turn, why)
+        return {**update, **_in_vain(session, state, call, why)} if result.in_vain else update
     for kept in result.artefacts.values():
         session.store.artefacts.put(kept)
     session.admit(result.recipe)
@@ -252,6 +253,16 @@ def _move(session: Session, state: RunState, turn: TeacherTurn, seen: Evidence) 
     attempt = Attempt(round=state["round"], tool=call.name, args=call.args, outcome="pending")
     move = session.put_list([attempt.model_dump(mode="json")])
     return {"candidate": candidate, "move": move, "bad_turns": 0}
+
+
+def _in_vain(session: Session, state: RunState, call: ToolCall, why: str) -> RunState:
+    """Remember a move that was made and came to nothing."""
+    said = session.unquoted.text(why)
+    attempt = Attempt(
+        round=state["round"], tool=call.name, args=call.args, outcome="no_effect", reason=said
+    )
+    known = session.get_list(state["attempts"])
+    return {"attempts": session.put_list([*known, attempt.model_dump(mode="json")])}
 
 
 def idle(session: Session, state: RunState, result: ToolResult, seen: Evidence) -> str:

@@ -92,7 +92,14 @@ def launch(settings: Settings) -> Launch:
     Raises:
         InputError: If the settings do not go together.
     """
-    return Launch(settings.training.launcher, settings.training.processes)
+    said = settings.training
+    return Launch(said.launcher, said.processes, said.threads)
+
+
+def limits(settings: Settings | None, tasks: int = 1) -> Limits:
+    """Return what one training may take; one on several tasks as long as each of them may."""
+    seconds = settings.training.seconds if settings is not None else Limits().seconds
+    return Limits(seconds=tasks * seconds)
 
 
 def here(run: Path, options: FineTuneOptions, heard: OnProgress, cancel: Cancel) -> FineTuneOptions:
@@ -100,11 +107,11 @@ def here(run: Path, options: FineTuneOptions, heard: OnProgress, cancel: Cancel)
 
     Args:
         run: Its folder.
-        options: Guard, retriever, seed, reserve and launch.
+        options: Guard, retriever, seed, reserve, limits and launch.
         heard: Who hears about steps.
         cancel: Who may stop them.
     """
-    return replace(options, on_progress=heard, cancel=cancel, limits=Limits(threads=1), lock=run.parent)
+    return replace(options, on_progress=heard, cancel=cancel, lock=run.parent)
 
 
 def tool(

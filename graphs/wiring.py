@@ -35,6 +35,7 @@ from preceptor.graphs import (
     moves,
     reserve,
     returning,
+    teacher_embedder,
     training,
     weak,
 )
@@ -42,6 +43,7 @@ from preceptor.graphs.answering import Students, gate
 from preceptor.graphs.gates import GateConfig
 from preceptor.graphs.retrieval import Retrievers, embedder_of
 from preceptor.graphs.session import Limits, Listener, Session
+from preceptor.tools.rag.embed import Embedder
 from preceptor.tools.sft.options import FineTuneOptions
 
 
@@ -61,6 +63,8 @@ class Options(Record):
         gate: The rule of acceptance.
         moves: The changing moves that the teacher may make; all if empty.
         embedder: What turns texts into dense vectors for retrieval; words alone if empty.
+        teacher_embedder: What tells the rule teacher what phrases mean, ``none`` for nothing; if empty,
+            ``graphs.teacher_embedder`` decides when the run is made.
         approve: Whether a person must say yes before each changing move.
         labeller: The model that labels notes; the teacher, if it can, if empty.
         metric: What better means; the task's own, or what its data call for, if empty.
@@ -81,6 +85,7 @@ class Options(Record):
     gate: GateConfig = GateConfig()
     moves: tuple[str, ...] = ()
     embedder: str = ""
+    teacher_embedder: str = ""
     approve: bool = False
     labeller: str = ""
     metric: str = ""
@@ -165,6 +170,7 @@ def create(
         student = opened.of(Recipe(model=ModelRef.asked(options.student, options.precision)))
         start = start_recipe(task, student.ref, options.constrained, options.max_tokens)
         teacher.make(options.teacher)
+        options = teacher_embedder.settled(options)
         check_names(options, settings)
         embedder_of(options.embedder, models=models(options))
         reserve.held_back(options, task, parts, settings.price_table(), start)
@@ -245,10 +251,12 @@ def _check_teacher(options: Options, door: Egress) -> None:
         door.refuse(url)
 
 
-def _teacher(options: Options, settings: Settings, opened: Egress) -> Teacher:
+def _teacher(options: Options, settings: Settings, opened: Egress, dense: Embedder | None) -> Teacher:
     url = destination.of(options.teacher)
     made = teacher.TeacherOptions(
-        timeout=settings.timeouts.teacher, door=opened.door(url, "teacher") if url else None
+        timeout=settings.timeouts.teacher,
+        door=opened.door(url, "teacher") if url else None,
+        meaning=teacher_embedder.meaning(options, dense, opened),
     )
     return teacher.make(options.teacher, made)
 
@@ -284,7 +292,7 @@ def _opened(
         task=task,
         splits=drawn,
         start=start,
-        teacher=_teacher(options, settings, opened.gate),
+        teacher=_teacher(options, settings, opened.gate, dense),
         toolbox=moves.toolbox(
             store,
             options,
@@ -327,6 +335,7 @@ def _trainings(
         training.guard(task, drawn),
         retrievers.of,
         training.reserve_on(ledger),
+        limits=training.limits(settings),
         seed=drawn.seed,
         weak=weak.reader(store.artefacts.get, task, drawn),
         launch=training.launch(settings),
@@ -380,10 +389,11 @@ def options(settings: Settings, given: Mapping[str, object]) -> Options:
         "parallel": settings.concurrency,
         "timeout": settings.timeouts.student,
         "embedder": settings.embedder,
+        "teacher_embedder": settings.teacher_embedder,
         "labeller": settings.labeller.model,
     }
     budget = {**settings.budget.limits(), **Budget.model_validate(given.get("budget", {})).limits()}
     made = Options.model_validate({**defaults, **given, "budget": budget})
-    for what in ("student", "teacher", "embedder"):
+    for what in ("student", "teacher", "embedder", "teacher_embedder"):
         settings_file.check_address(what, str(getattr(made, what)))
     return made

@@ -8,16 +8,14 @@ sign, never inside a word or beside a space, and is written as JSON writes it. L
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from preceptor.core.choices import CHUNK
 from preceptor.core.fields import FieldSpec
 
 if TYPE_CHECKING:
     from llguidance._lib import JsonCompileOptions
-
-_CHUNK = re.compile(r"\w+|\s|[^\w\s]")
 
 
 def wanted(field: FieldSpec) -> bool:
@@ -67,4 +65,4 @@ def _literal(text: str) -> str:
 
 
 def _chunks(source: str) -> list[str]:
-    return [json.dumps(chunk, ensure_ascii=False)[1:-1] for chunk in _CHUNK.findall(source)]
+    return [json.dumps(chunk, ensure_ascii=False)[1:-1] for chunk in CHUNK.findall(source)]

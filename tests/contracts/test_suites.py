@@ -1,4 +1,4 @@
-"""The suites of Scorer, Evaluator and Retriever: our implementations pass, broken ones do not."""
+"""The suites of small ports: our implementations pass, broken ones do not."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from pydantic import JsonValue
 
 from preceptor.core.cache import AnswerCache
 from preceptor.core.fields import FieldSpec, LabelField, ListField
-from preceptor.core.ports import Evaluator, Retriever, Scorer, Student
+from preceptor.core.ports import Embedder, Evaluator, Retriever, Scorer, Student
 from preceptor.core.records import Example, Shot
 from preceptor.core.render import Hits
 from preceptor.core.text import words
 from preceptor.evals.evaluate import CachedEvaluator, EvaluatorSettings
 from preceptor.evals.scorers import scorer_for
+from preceptor.tools.rag.embed import HashEmbedder, Remembering
+from tests.agents.dictionary import Dictionary
+from tests.contracts.embedder import EmbedderContract
 from tests.contracts.evaluator import EvaluatorContract
 from tests.contracts.evidence import FIELDS, corpus
 from tests.contracts.retriever import RetrieverContract
@@ -49,6 +52,24 @@ class TestCachedEvaluator(EvaluatorContract):
             yield lambda student: CachedEvaluator(
                 EvaluatorSettings(FIELDS, chunk=8), lambda recipe: student, cache
             )
+
+
+class TestHashEmbedder(EmbedderContract):
+    @pytest.fixture
+    def embedder(self) -> Embedder:
+        return HashEmbedder(64)
+
+
+class TestRemembering(EmbedderContract):
+    @pytest.fixture
+    def embedder(self) -> Embedder:
+        return Remembering(HashEmbedder(64))
+
+
+class TestDictionary(EmbedderContract):
+    @pytest.fixture
+    def embedder(self) -> Embedder:
+        return Dictionary({"bowels": "loose watery stools"})
 
 
 class ByWords:

@@ -80,6 +80,18 @@ def test_one_call_for_all_fields_says_exactly_this() -> None:
     assert call.key == ("n1", ("pain", "drugs"))
 
 
+def test_what_fields_in_a_row_are_answered_with_is_said_once() -> None:
+    itch = PAIN.model_copy(update={"name": "itch"})
+    rash = PAIN.model_copy(update={"name": "rash", "meanings": {"absent": "no rash"}})
+    recipe = RECIPE.model_copy(update={"mode": "joint"})
+    (call,) = render.calls(recipe, (PAIN, itch, rash, DRUGS), NOTE)
+    pain, ask = PAIN_BLOCK.rsplit("\n", 1)
+    said = call.messages[1].content
+    assert f'{pain}\nField: "itch"\nEach of these: {ask}\n\nField: "rash"\nLabels: ' in said
+    assert said.endswith(DRUGS_BLOCK)
+    assert said.count("Labels:") == 2
+
+
 def test_worked_examples_stand_before_the_note_and_only_where_they_bear() -> None:
     shot = Shot(
         example_id="t1", group="p2", text="No  pain\nnow", answer={"pain": "absent"}, reason="denied"

@@ -55,7 +55,7 @@ TASK = "tests.graphs.test_returning:task"
 BASE = "base:1"
 TUNE: dict[str, dict[str, JsonValue]] = {
     "fine_tune": {
-        "change": {"epochs": 2, "rate": 0.01, "validation": 0, "patience": 0},
+        "change": {"epochs": 12, "rate": 0.01, "validation": 0, "patience": 0, "batch": 4},
         "recombined": 0,
     }
 }
@@ -71,11 +71,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # a training process 
 
 
 def task() -> Task:
-    """Return a task that a random model cannot do, and a trained one can: mostly one letter."""
+    """Return a task that a random model cannot do, and a trained one can: mostly the text says it."""
     notes = [
         e.model_copy(
             update={
-                "text": f"Visit {i}. {e.text}",
+                "text": f"Visit {i}. {('no ' if i % 5 == 0 and i % 20 else 'yes ') * 20}{e.text}",
                 "gold": {f.name: f.values[i % 5 == 0] for f in hosted.FIELDS},
             }
         )

@@ -23,6 +23,8 @@ class Changes(Record):
     warmup: float | None = Field(default=None, ge=0, le=0.5)
     validation: float | None = Field(default=None, ge=0, le=0.4)
     patience: int | None = Field(default=None, ge=0, le=10)
+    frame: float | None = Field(default=None, ge=0, le=1)
+    probe: bool | None = None
 
 
 class FineTuneArgs(Record):
@@ -39,6 +41,8 @@ class FineTuneArgs(Record):
             them if not given.
         recombined: So many notes are put together anew from sentences of the gold notes, and learned
             from beside them (``recombine``); by the profile for small models if not given, else none.
+        together: Whether all fields are asked in one call from then on, if they are not yet: then one
+            row per note is learned, which reads fewer tokens then and later. Not with an index.
         reason: Why, in one line, for the trace.
         expected_gain: What the teacher expects on train, in points of [0, 1].
     """
@@ -51,6 +55,7 @@ class FineTuneArgs(Record):
     weight_errors: int = Field(default=1, ge=1, le=5)
     defaults: float | None = Field(default=None, ge=0.25, le=10)
     recombined: int | None = Field(default=None, ge=0, le=20_000)
+    together: bool = False
     reason: str = Field(default="", max_length=400)
     expected_gain: float | None = Field(default=None, ge=-1, le=1)
 

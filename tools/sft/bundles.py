@@ -19,6 +19,8 @@ MOST_TOKENS = 4096
 """A bundle is not made longer than this."""
 
 IGNORED = -100
+FORCED = -1
+"""The mark of a token that decides no question."""
 PADDING = -1_000_000
 """The segment of padding."""
 
@@ -28,11 +30,29 @@ _ALIKE = 16
 
 @dataclass(frozen=True)
 class TokenRow:
-    """A row as token ids: the prompt, and what should be said with its end token."""
+    """A row as token ids: the prompt, and what should be said with its end token.
+
+    Attributes:
+        note: The note.
+        prompt: Its tokens.
+        answer: Likewise, the end token last.
+        decides: Per token of the answer the number of the question that it decides, ``FORCED`` if the
+            schema leaves no other; all tokens decide question ``first`` if empty.
+        fields: What is asked, in order.
+        first: The number of its first question.
+    """
 
     note: str
     prompt: tuple[int, ...]
     answer: tuple[int, ...]
+    decides: tuple[int, ...] = ()
+    fields: tuple[str, ...] = ()
+    first: int = 0
+
+    @property
+    def marks(self) -> tuple[int, ...]:
+        """The question of each of the answer's tokens."""
+        return self.decides or (self.first,) * len(self.answer)
 
     @property
     def size(self) -> int:
@@ -49,6 +69,7 @@ class Bundle:
         labels: What is learned; ``IGNORED`` where nothing is.
         positions: Each token's place in its own row.
         segments: 0 for what all share, k from 1 for the rest of row k, -k for the copy before it.
+        marks: Which question a label decides; ``FORCED`` where it is forced, or nothing is learned.
         row_tokens: The tokens of the rows, had each been read alone.
     """
 
@@ -56,20 +77,30 @@ class Bundle:
     labels: list[int] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
     segments: list[int] = field(default_factory=list)
+    marks: list[int] = field(default_factory=list)
     row_tokens: int = 0
 
-    def add(self, ids: Sequence[int], labels: Sequence[int], start: int, segment: int) -> None:
-        """Append tokens that stand from position ``start`` on."""
+    def add(self, ids: Sequence[int], start: int, segment: int) -> None:
+        """Append tokens that stand from position ``start`` on; nothing is learned of them."""
         self.ids += ids
-        self.labels += labels
+        self.labels += [IGNORED] * len(ids)
+        self.marks += [FORCED] * len(ids)
         self.positions += range(start, start + len(ids))
         self.segments += [segment] * len(ids)
+
+    def learn(self, row: TokenRow, start: int, segment: int) -> None:
+        """Append a row's answer from position ``start`` on."""
+        self.add(row.answer, start, segment)
+        size = len(row.answer)
+        self.labels[-size:] = row.answer
+        self.marks[-size:] = row.marks
 
 
 def alone(row: TokenRow) -> Bundle:
     """Return a row by itself."""
     bundle = Bundle(row_tokens=row.size)
-    bundle.add([*row.prompt, *row.answer], [IGNORED] * len(row.prompt) + [*row.answer], 0, 0)
+    bundle.add(row.prompt, 0, 0)
+    bundle.learn(row, len(row.prompt), 0)
     return bundle
 
 
@@ -90,12 +121,12 @@ def bundled(rows: Sequence[TokenRow], overlap: int) -> Bundle:
     size = common(rows)
     start = list(rows[0].prompt[:size])
     bundle = Bundle(row_tokens=sum(row.size for row in rows))
-    bundle.add(start, [IGNORED] * size, 0, 0)
+    bundle.add(start, 0, 0)
     for number, row in enumerate(rows, 1):
         if overlap:
-            bundle.add(start[-overlap:], [IGNORED] * overlap, size - overlap, -number)
-        rest = list(row.prompt[size:])
-        bundle.add([*rest, *row.answer], [IGNORED] * len(rest) + [*row.answer], size, number)
+            bundle.add(start[-overlap:], size - overlap, -number)
+        bundle.add(row.prompt[size:], size, number)
+        bundle.learn(row, len(row.prompt), number)
     return bundle
 
 

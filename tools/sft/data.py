@@ -8,11 +8,12 @@ so that a student learns from what it will be asked.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import Field, ValidationError
 
+from preceptor.core.choices import choices
 from preceptor.core.errors import InputError
 from preceptor.core.fields import FieldSpec
 from preceptor.core.files import compact
@@ -38,6 +39,9 @@ class Row(Record):
         prompt: The messages, as chat turns.
         answer: The right answer's text.
         times: How often it is shown per epoch.
+        choices: (start, end, place of the field) of the answer's characters that the schema does not
+            force; the whole answer counts as one choice if there are none.
+        worth: Per field, what a right answer is worth in the run's metric; all the same if empty.
     """
 
     id: str
@@ -46,6 +50,8 @@ class Row(Record):
     prompt: tuple[dict[str, str], ...]
     answer: str
     times: int = Field(default=1, ge=1, le=10)
+    choices: tuple[tuple[int, int, int], ...] = ()
+    worth: tuple[float, ...] = ()
 
 
 class Selection(Record):
@@ -141,11 +147,30 @@ def rows(
                 prompt=tuple({"role": m.role, "content": m.content} for m in call.messages),
                 answer=answer_text(gold, call.fields),
                 times=selection.weight_errors if wrong else 1,
+                choices=tuple(
+                    (c.start, c.end, c.field) for c in choices(gold, call.fields, call.source)
+                ),
             )
             made.append((row, wrong or not _is_default(gold, call.fields)))
     if selection.defaults is None or recipe.mode == "joint":
         return [row for row, _ in made]
     return _thinned(made, selection.defaults, selection.seed)
+
+
+def valued(found: Sequence[Row], worth: Mapping[str, Mapping[str, float]]) -> list[Row]:
+    """Return rows that say what a right answer is worth in the run's metric.
+
+    Args:
+        found: The rows.
+        worth: By note and field; a note that is not there (put together anew, labelled weakly) is worth
+            nothing, which only matters where rows are left aside to tell when to stop.
+    """
+    return [
+        row.model_copy(
+            update={"worth": tuple(worth.get(row.id, {}).get(name, 0.0) for name in row.fields)}
+        )
+        for row in found
+    ]
 
 
 def _wanted(recipe: Recipe, fields: Sequence[FieldSpec], selection: Selection) -> set[str]:

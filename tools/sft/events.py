@@ -40,7 +40,8 @@ class Writer:
         """Write an event about a step, unless the last one was a moment ago.
 
         Args:
-            **values: ``step``, ``of``, ``loss``, ``tokens_per_second``, ``eta``, ``memory_mb``.
+            **values: ``step``, ``of``, ``loss``, ``decision_loss``, ``frame_loss``,
+                ``tokens_per_second``, ``eta``, ``memory_mb``.
         """
         now = time.monotonic()
         if now - self._last >= EVERY or values.get("step") == values.get("of"):

@@ -21,7 +21,7 @@ from preceptor.core.prospect import Prospect
 from preceptor.core.record import digest
 from preceptor.core.records import Example, Recipe
 from preceptor.tools.distill import weak
-from preceptor.tools.sft import base, data
+from preceptor.tools.sft import base, data, memory, telling
 from preceptor.tools.sft.args import FineTuneArgs
 from preceptor.tools.sft.faces import Face, Home, Resolver, check_importable
 from preceptor.tools.sft.job import (
@@ -33,13 +33,20 @@ from preceptor.tools.sft.job import (
     Result,
 )
 from preceptor.tools.sft.options import NEEDED, FineTuneOptions
-from preceptor.tools.sft.recombine import PREFIX, Wanted, recombine
+from preceptor.tools.sft.recombine import Wanted, recombine
 
 FEWEST = 40
 """With fewer notes a training is not worth proposing."""
 
 SMALL = 100_000_000
-"""Bytes of a base model's weights below which all of them are trained, and notes put together anew."""
+"""Bytes of a base model's weights below which notes are put together anew, to be learned from, too."""
+
+WHOLE = 500_000_000
+"""Weights of a model up to which all of them are trained where no method is named: they learn more of
+few notes than adapters do (docs/results/smollm2_recipe.md), and still fit into a usual memory."""
+
+MEMORY = 0.6
+"""The part of this machine's memory that such a training may take."""
 
 RECOMBINED: dict[ProfileName, int] = {"quick": 300, "standard": 1000, "thorough": 2000}
 """So many notes are put together anew for a small model, at most."""
@@ -52,8 +59,16 @@ guesses."""
 
 
 def is_small(folder: Path) -> bool:
-    """Return whether all weights of a base model are trained where nothing else is said."""
+    """Return whether a base model is so small that notes are put together anew for it."""
     return base.model_bytes(folder) < SMALL
+
+
+def trained_whole(folder: Path) -> bool:
+    """Return whether all weights of a base model are trained where no method is named."""
+    weights, there = memory.parameters(folder), memory.total()
+    if not weights or weights > WHOLE:
+        return is_small(folder)
+    return there is None or memory.needed("full", weights, probe=True) <= MEMORY * there
 
 
 class FineTune:
@@ -74,6 +89,7 @@ class FineTune:
         "repeats what the student got wrong; 'defaults' thins out answers that say nothing was found. "
         "'recombined' adds so many notes that are put together anew from sentences of the shown ones "
         "(label fields only); small models get them, and all their weights trained, by themselves. "
+        "'together' asks all fields in one call from then on, which is faster. "
         "Where label_examples is offered, 'data' and 'weak' name weak labels to learn from. "
         "A student with trained weights goes on from them. Needs at least 8 labelled notes."
     )
@@ -97,18 +113,30 @@ class FineTune:
             BudgetStop: If the seconds that it may take do not fit the budget.
             Interrupted: If a person stopped it; it goes on when it is asked for again.
         """
-        job, rows, paths = self.prepare(args, evidence)
         face = self._faces(evidence.recipe.model)
         home = self._home(face)
         if home is not None:
             home.check(evidence.recipe, face, evidence)
-        result = self._options.train(self._folder, job, rows, paths)
-        recipe = evidence.recipe.model_copy(update={"adapter": result.adapter})
-        said = self._say(result, rows)
+        result = self.train(args, evidence)
+        asked = asked_as(args, evidence.recipe)
+        recipe = asked.model_copy(update={"adapter": result.adapter})
+        said = telling.told(result, self.prepare(args, evidence)[1])
+        if not result.learned:
+            return ToolResult(said, in_vain=True)
         if home is not None:
             recipe, more = home.bring(recipe, face, evidence)
             said = f"{said} {more}"
         return ToolResult(said, recipe=recipe)
+
+    def train(self, args: FineTuneArgs, evidence: Evidence) -> Result:
+        """Return what comes of a move's training, learned or not; a finished one costs nothing.
+
+        Raises:
+            InputError: As ``run``.
+            BudgetStop: Likewise.
+            Interrupted: Likewise.
+        """
+        return self._options.train(self._folder, *self.prepare(args, evidence))
 
     def seconds(self, args: FineTuneArgs, evidence: Evidence) -> float:
         """Return how long the training of a move took; 0 if it was not done.
@@ -169,7 +197,7 @@ class FineTune:
         return known[2]
 
     def _prepare(self, args: FineTuneArgs, evidence: Evidence) -> tuple[Job, bytes, Paths]:
-        recipe, options = evidence.recipe, self._options
+        recipe, options = asked_as(args, evidence.recipe), self._options
         face = self._faces(recipe.model)
         check_importable(face, options.importable)
         start = self._start(recipe, face)
@@ -186,9 +214,12 @@ class FineTune:
         if args.weak is not None:
             found = weak.weighted(found, trust, args.weak.weight)
         data.check(found)
-        hyper, anew = self._anew(args, evidence, found, small=is_small(face.folder))
+        hyper, anew = self._anew(args, evidence, found, face.folder)
         plain = data.Selection(fields=args.fields)
         found += data.rows(recipe, evidence.fields, anew, (), plain, retriever)
+        if evidence.worth:
+            ids = (e.id for e in evidence.examples)
+            found = data.valued(found, dict(zip(ids, evidence.worth, strict=True)))
         rows = data.dump(found)
         job = Job(
             base=Base(spec=recipe.model.base or recipe.model.spec, digest=face.digest),
@@ -203,18 +234,19 @@ class FineTune:
         return job, rows, said
 
     def _anew(
-        self, args: FineTuneArgs, evidence: Evidence, found: Sequence[data.Row], *, small: bool
+        self, args: FineTuneArgs, evidence: Evidence, found: Sequence[data.Row], folder: Path
     ) -> tuple[Hyper, list[Example]]:
         """Return the hyper-parameters, and notes put together anew from those that are trained on.
 
         Raises:
             InputError: If they were asked for, and these notes cannot be put together.
         """
-        recipe = evidence.recipe
+        recipe = asked_as(args, evidence.recipe)
         count = args.recombined
         if count is None:
-            count = RECOMBINED[args.profile] if small and args.data != "weak" else 0
-        whole = small and (recipe.adapter is None or recipe.adapter.kind == "merged")
+            count = RECOMBINED[args.profile] if is_small(folder) and args.data != "weak" else 0
+        merged = recipe.adapter is None or recipe.adapter.kind == "merged"
+        whole = merged and trained_whole(folder)
         hyper = args.hyper(whole=whole, many=count > 0)
         kept = {row.id for row in data.split(found, hyper.validation, self._options.seed)[0]}
         anew = recombine(
@@ -300,23 +332,21 @@ class FineTune:
             )
         return folder
 
-    def _say(self, result: Result, rows: bytes) -> str:
-        ids = {row.id for row in data.load(rows)}
-        notes = sum(not name.startswith(PREFIX) for name in ids)
-        more = f" and {len(ids) - notes} put together anew" if len(ids) > notes else ""
-        early = {"done": "", "patience": ", stopped early", "time": ", stopped at its time limit"}
-        parts = [
-            f"Trained on {notes} notes{more} ({result.rows} rows, {result.steps} steps"
-            f"{early[result.stopped]}).",
-            f"Loss {result.losses[0]:.3f} -> {result.losses[-1]:.3f}.",
-        ]
-        if result.validation:
-            best = min(loss for _, loss in result.validation)
-            parts.append(
-                f"On {result.validation_rows} rows of patients left aside: "
-                f"{result.validation[0][1]:.3f} after the first epoch, {best:.3f} at best."
-            )
-        return " ".join([*parts, f"Adapter {result.adapter.digest}."])
+
+def asked_as(args: FineTuneArgs, recipe: Recipe) -> Recipe:
+    """Return the recipe as it is asked after a training.
+
+    Raises:
+        InputError: If all fields shall be asked in one call, and its examples are for single ones.
+    """
+    if not args.together or recipe.mode == "joint":
+        return recipe
+    if recipe.index is not None:
+        raise InputError(
+            "a student that retrieves examples for each field cannot be asked all fields at once",
+            "leave 'together' out, or take the index away first",
+        )
+    return recipe.model_copy(update={"mode": "joint"})
 
 
 def _missing(evidence: Evidence) -> float:

@@ -10,6 +10,7 @@ never run again, wherever its folder lies. Paths stand beside it in ``paths.json
     events.jsonl   progress
     checkpoints/   what a killed job goes on from
     portion.json   how much fits into memory at once, if less than a batch
+    plan.json      the rate and the epochs, if they were found by trying
     log.txt        what the process printed
     cancel         a file that asks to stop
     failure.json   why it failed, if it did
@@ -49,10 +50,14 @@ class Hyper(Record):
         alpha: Their scale; the update is multiplied by alpha / rank.
         rate: The highest learning rate; by the model's size if None (``rate_for``).
         epochs: Passes over the rows, at most.
-        batch: Notes' rows per step; memory decides how many of them are computed at once.
+        batch: Answers to one field per step, those of a note at least; memory decides how many rows
+            are computed at once.
         warmup: The part of the steps in which the rate rises; it falls as a cosine after.
         validation: The part of the training patients that is not trained on but tells when to stop.
         patience: Epochs without a lower loss on them that end training; 0: never.
+        frame: What a token weighs in the loss that the schema forces, where one that decides weighs 1.
+        probe: Whether the rate is chosen among some around the usual one, by a short training at
+            each, where the time limit leaves room for that (``probing``).
         share: Whether what a note's rows have in common is computed once, where that changes no loss.
         bf16: Whether products are computed in bfloat16 where the machine does that fast.
     """
@@ -66,14 +71,16 @@ class Hyper(Record):
     warmup: float = Field(default=0.1, ge=0, le=0.5)
     validation: float = Field(default=0.15, ge=0, le=0.4)
     patience: int = Field(default=2, ge=0, le=10)
+    frame: float = Field(default=0.1, ge=0, le=1)
+    probe: bool = False
     share: bool = True
     bf16: bool = True
 
 
 PROFILES: dict[ProfileName, Hyper] = {
     "quick": Hyper(epochs=2, patience=0, validation=0),
-    "standard": Hyper(),
-    "thorough": Hyper(rank=32, alpha=64, epochs=10, patience=3),
+    "standard": Hyper(probe=True),
+    "thorough": Hyper(rank=32, alpha=64, epochs=10, patience=3, probe=True),
 }
 """Named hyper-parameters: a first look, the usual, and as long as it helps."""
 
@@ -96,13 +103,11 @@ class Limits(Record):
     Attributes:
         seconds: Training ends after so many, over all its processes; what was learned is kept if
             an epoch was done.
-        threads: Of a CPU.
         window: The most tokens of a row; the model's own limit if None.
         checkpoint_seconds: How often a checkpoint is written, beside the end of each epoch.
     """
 
     seconds: float = Field(default=1800.0, gt=0)
-    threads: int = Field(default=1, ge=1)
     window: int | None = Field(default=None, ge=16)
     checkpoint_seconds: float = Field(default=60.0, ge=0)
 
@@ -177,9 +182,19 @@ class Result(Record):
         steps: Done, over all processes.
         best_step: The step whose weights were kept.
         seconds: Training, over all processes; loading is not counted.
-        losses: One per step.
-        validation: (step, loss) per epoch.
+        losses: One per step: the weighted mean that is minimised.
+        decisions: The mean loss of the tokens that decide something, one per step.
+        frames: Likewise of those that the schema forces.
+        validation: (step, loss of the tokens that decide) per epoch, on the patients aside.
+        scores: (step, share of right answers there by their worth in the run's metric) per epoch.
+        guess: What the loss of the tokens that decide would be for somebody who does not read the note
+            and knows how often each answer is given.
+        reached: What it was in the end: on the patients aside if there are any, else over the last
+            epoch.
+        learned: Whether that is better than guessing.
         rate: The highest learning rate.
+        epochs: Passes that were planned: fewer than asked for where the time limit left no room.
+        tried: (rate, loss of the tokens that decide) of the short trainings before it.
         parts: In how many parts a batch was computed.
         device: Where.
         memory_mb: The most memory that the process held.
@@ -197,8 +212,16 @@ class Result(Record):
     best_step: int
     seconds: float
     losses: tuple[float, ...]
+    decisions: tuple[float, ...] = ()
+    frames: tuple[float, ...] = ()
     validation: tuple[tuple[int, float], ...] = ()
+    scores: tuple[tuple[int, float], ...] = ()
+    guess: float = 0.0
+    reached: float = 0.0
+    learned: bool = True
     rate: float
+    epochs: int = 0
+    tried: tuple[tuple[float, float], ...] = ()
     parts: int
     device: str
     memory_mb: int

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from preceptor.core import cores
 from preceptor.core.errors import InputError
 
 Launcher = Literal["python", "accelerate"]
@@ -29,6 +30,8 @@ class Launch:
     Attributes:
         launcher: ``python`` starts one process, ``accelerate`` one per GPU.
         processes: How many; None: as many as there are GPUs.
+        threads: Of a CPU, in each process; None: what ``OMP_NUM_THREADS`` says, else all that this
+            process may use. Losses differ by rounding only, so that it is no part of a job.
 
     Raises:
         InputError: If several processes are asked for without the launcher that starts them, or it is
@@ -37,6 +40,7 @@ class Launch:
 
     launcher: Launcher = "python"
     processes: int | None = None
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be started."""
@@ -49,7 +53,9 @@ class Launch:
 
     def environ(self) -> dict[str, str]:
         """Return what the environment of the process has beside ours."""
-        return one_gpu() if self.launcher == "python" else {}
+        threads = str(self.threads or usable_threads())
+        said = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+        return {**said, **(one_gpu() if self.launcher == "python" else {})}
 
     def command(self, python: str, job: Path | str) -> list[str]:
         """Return the command that trains the job in a file."""
@@ -61,6 +67,12 @@ class Launch:
         count = ["--num_processes", str(self.processes)] if self.processes else []
         how = [*several, *count, "--num_machines", "1", "--mixed_precision", "no"]
         return [python, "-m", "accelerate.commands.launch", *how, "-m", ENTRY, str(job)]
+
+
+def usable_threads() -> int:
+    """Return how many threads of a CPU to compute with: what the environment says, else all cores."""
+    said = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    return int(said) if said.isdigit() and int(said) else cores.usable()
 
 
 def free_port() -> int:

@@ -16,7 +16,8 @@ from importlib.util import find_spec
 from typing import Any
 
 from preceptor.tools.sft.bundles import TokenRow, alone
-from preceptor.tools.sft.trainer import Collator, answer_loss, as_row, close_enough, layer_kinds, on
+from preceptor.tools.sft.losses import answer_loss
+from preceptor.tools.sft.trainer import Collator, as_row, close_enough, layer_kinds, on
 
 ATTENTION = frozenset({"full_attention", "sliding_attention"})
 
@@ -35,7 +36,7 @@ class Packed:
     """Makes one sequence of a batch's rows."""
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """Return ids, labels and positions, each (1, tokens of all rows), and how many those are."""
+        """Return ids, labels, marks, positions (1, tokens of all rows each), and their number."""
         import torch
 
         def joined(name: str) -> Any:
@@ -45,6 +46,7 @@ class Packed:
             "input_ids": joined("input_ids"),
             "labels": joined("labels"),
             "position_ids": joined("positions"),
+            "marks": joined("marks"),
             "row_tokens": sum(row["row_tokens"] for row in rows),
         }
 

@@ -209,7 +209,6 @@ class _Child:
         return launched and lock.holder(self._folder) is not None
 
     def _start(self) -> subprocess.Popen[bytes]:
-        threads = _threads(self._folder)
         if self._runner.lock is not None:
             device.end_orphan(self._runner.lock, self._folder, SOON)
         command = self._runner.launch.command(self._runner.python, self._folder / JOB)
@@ -224,11 +223,7 @@ class _Child:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    env=child.environ(
-                        OMP_NUM_THREADS=threads,
-                        MKL_NUM_THREADS=threads,
-                        **self._runner.launch.environ(),
-                    ),
+                    env=child.environ(**self._runner.launch.environ()),
                     start_new_session=True,
                 )
         except OSError as cause:
@@ -281,10 +276,6 @@ class _Child:
                 pass
         process.kill()
         return process.wait()
-
-
-def _threads(folder: Path) -> str:
-    return str(Job.from_json((folder / JOB).read_bytes()).limits.threads)
 
 
 def _error(folder: Path, code: int | None, machine: Path | None) -> Exception:

@@ -1,7 +1,8 @@
 """A training row as token ids: the prompt as inference reads it, then what should be said.
 
-Owns the cut between prompt and answer. Prompt ids are those that a student in process is asked with (a
-test compares them): ``core.template`` prepares both. The answer ends with the template's own end token.
+Owns the cut between prompt and answer, and which of the latter's tokens decide something. Prompt ids
+are those that a student in process is asked with (a test compares them): ``core.template`` prepares
+both. The answer ends with the template's own end token.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from preceptor.core.template import ChatTemplate, Turn, undated
+from preceptor.tools.sft.bundles import FORCED
 from preceptor.tools.sft.job import Failed
 
 
@@ -38,6 +40,23 @@ class Template:
         Raises:
             Failed: If the template cannot be applied, or changes the answer.
         """
+        prompt_ids, answer_ids, _ = self.chosen(prompt, answer, ())
+        return prompt_ids, answer_ids
+
+    def chosen(
+        self, prompt: Sequence[Turn], answer: str, choices: Sequence[tuple[int, int, int]]
+    ) -> tuple[list[int], list[int], list[int]]:
+        """Return (prompt ids, answer ids with the end token, the field that each of these decides).
+
+        Args:
+            prompt: The messages.
+            answer: What should be said.
+            choices: (start, end, field) of its decided characters; a token that holds one of them
+                decides the field, any other is forced: ``FORCED``. Without any, all decide field 0.
+
+        Raises:
+            Failed: If the template cannot be applied, or changes the answer.
+        """
         said = self._template.plain(answer)
         asked, whole = self._texts(prompt, said)
         if not whole.startswith(asked) or said not in whole[len(asked) :]:
@@ -48,11 +67,21 @@ class Template:
             )
         after = whole[whole.index(said, len(asked)) + len(said) :]
         ids = self._ids(asked)
-        both = self._ids(asked + said + after)
+        both, places = self._placed(asked + said + after)
+        shift = len(asked)
         # Where prompt and answer would melt into one token, the answer stands alone, as it will when
         # it is generated.
-        rest = both[len(ids) :] if both[: len(ids)] == ids else self._ids(said + after)
-        return ids, self._until_end(rest)
+        if both[: len(ids)] == ids:
+            rest, places = both[len(ids) :], places[len(ids) :]
+        else:
+            rest, places = self._placed(said + after)
+            shift = 0
+        kept = self._until_end(rest)
+        if said != answer or not choices:  # Of a text that was changed, no places are known.
+            choices = [(0, len(said), 0)]
+        moved = [(start + shift, end + shift, field) for start, end, field in choices]
+        fields = [_decided(place, moved) for place in places[: len(kept)]]
+        return ids, kept, fields + [FORCED] * (len(kept) - len(fields))
 
     @property
     def dated(self) -> bool:
@@ -88,5 +117,14 @@ class Template:
         return str(text)
 
     def _ids(self, text: str) -> list[int]:
+        return self._placed(text)[0]
+
+    def _placed(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
         encoded = self._tokenizer.backend_tokenizer.encode(text, add_special_tokens=False)
-        return list(encoded.ids)
+        return list(encoded.ids), list(encoded.offsets)
+
+
+def _decided(place: tuple[int, int], choices: Sequence[tuple[int, int, int]]) -> int:
+    """Return the field that characters decide, ``FORCED`` if none."""
+    begin, end = place
+    return next((field for start, stop, field in choices if start < end and begin < stop), FORCED)

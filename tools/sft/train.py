@@ -45,12 +45,12 @@ from preceptor.tools.sft.job import (
     Result,
     read_result,
 )
-from preceptor.tools.sft.launch import one_gpu
+from preceptor.tools.sft.launch import one_gpu, usable_threads
 from preceptor.tools.sft.model import save, save_whole
 from preceptor.tools.sft.place import Place, check_start
 from preceptor.tools.sft.room import is_full
 from preceptor.tools.sft.training import Portion, Training
-from preceptor.tools.sft.watch import memory_mb
+from preceptor.tools.sft.watch import logged, memory_mb, validation
 
 
 def is_memory(error: BaseException) -> bool:
@@ -111,10 +111,10 @@ def read_portion(place: Place) -> Portion:
         return Portion(share=place.job.hyper.share)
 
 
-def finish(training: Training, found: tuple[list[float], list[tuple[int, float]], int]) -> Result:
+def finish(training: Training, found: tuple[list[dict[str, float]], int]) -> Result:
     """Write the weights, and the result as the last thing."""
     place, clock = training.place, training.clock
-    history, aside, best = found
+    history, best = found
     tokens = clock.tokens_before + training.tokens(training.trainer)
     if not ranks.first():
         ranks.wait()
@@ -126,7 +126,7 @@ def finish(training: Training, found: tuple[list[float], list[tuple[int, float]]
         save_whole(training.trainer.model, place.folder / MERGED, str(place.base))
     files = base.file_hashes(place.folder / ADAPTER)
     adapter = AdapterRef(digest=base.weights_digest(files), kind=place.job.kind)
-    own = place.job
+    own, verdict = place.job, training.verdict(history, best)
     base.write_about(
         place.folder / ADAPTER,
         base.About(adapter=adapter, base=own.base.digest, spec=own.base.spec, job=own.fingerprint),
@@ -140,12 +140,20 @@ def finish(training: Training, found: tuple[list[float], list[tuple[int, float]]
         rows=len(training.rows.train),
         validation_rows=len(training.rows.aside),
         tokens=tokens,
-        steps=len(history),
+        steps=len(logged(history, "loss")),
         best_step=best,
         seconds=round(clock.seconds, 3),
-        losses=tuple(history),
-        validation=tuple(aside),
-        rate=training.rate,
+        losses=tuple(logged(history, "loss")),
+        decisions=tuple(logged(history, "decision_loss")),
+        frames=tuple(logged(history, "frame_loss")),
+        validation=tuple(validation(history, "eval_loss")),
+        scores=tuple(validation(history, "eval_score")),
+        guess=round(verdict.guess, 5),
+        reached=round(verdict.reached, 5),
+        learned=verdict.learned,
+        rate=training.plan.rate,
+        epochs=training.plan.epochs,
+        tried=training.plan.tried,
         parts=training.portion.parts,
         device=training.learner.device,
         memory_mb=memory_mb(),
@@ -161,7 +169,7 @@ def set_up(place: Place) -> None:
     import torch
     from transformers.utils import logging
 
-    torch.set_num_threads(place.job.limits.threads)
+    torch.set_num_threads(usable_threads())
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     if base.model_digest(place.base) != place.job.base.digest:
         raise Failed(

@@ -1,19 +1,18 @@
-"""TRL's SFTTrainer with a loss that costs little on a CPU, and batches of bundles.
+"""TRL's SFTTrainer with the loss of ``losses``, and batches of bundles.
 
-Owns how a batch is read. TRL scores every position of a row over the whole vocabulary where it has no
-GPU kernel, though only the answer's few tokens count: half of a small model's work. Here the answer's
-positions alone go through the last layer; the loss is the same, and so are its gradients. Models whose
-logits are scaled in ways of their own keep TRL's loss. A training entry point: it imports torch.
+Owns how a batch is read, what is logged of it, and how the rows aside are judged. A training entry
+point: it imports torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from preceptor.tools.sft import ranks, shards
 from preceptor.tools.sft.bundles import (
+    FORCED,
     IGNORED,
     PADDING,
     Bundle,
@@ -23,12 +22,12 @@ from preceptor.tools.sft.bundles import (
     common,
     order,
 )
+from preceptor.tools.sft.losses import Tally, answer_loss, found, own_scale, shared, weights
 from preceptor.tools.sft.room import Room
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_OWN_SCALES = ("logit_scale", "logits_scaling", "lm_head_multiplier", "output_multiplier")
 _SAME_LOSS = {"float32": 1e-5, "bfloat16": 1e-2, "float16": 2e-3}
 """Losses of two layouts this close (relative) count as equal: they differ by rounding alone."""
 
@@ -46,7 +45,7 @@ class Collator:
     kinds: tuple[str, ...] = ()
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """Return ids, labels, positions, a mask, and how many tokens the rows have."""
+        """Return ids, labels, marks, positions, a mask, and how many tokens the rows have."""
         import torch
 
         size = max(len(row["input_ids"]) for row in rows)
@@ -57,6 +56,7 @@ class Collator:
         batch: dict[str, Any] = {
             "input_ids": filled("input_ids", self.pad),
             "labels": filled("labels", IGNORED),
+            "marks": filled("marks", FORCED),
             "row_tokens": sum(row["row_tokens"] for row in rows),
         }
         segments = filled("segments", PADDING)
@@ -97,49 +97,6 @@ def overlap_of(model: Any) -> int | None:
         return None
     convolutions = sum(kind == "conv" for kind in kinds)
     return int(convolutions * (int(getattr(config, "conv_L_cache", 1)) - 1))
-
-
-def own_scale(model: Any) -> bool:
-    """Tell whether a model scales its logits in a way of its own."""
-    config = model.config.get_text_config()
-    found = [getattr(config, name, None) for name in _OWN_SCALES]
-    routed = bool(getattr(config, "output_router_logits", False))
-    return routed or any(value is not None and value != 1 for value in found)
-
-
-def answer_loss(model: Any, batch: dict[str, Any]) -> Tensor:
-    """Return the summed loss of a batch's answers; only their positions meet the vocabulary."""
-    from torch.nn import functional
-
-    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
-    labels = batch["labels"][:, 1:]
-    given = {k: batch[k] for k in ("input_ids", "attention_mask", "position_ids") if k in batch}
-    states = inner.base_model(**given, use_cache=False).last_hidden_state[:, :-1]
-    asked = labels != IGNORED
-    logits = inner.get_output_embeddings()(states[asked]).float()
-    cap = getattr(inner.config.get_text_config(), "final_logit_softcapping", None)
-    if cap:
-        logits = cap * (logits / cap).tanh()
-    return functional.cross_entropy(logits, labels[asked], reduction="sum")
-
-
-def shared_loss(model: Any, batch: dict[str, Any]) -> Tensor:
-    """Return ``answer_loss``, through the wrapper that brings the gradients of processes together.
-
-    Its own ``forward`` has to be called: it prepares the exchange.
-    """
-    from torch.nn.parallel import DistributedDataParallel
-
-    if not isinstance(model, DistributedDataParallel):
-        return answer_loss(model, batch)
-    inner = model.module
-    usual = inner.forward
-    inner.forward = lambda **given: answer_loss(inner, given)
-    try:
-        loss: Tensor = model(**batch)
-    finally:
-        inner.forward = usual
-    return loss
 
 
 def can_bundle(model: Any, rows: Sequence[TokenRow], collator: Collator, overlap: int) -> bool:
@@ -190,6 +147,7 @@ def as_row(bundle: Bundle) -> dict[str, Any]:
         "labels": bundle.labels,
         "positions": bundle.positions,
         "segments": bundle.segments,
+        "marks": bundle.marks,
         "row_tokens": bundle.row_tokens,
     }
 
@@ -218,82 +176,151 @@ def dealt(trainer: Any) -> Any:
     return shards.loader(trainer.train_dataset, trainer.data_collator, batches)
 
 
-def evaluated(trainer: Any) -> dict[str, float]:
-    """Return the mean loss of the rows aside, as the trainer's own loop has it in one process.
+@dataclass(frozen=True)
+class Aim:
+    """What a training is after.
 
-    The trainer's division among several would fill up the last batch with other rows.
+    Attributes:
+        frame: What a forced token weighs in the loss.
+        worth: What each question of the rows aside is worth when answered rightly; all the same if
+            none is worth anything.
     """
+
+    frame: float = 1.0
+    worth: tuple[float, ...] = ()
+
+    def score(self, wrong: Collection[int]) -> float:
+        """Return the worth of what is right, in [0, 1]."""
+        total = sum(self.worth)
+        lost = sum(self.worth[i] for i in wrong) if total else float(len(wrong))
+        return 1 - lost / (total or len(self.worth))
+
+
+LOSS_COUNTS = 1e-3
+"""How much of the loss counts beside the score: it tells apart what the score does not."""
+
+
+def evaluated(trainer: Any, bf16: bool, aim: Aim) -> dict[str, float]:
+    """Return how the rows aside are answered now.
+
+    The trainer's division among several processes would fill up the last batch with other rows: here
+    each computes all of it.
+
+    Returns:
+        ``eval_loss`` and ``eval_frame_loss``, in nats per token; ``eval_score``: the share of right
+        answers by their worth, each token given those before it; ``eval_miss``: what is lowest at the
+        best step.
+    """
+    import torch
+
     trainer.model.eval()
     rows, size = trainer.eval_dataset, trainer.args.eval_batch_size
-    whole = shards.Dealt(range(len(rows)), size, 0, 1)
-    summed = 0.0
-    for batch in shards.loader(rows, trainer.data_collator, whole):
-        loss, _, _ = trainer.prediction_step(trainer.model, batch, prediction_loss_only=True)
-        summed += len(batch["labels"]) * float(loss)
-    metrics = {"eval_loss": summed / len(rows)}
+    tally = Tally()
+    for batch in shards.loader(rows, trainer.data_collator, shards.Dealt(range(len(rows)), size, 0, 1)):
+        given = on(batch, trainer.args.device)
+        with (
+            torch.no_grad(),
+            torch.autocast(trainer.args.device.type, dtype=torch.bfloat16, enabled=bf16),
+        ):
+            tally.add(found(trainer.model, given), questions=True)
+    means = tally.means()
+    score, loss = aim.score(tally.wrong), means["decision_loss"]
+    metrics = {
+        "eval_loss": loss,
+        "eval_frame_loss": means.get("frame_loss", 0.0),
+        "eval_score": score,
+        "eval_miss": 1 - score + LOSS_COUNTS * min(loss, 100.0),
+    }
     trainer.log(metrics)
     heard = trainer.callback_handler
     trainer.control = heard.on_evaluate(trainer.args, trainer.state, trainer.control, metrics)
     return metrics
 
 
-def make_trainer(bf16: bool, room: Room, **given: Any) -> Any:
+def weight_of(batches: Sequence[dict[str, Any]], frame: float) -> Tensor:
+    """Return what all learned tokens of some batches weigh together."""
+    import torch
+
+    learned = [batch["marks"][:, 1:][batch["labels"][:, 1:] != IGNORED] for batch in batches]
+    return torch.stack([weights(marks, frame).sum() for marks in learned]).sum()
+
+
+class _Answers:
+    """What a trainer of answers does in another way than TRL's; the latter stands behind it."""
+
+    bf16: bool
+    room: Room
+    aim: Aim
+    row_tokens = 0
+    tally = Tally()
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        """Return the order of each epoch, whichever step the training begins at."""
+        return _Order(self)
+
+    def get_train_dataloader(self) -> Any:
+        """Return the batches of this process; of several, the same steps as one would make."""
+        usual: Any = super()
+        return usual.get_train_dataloader() if ranks.world() == 1 else dealt(self)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Return how the rows aside are answered."""
+        return evaluated(self, self.bf16, self.aim)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Write a checkpoint, if there is room."""
+        usual: Any = super()
+        self.room.save(self, lambda: usual._save_checkpoint(model, trial))
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Log the losses of tokens that decide and of forced ones; those of this process."""
+        if "loss" in logs:
+            logs |= self.tally.means()
+            self.tally = Tally()
+        usual: Any = super()
+        usual.log(logs, *args, **kwargs)
+
+    def _get_num_items_in_batch(self, batch_samples: list[Any], device: Any) -> Any:
+        """Return what all tokens of a step weigh together, over all processes."""
+        usual: Any = super()
+        if usual._get_num_items_in_batch(batch_samples, device) is None:
+            return None
+        total = weight_of(batch_samples, self.aim.frame).to(device)
+        this: Any = self
+        return this.accelerator.gather(total).sum()
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """Return the mean loss per answer token, by what tokens weigh."""
+        import torch
+
+        batch = dict(inputs)
+        self.row_tokens += int(batch.pop("row_tokens"))
+        device = batch["labels"].device.type
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=self.bf16):
+            said = shared(model, batch)
+        self.tally.add(said)
+        return said.mean(self.aim.frame, num_items_in_batch)
+
+
+def make_trainer(bf16: bool, room: Room, aim: Aim, **given: Any) -> Any:
     """Return a trainer of TRL that reads bundles.
 
     Args:
         bf16: Whether products are computed in bfloat16.
         room: Where checkpoints are written, as long as there is room.
+        aim: What counts.
         **given: What ``trl.SFTTrainer`` takes.
     """
-    import torch
     from trl.trainer.sft_trainer import SFTTrainer
 
-    class Trainer(SFTTrainer):  # type: ignore[misc, unused-ignore]
-        """Counts the tokens of the rows, and computes the loss of the answers only."""
+    class Trainer(_Answers, SFTTrainer):  # type: ignore[misc, unused-ignore]
+        """Both."""
 
-        row_tokens = 0
-
-        def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-            """Return the order of each epoch, whichever step the training begins at."""
-            return _Order(self)
-
-        def get_train_dataloader(self) -> Any:
-            """Return the batches of this process; of several, the same steps as one would make."""
-            if ranks.world() == 1:
-                return super().get_train_dataloader()
-            return dealt(self)
-
-        def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-            """Return the loss of the rows aside; of several processes each computes all of it."""
-            one = ranks.world() == 1
-            found: dict[str, float] = super().evaluate(*args, **kwargs) if one else evaluated(self)
-            return found
-
-        def _save_checkpoint(self, model: Any, trial: Any) -> None:
-            """Write a checkpoint, if there is room."""
-            usual: Any = super()._save_checkpoint
-            room.save(self, lambda: usual(model, trial))
-
-        def compute_loss(
-            self,
-            model: Any,
-            inputs: dict[str, Any],
-            return_outputs: bool = False,
-            num_items_in_batch: Any = None,
-        ) -> Any:
-            """Return the mean loss per answer token."""
-            batch = dict(inputs)
-            count = batch.pop("row_tokens")
-            if model.training:
-                self.row_tokens += int(count)
-            if own_scale(self.model):
-                whole: Any = super()
-                return whole.compute_loss(model, batch, return_outputs, num_items_in_batch)
-            with torch.autocast(self.args.device.type, dtype=torch.bfloat16, enabled=bf16):
-                total = shared_loss(model, batch)
-            if num_items_in_batch is None:
-                return total / (batch["labels"][:, 1:] != IGNORED).sum()
-            # The tokens of all processes are counted, and the mean of their gradients is taken.
-            return total * ranks.world() / num_items_in_batch
-
+    Trainer.bf16, Trainer.room, Trainer.aim = bf16, room, aim
     return Trainer(**given)

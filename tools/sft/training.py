@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from preceptor.core.record import Record, digest
-from preceptor.tools.sft import checkpoints, data, ranks
-from preceptor.tools.sft.bundles import TokenRow, lay_out
+from preceptor.tools.sft import checkpoints, data, memory, probing, ranks
+from preceptor.tools.sft.bundles import FORCED, TokenRow, lay_out
 from preceptor.tools.sft.events import Writer
+from preceptor.tools.sft.guessing import Guesser, Verdict, judged
 from preceptor.tools.sft.job import CHECKPOINTS, DATA, Failed, rate_for
 from preceptor.tools.sft.model import Learner, load
 from preceptor.tools.sft.packing import Packed, packs
@@ -23,6 +24,7 @@ from preceptor.tools.sft.place import Place
 from preceptor.tools.sft.room import KEPT, Room
 from preceptor.tools.sft.tokens import Template
 from preceptor.tools.sft.trainer import (
+    Aim,
     Collator,
     as_row,
     can_bundle,
@@ -35,7 +37,7 @@ from preceptor.tools.sft.watch import (
     Watch,
     as_callback,
     best_of,
-    losses,
+    logged,
     out_of_patience,
     validation,
 )
@@ -43,10 +45,17 @@ from preceptor.tools.sft.watch import (
 
 @dataclass(frozen=True)
 class Encoded:
-    """The rows of a job as token ids: those that are learned, and those that tell when to stop."""
+    """The rows of a job as token ids.
+
+    Attributes:
+        train: Those that are learned.
+        aside: Those that tell when to stop.
+        worth: What each question of the latter is worth.
+    """
 
     train: list[TokenRow]
     aside: list[TokenRow]
+    worth: tuple[float, ...]
 
 
 def read_rows(place: Place) -> tuple[list[data.Row], list[data.Row]]:
@@ -73,9 +82,12 @@ def encode(rows: Sequence[data.Row], learner: Learner, window: int | None) -> li
     limit = min((n for n in (window, learner.context) if n is not None), default=None)
     made: list[TokenRow] = []
     too_long = []
+    first = 0
     for row in rows:
-        prompt, answer = template.row(row.prompt, row.answer)
-        token_row = TokenRow(row.id, tuple(prompt), tuple(answer))
+        prompt, answer, fields = template.chosen(row.prompt, row.answer, row.choices)
+        decides = tuple(first + field if field != FORCED else FORCED for field in fields)
+        token_row = TokenRow(row.id, tuple(prompt), tuple(answer), decides, row.fields, first)
+        first += len(row.fields)
         if limit is not None and token_row.size > limit:
             too_long.append(token_row.size)
         made += [token_row] * row.times
@@ -138,26 +150,40 @@ class Training:
         job = place.job
         set_seed(job.seed)
         kept, aside = read_rows(place)
+        self._check_memory()
         together = portion.share and len({row.id for row in kept}) < len(kept)
         self.learner = load(job, place.base, place.start, pack=not together)
         self.room = Room.of(job, place.folder, place.base, self.learner.model)
         self.room.check(checkpoints.held(place.folder / CHECKPOINTS))
-        self.rate = job.hyper.rate or rate_for(job.hyper.method, self.learner.parameters)
         window = job.limits.window
-        self.rows = Encoded(encode(kept, self.learner, window), encode(aside, self.learner, window))
+        self.rows = Encoded(
+            encode(kept, self.learner, window),
+            encode(aside, self.learner, window),
+            tuple(worth for row in aside for worth in row.worth or (1.0,) * len(row.fields)),
+        )
         self.trainer = self._trainer(callbacks)
 
-    def run(self) -> tuple[list[float], list[tuple[int, float]], int]:
+    def _check_memory(self) -> None:
+        import torch
+
+        gpu = torch.cuda.is_available()
+        there = torch.cuda.mem_get_info()[0] if gpu else memory.free()
+        memory.check(self.place.job, self.place.base, there, gpu=gpu)
+
+    def run(self) -> tuple[list[dict[str, float]], int]:
         """Train, and leave the best weights in the model.
 
         Returns:
-            The loss of each step, (step, loss) on the patients aside, and the step that was kept.
+            What was logged, and the step that was kept.
         """
         found = self._go_on_from()
         state = self.trainer.state
         if found is not None:
             at, marker = found
             self.clock.before, self.clock.tokens_before = marker.seconds, marker.tokens
+        else:
+            self.clock.before = self.plan.seconds
+        if found is not None:
             state = type(state).load_from_json(str(at / "trainer_state.json"))
             self.say.say("resumed", step=state.global_step)
         if found is not None and self._over(state):
@@ -172,7 +198,22 @@ class Training:
             raise Failed("training was cancelled", "start it again: it goes on", "cancelled")
         if self.clock.why == "time" and (state.epoch or 0) < 1:
             raise self._too_slow()
-        return losses(state.log_history), validation(state.log_history), self._keep_best(state)
+        return state.log_history, self._keep_best(state)
+
+    def verdict(self, history: list[dict[str, float]], best: int) -> Verdict:
+        """Return whether anything was learned: of the patients aside, or else over the last epoch."""
+        guesser, aside = Guesser(self.rows.train), self.rows.aside
+        if aside:
+            at = {
+                name: dict(validation(history, name)).get(best) for name in ("eval_loss", "eval_score")
+            }
+            loss, score = at["eval_loss"], at["eval_score"]
+            if loss is not None and score is not None:
+                guessed = Aim(worth=self.rows.worth).score(guesser.wrong(aside))
+                return judged(guesser.loss(aside), loss, guessed, score)
+        seen = logged(history, "decision_loss")
+        last = seen[-max(1, len(seen) // max(1, round(history[-1].get("epoch", 1)))) :]
+        return judged(guesser.loss(self.rows.train), sum(last) / len(last))
 
     def _go_on_from(self) -> tuple[Path, checkpoints.Marker] | None:
         """Return the checkpoint to go on from, and remove those that cannot be."""
@@ -250,13 +291,18 @@ class Training:
             bf16=learner.bf16,
             packed=isinstance(collator, Packed),
         )
+        rows = Dataset.from_list([as_row(b) for b in train])
+        answers = sum(max(1, len(row.fields)) for row in self.rows.train)
+        batch = batch_of(job.hyper.batch, answers / len(train))
+        self.plan = self._planned(rows, collator, batch)
         trainer = make_trainer(
             learner.bf16,
             self.room,
+            Aim(job.hyper.frame, self.rows.worth),
             model=learner.model,
-            args=self._config(len(self.rows.train) / len(train), bool(aside)),
+            args=self._config(batch, bool(aside)),
             data_collator=collator,
-            train_dataset=Dataset.from_list([as_row(b) for b in train]),
+            train_dataset=rows,
             eval_dataset=Dataset.from_list([as_row(b) for b in aside]) if aside else None,
             processing_class=learner.tokenizer,
         )
@@ -267,19 +313,34 @@ class Training:
             trainer.add_callback(callback)
         return trainer
 
-    def _config(self, rows_per_bundle: float, aside: bool) -> Any:
+    def _planned(self, rows: Any, collator: Any, batch: int) -> probing.Plan:
+        """Return rate and epochs: as an earlier process of this job found them, if one did."""
+        hyper, learner, folder = self.place.job.hyper, self.learner, self.place.folder
+        usual = hyper.rate or rate_for(hyper.method, learner.parameters)
+        known = probing.read(folder)
+        if known is not None:
+            return known
+        if not hyper.probe or hyper.rate is not None or ranks.world() > 1:
+            return probing.Plan(rate=usual, epochs=hyper.epochs)
+        probe = probing.Probe(
+            learner.model, rows, collator, batch, hyper.frame, learner.bf16, self.place.job.seed
+        )
+        plan = probing.write(folder, probe.plan(usual, hyper.epochs, self.place.job.limits.seconds))
+        self.say.say("plan", rate=plan.rate, epochs=plan.epochs, tried=[[*t] for t in plan.tried])
+        return plan
+
+    def _config(self, batch: int, aside: bool) -> Any:
         from trl.trainer.sft_config import SFTConfig
 
         job, learner = self.place.job, self.learner
         gpu = learner.device == "cuda"
-        batch = batch_of(job.hyper.batch, rows_per_bundle)
         return SFTConfig(
             output_dir=str(self.place.folder / CHECKPOINTS),
-            num_train_epochs=job.hyper.epochs,
+            num_train_epochs=self.plan.epochs,
             per_device_train_batch_size=batch // self.portion.parts,
             per_device_eval_batch_size=batch // self.portion.parts,
             gradient_accumulation_steps=self.portion.parts,
-            learning_rate=self.rate,
+            learning_rate=self.plan.rate,
             lr_scheduler_type="cosine",
             warmup_steps=job.hyper.warmup,
             weight_decay=0.0,
@@ -302,13 +363,13 @@ class Training:
             save_strategy="epoch",
             save_total_limit=KEPT,
             prediction_loss_only=True,
-            metric_for_best_model="eval_loss" if aside else None,
+            metric_for_best_model="eval_miss" if aside else None,
             greater_is_better=False if aside else None,
             report_to="none",
             disable_tqdm=True,
         )
 
 
-def batch_of(rows: int, rows_per_bundle: float) -> int:
-    """Return how many bundles make about ``rows`` rows."""
-    return max(1, round(rows / rows_per_bundle))
+def batch_of(answers: int, per_bundle: float) -> int:
+    """Return how many bundles hold about ``answers`` answers to one field each."""
+    return max(1, round(answers / per_bundle))

@@ -66,18 +66,18 @@ def memory_mb() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
-def losses(history: list[dict[str, float]]) -> list[float]:
-    """Return the loss of each step from a trainer's log."""
-    return [entry["loss"] for entry in history if "loss" in entry]
+def logged(history: list[dict[str, float]], name: str) -> list[float]:
+    """Return what each step of a trainer's log says of ``name``."""
+    return [entry[name] for entry in history if name in entry and "loss" in entry]
 
 
-def validation(history: list[dict[str, float]]) -> list[tuple[int, float]]:
-    """Return (step, loss on the patients left aside) from a trainer's log."""
-    return [(int(e["step"]), e["eval_loss"]) for e in history if "eval_loss" in e]
+def validation(history: list[dict[str, float]], name: str = "eval_miss") -> list[tuple[int, float]]:
+    """Return (step, value on the patients left aside) from a trainer's log."""
+    return [(int(e["step"]), e[name]) for e in history if name in e]
 
 
 def best_of(found: list[tuple[int, float]]) -> int | None:
-    """Return the step of the lowest loss, the first of several; None if there is none."""
+    """Return the step of the lowest value, the first of several; None if there is none."""
     return min(found, key=lambda v: v[1])[0] if found else None
 
 
@@ -122,7 +122,7 @@ class Watch:
     def on_log(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         """Write an event; refuse a loss that is no number."""
         logs = more.get("logs") or {}
-        for name in ("loss", "eval_loss"):
+        for name in ("loss", "decision_loss", "eval_loss"):
             if name in logs and not math.isfinite(logs[name]):
                 raise Failed(
                     f"the {name.replace('_', ' ')} is no number at step {state.global_step}",
@@ -137,6 +137,8 @@ class Watch:
             step=done,
             of=total,
             loss=round(logs["loss"], 5),
+            decision_loss=round(logs.get("decision_loss", 0.0), 5),
+            frame_loss=round(logs.get("frame_loss", 0.0), 5),
             tokens_per_second=round(counted / max(here, 1e-9)),
             eta=round(here / max(done - self._first, 1) * (total - done), 1),
             memory_mb=memory_mb(),
@@ -174,7 +176,8 @@ class Watch:
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Stop when nothing was gained for a while."""
         found = validation(state.log_history)
-        self._say.say("validation", step=found[-1][0], loss=round(found[-1][1], 5))
+        loss, score = (validation(state.log_history, n)[-1][1] for n in ("eval_loss", "eval_score"))
+        self._say.say("validation", step=found[-1][0], loss=round(loss, 5), score=round(score, 5))
         if out_of_patience(found, self._job.hyper.patience) and state.global_step < state.max_steps:
             self._clock.why = self._clock.why or "patience"
             control.should_training_stop = True

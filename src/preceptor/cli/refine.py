@@ -40,6 +40,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--moves", help="changing moves that are allowed, with commas: edit_prompt,index_examples"
     )
     parser.add_argument("--embedder", help="dense vectors for retrieval, e.g. ollama:nomic-embed-text")
+    parser.add_argument(
+        "--teacher-embedder", help="what tells the teacher 'rules' what phrases mean; none for nothing"
+    )
     parser.add_argument("--target", type=float, help="end when dev reaches this score (0 to 1)")
     parser.add_argument(
         "--metric",
@@ -125,6 +128,7 @@ def _given(args: argparse.Namespace) -> dict[str, object]:
         "seed": args.seed,
         "moves": tuple(args.moves.split(",")) if args.moves else None,
         "embedder": args.embedder,
+        "teacher_embedder": args.teacher_embedder,
         "metric": args.metric,
         "max_tokens": args.max_tokens,
         "constrained": not args.unconstrained,

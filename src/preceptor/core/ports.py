@@ -151,12 +151,15 @@ class ToolResult:
         recipe: The new recipe; None for a look, and for a move without effect.
         added_tokens: The estimated change of prompt tokens per note, for a move.
         artefacts: New artefacts by content hash.
+        in_vain: Whether a move was made in full and came to nothing: it is remembered like one that
+            was rolled back, though there is no candidate.
     """
 
     text: str
     recipe: Recipe | None = None
     added_tokens: int = 0
     artefacts: Mapping[str, bytes] = field(default_factory=dict)
+    in_vain: bool = False
 
 
 class Tool(Protocol, Generic[A]):
@@ -188,6 +191,19 @@ class Tool(Protocol, Generic[A]):
 
     def run(self, args: A, evidence: Evidence) -> ToolResult:
         """Do it."""
+        ...
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors whose scalar product says how alike they are in meaning."""
+
+    def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        """Return one vector of length 1 (or 0) per text, in the same order.
+
+        Raises:
+            StudentError: If the model or its server cannot be used.
+            InputError: If the texts may not be sent there.
+        """
         ...
 
 
@@ -277,6 +293,7 @@ class Evaluator(Protocol):
 
 __all__ = [
     "Cancel",
+    "Embedder",
     "Evaluator",
     "Evidence",
     "Hindered",

@@ -324,6 +324,7 @@ class Attempt(Record):
         reason: Why, in one line.
         train_gain: The estimated gain on the held-out part of train, in points of [0, 1].
         fields: The same per field.
+        phrases: Per field with several new phrases to look for, the share of each in that.
         dev_gain: The gain on dev, if dev was looked at.
         kept_with: The later round whose acceptance kept this pending move (``core.kept``).
     """
@@ -335,6 +336,7 @@ class Attempt(Record):
     reason: str = ""
     train_gain: float | None = None
     fields: dict[str, float] = Field(default_factory=dict)
+    phrases: dict[str, dict[str, float]] = Field(default_factory=dict)
     dev_gain: float | None = None
     kept_with: int | None = None
 

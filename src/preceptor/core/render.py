@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 from pydantic import JsonValue
 
@@ -18,8 +19,15 @@ from preceptor.core.fields import FieldSpec
 from preceptor.core.records import Call, Example, Gold, Message, Prompt, Recipe, Shot
 from preceptor.core.spelling import nfc
 
-RENDER_VERSION = 3
+RENDER_VERSION = 4
 """Rises whenever the same recipe and note give another text; part of every cache key."""
+
+
+def has_same_text(version: int, mode: str) -> bool:
+    """Return whether a recipe that was measured under a version has the same text now."""
+    # Version 4 changed calls that ask several fields.
+    return version == RENDER_VERSION or (version == 3 and mode == "per_field")
+
 
 Hits = Mapping[str, Sequence[Shot]]
 """Retrieved worked examples per field name; ``""`` holds those for all fields."""
@@ -80,6 +88,24 @@ def numbered(rules: Sequence[str]) -> str:
 
 def field_block(prompt: Prompt, field: FieldSpec) -> str:
     """Return the lines that ask for one field."""
+    return f"{_about(prompt, field)}\n{field.ask()}"
+
+
+def field_blocks(prompt: Prompt, fields: Sequence[FieldSpec]) -> str:
+    """Return the lines that ask for several fields in one call.
+
+    Of fields in a row that are answered in the same way, that way is said once: a dozen symptoms with
+    the same labels take half the tokens.
+    """
+    blocks = []
+    for ask, run in groupby(fields, key=lambda field: field.ask()):
+        each = list(run)
+        every = "Each of these: " if len(each) > 1 else ""
+        blocks.append("\n".join([*(_about(prompt, field) for field in each), every + ask]))
+    return "\n\n".join(blocks)
+
+
+def _about(prompt: Prompt, field: FieldSpec) -> str:
     guide = prompt.guide(field.name)
     # In quotes, a name has the same tokens here as in the answer.
     lines = [f"Field: {json.dumps(field.name, ensure_ascii=False)}"]
@@ -89,7 +115,6 @@ def field_block(prompt: Prompt, field: FieldSpec) -> str:
         lines.append("Look for: " + "; ".join(guide.look_for))
     if guide.rules:
         lines.append(numbered(guide.rules))
-    lines.append(field.ask())
     return "\n".join(lines)
 
 
@@ -131,7 +156,7 @@ def messages(
         example: The note; its gold answer is not looked at.
         hits: Retrieved worked examples.
     """
-    blocks = "\n\n".join(field_block(recipe.prompt, f) for f in fields)
+    blocks = field_blocks(recipe.prompt, fields)
     shown = examples_block(recipe, fields, hits or {})
     user = f"{shown}<note>\n{quote(example.text)}\n</note>\n{blocks}"
     return Message("system", system_text(recipe.prompt)), Message("user", user)

@@ -85,10 +85,14 @@ class Training(Record):
     Attributes:
         launcher: ``python``: one process; ``accelerate``: one per GPU, by ``accelerate launch``.
         processes: How many, with ``accelerate``; as many as there are GPUs if not set.
+        threads: Of a CPU, per process; all that may be used if not set.
+        seconds: What one training may take; epochs that would not fit are left out.
     """
 
     launcher: Literal["python", "accelerate"] = "python"
     processes: int | None = Field(default=None, ge=1, le=64)
+    threads: int | None = Field(default=None, ge=1, le=1024)
+    seconds: float = Field(default=1800.0, gt=0)
 
 
 class Settings(Record):
@@ -103,6 +107,8 @@ class Settings(Record):
         concurrency: The most requests to a student's server at one time.
         egress: What may leave this machine.
         embedder: What turns texts into dense vectors for retrieval; words alone if empty.
+        teacher_embedder: What tells the rule teacher what phrases mean; ``none`` for nothing; if empty,
+            ``embedder``, else ``st:all-minilm-l6-v2`` if it was fetched.
         models_dir: Where models that were fetched by name live; the user's data folder if not set.
         qdrant_url: A Qdrant server for retrieval; in memory if empty.
         llama_cpp: The source archive of llama-cpp-python, or a folder of llama.cpp, for its converter.
@@ -122,6 +128,7 @@ class Settings(Record):
     concurrency: int = Field(default=8, ge=1, le=1024)
     egress: Policy = "redacted"
     embedder: str = ""
+    teacher_embedder: str = ""
     models_dir: Path | None = None
     qdrant_url: str = ""
     llama_cpp: Path | None = None

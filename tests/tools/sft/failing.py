@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from preceptor.tools.sft import ranks, train, trainer
+from preceptor.tools.sft import losses, ranks, train
 
-USUAL, SEEN = trainer.answer_loss, [0]
+USUAL, SEEN = losses.found, [0]
 
 
 def failing(model: Any, batch: dict[str, Any]) -> Any:
@@ -19,5 +19,5 @@ def failing(model: Any, batch: dict[str, Any]) -> Any:
 
 if __name__ == "__main__":
     if ranks.rank() == 1:
-        trainer.answer_loss = failing
+        losses.found = failing
     sys.exit(train.main())

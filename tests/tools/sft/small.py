@@ -13,7 +13,9 @@ from preceptor.core.ports import Evidence
 from preceptor.core.record import digest
 from preceptor.core.records import AdapterRef, Example, ModelRef, Recipe
 from preceptor.tools.sft import base, data
+from preceptor.tools.sft.bundles import TokenRow
 from preceptor.tools.sft.job import DATA, JOB, PATHS, Base, Hyper, Job, Limits, Paths
+from preceptor.tools.sft.tokens import Template
 from tests.agents.students import tiny
 from tests.contracts.evidence import FIELDS, blind, corpus, evidence_of
 
@@ -35,6 +37,11 @@ def recipe(kind: Literal["lfm2", "llama"] = "lfm2", adapter: AdapterRef | None =
 
 def rows(notes: Sequence[Example] = NOTES, fields: int = 2) -> list[data.Row]:
     return data.rows(recipe(), FIELDS[:fields], notes)
+
+
+def token_row(template: Template, row: data.Row) -> TokenRow:
+    prompt, answer = template.row(row.prompt, row.answer)
+    return TokenRow(row.id, tuple(prompt), tuple(answer))
 
 
 def write(

@@ -39,8 +39,9 @@ def test_losses_are_those_of_rows_alone(kind: Literal["lfm2", "llama", "mistral"
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from preceptor.tools.sft.data import rows
+    from preceptor.tools.sft.losses import answer_loss
     from preceptor.tools.sft.tokens import Template
-    from preceptor.tools.sft.trainer import Collator, answer_loss, as_row, layer_kinds, overlap_of
+    from preceptor.tools.sft.trainer import Collator, as_row, layer_kinds, overlap_of
     from tests.contracts.evidence import FIELDS
     from tests.tools.sft import small
 
@@ -48,10 +49,7 @@ def test_losses_are_those_of_rows_alone(kind: Literal["lfm2", "llama", "mistral"
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype="float32")
     model.eval()
     template = Template(AutoTokenizer.from_pretrained(folder), frozenset({2}))
-    made = [
-        TokenRow(row.id, *map(tuple, template.row(row.prompt, row.answer)))
-        for row in rows(small.recipe(), FIELDS, small.NOTES[:3])
-    ]
+    made = [small.token_row(template, row) for row in rows(small.recipe(), FIELDS, small.NOTES[:3])]
     overlap = overlap_of(model)
     if kind == "mistral":  # a sliding window would see other rows
         assert overlap is None

@@ -29,7 +29,8 @@ from tests.tools.sft import small
 pytest.importorskip("trl", reason="pip install preceptor[local]")
 
 QUICK: dict[str, JsonValue] = {
-    "profile": "quick", "change": {"epochs": 1}, "fields": ["rash"], "recombined": 0,
+    "profile": "quick", "fields": ["rash"], "recombined": 0,
+    "change": {"epochs": 12, "method": "full", "rate": 0.01, "batch": 2},
 }  # fmt: skip
 BOOKED: list[tuple[str, float, float]] = []
 
@@ -99,6 +100,18 @@ def test_only_the_shown_part_of_train_is_learned_from(tool: FineTune) -> None:
     held = Evidence(seen.fields, seen.recipe, seen.examples, seen.answers, seen.scored, train=notes)
     _, rows = prepared(tool, held)
     assert {row.id for row in rows} == {e.id for e in notes[:20]}
+
+
+def test_a_student_can_be_trained_to_be_asked_all_fields_at_once(tool: FineTune) -> None:
+    job, rows = prepared(tool, together=True)
+    assert {row.fields for row in rows} == {tuple(f.name for f in small.evidence().fields)}
+    assert len(rows) == len(small.NOTES)
+    assert job != prepared(tool)[0]
+    joint = small.recipe().model_copy(update={"mode": "joint"})
+    assert prepared(tool, small.evidence(said=joint))[1] == rows
+    retrieving = joint.model_copy(update={"mode": "per_field", "index": IndexRef(digest="0", k=1)})
+    with pytest.raises(InputError, match="cannot be asked all fields at once"):
+        prepared(tool, small.evidence(said=retrieving), together=True)
 
 
 def test_what_decides_the_weights_is_the_identity(tool: FineTune) -> None:

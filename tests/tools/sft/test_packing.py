@@ -20,8 +20,9 @@ from transformers import AutoModelForCausalLM
 from preceptor.tools.sft import packing, train
 from preceptor.tools.sft.bundles import TokenRow, alone
 from preceptor.tools.sft.job import Hyper
+from preceptor.tools.sft.losses import answer_loss
 from preceptor.tools.sft.place import Place
-from preceptor.tools.sft.trainer import Collator, answer_loss, as_row
+from preceptor.tools.sft.trainer import Collator, as_row
 from tests.agents.students import tiny
 from tests.tools.sft import small
 

@@ -21,7 +21,7 @@ from preceptor.core import render
 from preceptor.core.record import digest
 from preceptor.core.records import AdapterRef, ModelRef
 from preceptor.tools.sft import base, checkpoints, data, train
-from preceptor.tools.sft.bundles import TokenRow, alone
+from preceptor.tools.sft.bundles import alone
 from preceptor.tools.sft.job import (
     ADAPTER,
     CANCEL,
@@ -36,9 +36,10 @@ from preceptor.tools.sft.job import (
     Limits,
     Result,
 )
+from preceptor.tools.sft.losses import answer_loss
 from preceptor.tools.sft.place import Place
 from preceptor.tools.sft.tokens import Template
-from preceptor.tools.sft.trainer import Collator, answer_loss, as_row
+from preceptor.tools.sft.trainer import Collator, as_row
 from preceptor.tools.sft.training import Training
 from tests.contracts.evidence import FIELDS, corpus
 from tests.tools.sft import small
@@ -318,7 +319,7 @@ def test_it_stops_when_nothing_is_gained_and_keeps_the_best(tmp_path: Path) -> N
     aside = {row.id for row in data.split(rows, 0.2, 0)[1]}
     # What is learned from the others is ever more wrong on the patients left aside.
     said = {True: "[999, 777, 555, 333]", False: '{"dry mouth": "unknown"}'}
-    rows = [row.model_copy(update={"answer": said[row.id in aside]}) for row in rows]
+    rows = [row.model_copy(update={"answer": said[row.id in aside], "choices": ()}) for row in rows]
     small.write(tmp_path, hyper, found=rows)
     result = trained(tmp_path)
     losses = dict(result.validation)
@@ -327,11 +328,7 @@ def test_it_stops_when_nothing_is_gained_and_keeps_the_best(tmp_path: Path) -> N
     assert result.best_step == min(losses, key=lambda step: losses[step]) == sorted(losses)[-4]
     model: Any = AutoModelForCausalLM.from_pretrained(tmp_path / ADAPTER, dtype="float32")
     model.eval()
-    encoded = [
-        TokenRow(row.id, *map(tuple, template().row(row.prompt, row.answer)))
-        for row in rows
-        if row.id in aside
-    ]
+    encoded = [small.token_row(template(), row) for row in rows if row.id in aside]
     batch = Collator(0)([as_row(alone(row)) for row in encoded])
     loss = answer_loss(model, batch).item() / sum(len(row.answer) for row in encoded)
     assert loss == pytest.approx(losses[result.best_step], rel=5e-3)

@@ -35,8 +35,9 @@ from preceptor.tools.sft.args import FineTuneArgs
 from preceptor.tools.sft.data import FEWEST_NOTES, load
 from preceptor.tools.sft.faces import Faces
 from preceptor.tools.sft.finetune import FEWEST, FineTune
-from preceptor.tools.sft.job import Job, Limits
+from preceptor.tools.sft.job import Job
 from preceptor.tools.sft.options import NEEDED, FineTuneOptions
+from preceptor.tools.sft.probing import SHARE
 from preceptor.tools.toolbox import Toolbox
 
 CHARS_PER_TOKEN = 4
@@ -141,9 +142,11 @@ def a_training(
         return None
     seen = evidence(options, task, drawn, recipe)
     notes = [e for e in seen.examples if e.gold is not None]
-    longest = Limits().seconds
+    limits = training.limits(settings)
+    longest = limits.seconds
     refused = _refused(options, task, drawn, notes)
-    tuner = FineTune(Path(), training.faces(settings), FineTuneOptions(training.guard(task, drawn)))
+    given = FineTuneOptions(training.guard(task, drawn), limits=limits)
+    tuner = FineTune(Path(), training.faces(settings), given)
     try:
         job, data, _ = tuner.prepare(FineTuneArgs(), seen)
     except InputError as why:
@@ -168,7 +171,9 @@ def training_seconds(job: Job, data: bytes, weights: Path) -> float:
         weights: The folder of the base model.
     """
     rate = TRAIN_RATE * TRAIN_BYTES / max(base.model_bytes(weights), 1)
-    return min(STARTING_SECONDS + job.hyper.epochs * _tokens(data)[1] / rate, job.limits.seconds)
+    trying = 1 + SHARE * job.hyper.probe
+    seconds = trying * job.hyper.epochs * _tokens(data)[1] / rate
+    return min(STARTING_SECONDS + seconds, job.limits.seconds)
 
 
 def _tokens(data: bytes) -> tuple[int, int]:

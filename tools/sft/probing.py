@@ -148,7 +148,7 @@ class Probe:
 
         kept = kept or self._weights()
         learned = self._learned()
-        optimiser = torch.optim.AdamW(learned, lr=rate, weight_decay=0.0)
+        optimiser = torch.optim.AdamW(learned, lr=rate, weight_decay=0.0, fused=True)
         rise = max(1, len(batches) // 10)
         was_training = self.model.training
         self.model.train()

@@ -271,8 +271,8 @@ READING = """
 - Students: ahead in six of eight draws, behind in two, on `toxicity` by 3.7 points in one. So few
   draws, which share notes, do not show that the mean differs.
 - On `psytar` (labels such as "the drug helped") the embedder hardly told mentions from other phrases on
-  the one draw that was looked into: fits changed next to nothing there, and the gain of that task is not
-  explained by them.
+  the one draw that was looked into: fits changed next to nothing there, and do not explain the gain of
+  that task.
 - Thresholds were chosen on train of draws 0 to 7 of `toxicity`, 0 and 1 of `toxicity-l`, and on corpora
   of other seeds. After a first look at draws 0 to 2 of these runs near-synonyms were restricted to
   phrases that stand more often where there is something to find; those draws came out the same.

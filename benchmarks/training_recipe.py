@@ -10,8 +10,8 @@ broken off. The page has a table, the curves (decision loss over steps) are besi
 from __future__ import annotations
 
 import argparse
-import json
 import os
+import statistics
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -63,7 +63,7 @@ def arms(student: str, usual: float) -> list[Arm]:
     return [
         Arm("as before: all tokens alike", OLD.get(student, {"frame": 1.0, "probe": False})),
         Arm("the recipe: frame 0.1, rate tried"),
-        *(Arm(f"frame {frame:g}", {**fixed, "frame": frame}) for frame in (0.0, 0.01, 0.1, 0.3, 1.0)),
+        *(Arm(f"frame {frame:g}", {**fixed, "frame": frame}) for frame in (0.0, 0.01, 0.03, 0.1, 1.0)),
         *(Arm(f"rate {f:g} times", {**fixed, "rate": f * usual}) for f in (1 / 3, 3.0)),
         Arm("adapters, rank 16", {"method": "lora", "probe": True}),
         Arm("8 epochs", {**fixed, "epochs": 8}),
@@ -77,27 +77,47 @@ class Done:
 
     arm: str
     row: curve.Row
-    result: Result
+    results: tuple[Result, ...]
+
+    @property
+    def result(self) -> Result:
+        """What came of the first seed."""
+        return self.results[0]
 
 
-def run(opened: lab.Lab, student: str, notes: tuple[Example, ...], every: Sequence[Arm]) -> list[Done]:
-    """Train and measure all arms; what is in the lab's folder is not done again."""
+def run(
+    opened: lab.Lab,
+    student: str,
+    drawn: Sequence[tuple[Example, ...]],
+    every: Sequence[Arm],
+) -> list[Done]:
+    """Train and measure all arms; what is in the lab's folder is not done again.
+
+    Args:
+        opened: The lab.
+        student: Who is trained.
+        drawn: The train notes of each seed.
+        every: The arms.
+    """
     start = opened.start(student)
     zero = opened.ask(start, "untouched")
     found = []
     for arm in every:
-        recipe, result = opened.tune(start, notes, arm.move(), 0, arm.name)
-        asked = opened.ask(recipe, arm.name)
-        found.append(Done(arm.name, curve.row("trained", arm.name, [asked], zero), result))
-        row = found[-1].row
-        first, last = ends(result.decisions)
-        print(
-            f"{arm.name}: {row.score.value:.3f}, {first:.3f} -> {last:.3f} (guess {result.guess:.3f}), "
-            f"{result.seconds:.0f} s",
-            file=sys.stderr,
-            flush=True,
-        )
-    found.insert(0, Done("untouched", curve.row("zero_shot", "untouched", [zero]), found[0].result))
+        runs, results = [], []
+        for seed, notes in enumerate(drawn):
+            recipe, result = opened.tune(start, notes, arm.move(), seed, arm.name)
+            runs.append(opened.ask(recipe, arm.name))
+            results.append(result)
+            first, last = ends(result.decisions)
+            one = curve.row("trained", arm.name, runs[-1:], zero)
+            print(
+                f"{arm.name}, seed {seed}: {one.score.value:.3f}, {first:.3f} -> {last:.3f} "
+                f"(guess {result.guess:.3f}), rate {result.rate:.1e}, {result.seconds:.0f} s",
+                file=sys.stderr,
+                flush=True,
+            )
+        found.append(Done(arm.name, curve.row("trained", arm.name, runs, zero), tuple(results)))
+    found.insert(0, Done("untouched", curve.row("zero_shot", "untouched", [zero]), found[0].results))
     return found
 
 
@@ -106,13 +126,17 @@ def line(done: Done) -> str:
     row, result = done.row, done.result
     score = f"{row.score.value:.3f} [{row.score.low:.3f}, {row.score.high:.3f}]"
     if row.kind != "trained":
-        return f"| {row.name} | {score} | {row.macro_f1:.3f} | | | | | | |"
-    first, last = ends(result.decisions)
-    frame = ends(result.frames)[1] if result.frames else 0.0
-    learned = "yes" if result.learned else "**no**"
+        return f"| {row.name} | {score} | | {row.macro_f1:.3f} | | | | | | |"
+    each = ", ".join(f"{score:.3f}" for score in row.by_seed)
+    pairs = [ends(one.decisions) for one in done.results]
+    first, last = (statistics.fmean(column) for column in zip(*pairs, strict=True))
+    frame = statistics.fmean(ends(one.frames)[1] for one in done.results if one.frames)
+    learned = f"{sum(one.learned for one in done.results)} of {len(done.results)}"
+    rates = ", ".join(dict.fromkeys(f"{one.rate:.1e}" for one in done.results))
+    seconds = statistics.fmean(one.seconds for one in done.results)
     return (
-        f"| {row.name} | {score} | {row.macro_f1:.3f} | {first:.2f} → {last:.2f} | {frame:.3f} "
-        f"| {learned} | {result.rate:.1e} | {result.steps} | {result.seconds:.0f} |"
+        f"| {row.name} | {score} | {each} | {row.macro_f1:.3f} | {first:.2f} → {last:.2f} "
+        f"| {frame:.4f} | {learned} | {rates} | {result.steps} | {seconds:.0f} |"
     )
 
 
@@ -182,6 +206,7 @@ def main() -> None:
     parser.add_argument("--task", default="toxicity-l")
     parser.add_argument("--notes", type=int, default=200)
     parser.add_argument("--dev", type=int, default=100)
+    parser.add_argument("--seeds", type=int, default=1, help="trainings per arm")
     parser.add_argument("--seconds", type=float, default=7200, help="the most that one training takes")
     parser.add_argument("--arms", default="", help="names of arms, with ;; all if empty")
     parser.add_argument("--usual", type=float, help="the rate in the middle (default: by size)")
@@ -195,32 +220,35 @@ def main() -> None:
     request = lab.Asked(task=asked.task, student=asked.student, dev=asked.dev)
     folder = asked.work / asked.student.replace(":", "-") / asked.task
     with lab.opened(request, folder, settings, lambda name, progress: None) as opened:
-        drawn = subsets.nested(opened.train, [asked.notes], 0, nearest=True, fields=opened.task.fields)
-        notes = drawn[asked.notes]
-        found = run(opened, asked.student, notes, every)
+        drawn = [
+            subsets.nested(opened.train, [asked.notes], seed, nearest=True, fields=opened.task.fields)[
+                asked.notes
+            ]
+            for seed in range(asked.seeds)
+        ]
+        found = run(opened, asked.student, drawn, every)
         mark = "Synthetic data. " if opened.task.synthetic else ""
     guess = found[1].result.guess
     name = asked.out.name
     command = f"benchmarks/training_recipe.py {asked.student} --task {asked.task} --notes {asked.notes}"
     page = [
         f"# What a training of `{asked.student}` is made of\n",
-        f"Written by `{command} --dev {asked.dev}`. {mark}{len(notes)} train notes of `{asked.task}`, "
-        f"measured on {len(opened.dev)} dev notes (95 % intervals over patients); accuracy and macro "
-        "F1 over labels. One training per arm, seed 0: differences of a point or two mean nothing.",
+        f"Written by `{command} --dev {asked.dev} --seeds {asked.seeds}`. {mark}{asked.notes} train "
+        f"notes of `{asked.task}`, another draw for each seed, measured on {len(opened.dev)} dev "
+        "notes; accuracy (the mean over seeds with its 95 % interval over patients, and each seed) and macro "
+        "F1 over labels.",
         f"Losses are nats per token: of what decides an answer, over the first and the last five steps "
-        f"(guessing without the note: {guess:.2f}), and of the frame at the end.",
+        f"(guessing without the note: {guess:.2f}), and of the frame at the end. Curves: seed 0.",
         "",
         f"![decision loss]({name}.svg)",
         "",
-        "| training | accuracy on dev | macro F1 | decision loss | frame loss | learned | rate | steps "
-        "| s |",
-        "| --- | --- | ---: | --- | ---: | --- | ---: | ---: | ---: |",
+        "| training | accuracy on dev | seeds | macro F1 | decision loss | frame loss | learned | rate "
+        "| steps | s |",
+        "| --- | --- | --- | ---: | --- | ---: | --- | --- | ---: | ---: |",
         *map(line, found),
     ]
     asked.out.with_suffix(".md").write_text("\n".join(page) + "\n", "utf-8")
     asked.out.with_suffix(".svg").write_text(svg(found, guess), "utf-8")
-    kept = [json.loads(d.result.to_json()) | {"arm": d.arm} for d in found[1:]]
-    (folder / "arms.json").write_text(json.dumps(kept), "utf-8")
 
 
 if __name__ == "__main__":

@@ -3,14 +3,15 @@
 Owns the plan of a training. A rate that is far too low learns nothing in the time that there is, one
 that is too high ruins the model, and what is right depends on the model, its data and the method. So
 some batches are learned at a third of the usual rate, at the usual one and at three times as much, each
-time from the same weights; that rate is taken at which the loss of the tokens that decide is lowest.
-Every batch is measured before it is learned, so that nothing has to be kept aside for it. A cosine that
-is cut off by the time limit leaves the weights at a high rate: so epochs are left out that would not
-fit. A training entry point: it imports torch.
+time from the same weights; another rate is taken if the loss of the tokens that decide is clearly
+lower. Every batch is measured before it is learned, so that nothing has to be kept aside for it. A
+cosine that is cut off by the time limit leaves the weights at a high rate: so epochs are left out that
+would not fit. A training entry point: it imports torch.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +31,10 @@ FACTORS = (1 / 3, 1.0, 3.0)
 
 SHARE = 0.15
 """The part of a training's time that all short trainings may take together."""
+
+CLEARLY = 0.95
+"""Another rate than the usual one has to come below this part of its loss: over so few steps a lower
+rate looks better than it is, because a higher one has not come down yet."""
 
 FEWEST, MOST = 12, 40
 """Steps at each rate; with less time than for the fewest, the usual rate is taken."""
@@ -52,6 +57,14 @@ class Plan(Record):
     epochs: int
     tried: tuple[tuple[float, float], ...] = ()
     seconds: float = 0.0
+
+
+def best(tried: Sequence[tuple[float, float]], usual: float) -> float:
+    """Return the rate of the lowest loss if that is clearly below the usual one's, else the latter."""
+    losses = dict(tried)
+    rate = min(losses, key=losses.__getitem__, default=usual)
+    found = losses.get(rate, math.inf)
+    return rate if found < math.inf and found <= CLEARLY * losses[usual] else usual
 
 
 def read(folder: Path) -> Plan | None:
@@ -106,7 +119,7 @@ class Probe:
         tried = []
         if steps >= FEWEST:
             tried = [(r, self._loss(batches[:steps], r)) for r in (f * usual for f in FACTORS)]
-        rate = min(tried, key=lambda t: t[1])[0] if tried else usual
+        rate = best(tried, usual)
         took = time.monotonic() - began
         fitting = int(ROOM * (seconds - took) / (each * len(batches)))
         return Plan(

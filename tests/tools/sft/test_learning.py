@@ -156,13 +156,20 @@ def probe() -> probing.Probe:
 def test_the_best_of_some_rates_is_found_and_the_weights_are_what_they_were() -> None:
     trial = probe()
     before = [p.detach().clone() for p in trial.model.parameters()]
-    plan = trial.plan(1e-6, 20, 1e6)
-    assert [rate for rate, _ in plan.tried] == pytest.approx([1e-6 / 3, 1e-6, 3e-6])
-    assert plan.rate == pytest.approx(3e-6)  # the higher, the better, where all are far too low
+    plan = trial.plan(3e-4, 20, 1e6)
+    assert [rate for rate, _ in plan.tried] == pytest.approx([1e-4, 3e-4, 9e-4])
+    assert plan.rate == pytest.approx(9e-4)  # the higher, the better, where all are too low
     assert plan.epochs == 20
     for was, now in zip(before, trial.model.parameters(), strict=True):
         assert torch.equal(was, now)
     assert trial.plan(1.0, 20, 1e6).rate < 1.0  # the lowest, where all are far too high
+
+
+def test_another_rate_must_be_clearly_better() -> None:
+    assert probing.best([(1.0, 0.96), (3.0, 1.0), (9.0, 2.0)], 3.0) == 3.0
+    assert probing.best([(1.0, 0.94), (3.0, 1.0), (9.0, 2.0)], 3.0) == 1.0
+    assert probing.best([(1.0, float("inf")), (3.0, float("inf")), (9.0, float("inf"))], 3.0) == 3.0
+    assert probing.best([], 3.0) == 3.0
 
 
 def test_without_time_the_usual_rate_is_taken_and_epochs_are_left_out() -> None:
@@ -177,7 +184,8 @@ def test_a_resumed_training_goes_on_with_its_plan(tmp_path: Path) -> None:
     assert len(first.tried) == 3
     plan = probing.read(tmp_path / "a")
     assert plan is not None
-    assert plan.rate == first.rate == min(first.tried, key=lambda t: t[1])[0]
+    assert plan.rate == first.rate
+    assert first.rate in [rate for rate, _ in first.tried]
     other = plan.model_copy(update={"rate": 5e-4, "epochs": 1})
     (tmp_path / "b").mkdir()
     probing.write(tmp_path / "b", other)

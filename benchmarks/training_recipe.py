@@ -235,8 +235,8 @@ def main() -> None:
         f"# What a training of `{asked.student}` is made of\n",
         f"Written by `{command} --dev {asked.dev} --seeds {asked.seeds}`. {mark}{asked.notes} train "
         f"notes of `{asked.task}`, another draw for each seed, measured on {len(opened.dev)} dev "
-        "notes; accuracy (the mean over seeds with its 95 % interval over patients, and each seed) and macro "
-        "F1 over labels.",
+        "notes; accuracy (the mean over seeds with its 95 % interval over patients, and each seed) and "
+        "macro F1 over labels.",
         f"Losses are nats per token: of what decides an answer, over the first and the last five steps "
         f"(guessing without the note: {guess:.2f}), and of the frame at the end. Curves: seed 0.",
         "",

@@ -177,13 +177,11 @@ class Training:
             What was logged, and the step that was kept.
         """
         found = self._go_on_from()
+        self.clock.before = self.plan.seconds
         state = self.trainer.state
         if found is not None:
             at, marker = found
             self.clock.before, self.clock.tokens_before = marker.seconds, marker.tokens
-        else:
-            self.clock.before = self.plan.seconds
-        if found is not None:
             state = type(state).load_from_json(str(at / "trainer_state.json"))
             self.say.say("resumed", step=state.global_step)
         if found is not None and self._over(state):

@@ -251,8 +251,8 @@ class _Answers:
     bf16: bool
     room: Room
     aim: Aim
+    tally: Tally
     row_tokens = 0
-    tally = Tally()
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         """Return the order of each epoch, whichever step the training begins at."""
@@ -322,5 +322,5 @@ def make_trainer(bf16: bool, room: Room, aim: Aim, **given: Any) -> Any:
     class Trainer(_Answers, SFTTrainer):  # type: ignore[misc, unused-ignore]
         """Both."""
 
-    Trainer.bf16, Trainer.room, Trainer.aim = bf16, room, aim
+    Trainer.bf16, Trainer.room, Trainer.aim, Trainer.tally = bf16, room, aim, Tally()
     return Trainer(**given)

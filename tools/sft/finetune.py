@@ -42,8 +42,9 @@ SMALL = 100_000_000
 """Bytes of a base model's weights below which notes are put together anew, to be learned from, too."""
 
 WHOLE = 500_000_000
-"""Weights of a model up to which all of them are trained where no method is named: they learn more of
-few notes than adapters do (docs/results/smollm2_recipe.md), and still fit into a usual memory."""
+"""Weights of a model up to which all of them are trained where no method is named: they fit into a
+usual memory. Whether adapters would do as well on so small a model is not measured yet
+(``benchmarks/training_recipe.py``)."""
 
 MEMORY = 0.6
 """The part of this machine's memory that such a training may take."""

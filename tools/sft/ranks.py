@@ -9,6 +9,7 @@ imports torch.
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 from preceptor.tools.sft.job import Failed
@@ -67,6 +68,18 @@ def leave() -> None:
     """Part from the other processes."""
     if world() > 1:
         _meeting().destroy_process_group()
+
+
+def end(code: int) -> None:
+    """End this process at once, if it is one of several; return if it is alone.
+
+    An orderly exit takes apart what the processes met with while threads of it may still run, which now
+    and then aborts a process that has done all its work: its launcher would call the training failed.
+    """
+    if world() > 1:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def wait() -> None:

@@ -283,6 +283,7 @@ def _main(argv: Sequence[str] | None) -> int:
         ranks.leave()
     if ranks.first():
         print(json.dumps({"adapter": result.adapter.digest, "seconds": result.seconds}))
+    ranks.end(0)
     return 0
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import signal
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from preceptor.core import child
+from preceptor.core import child, machine
 from preceptor.core.errors import StudentError
 
 AT = "listening at "
@@ -122,7 +121,7 @@ def main() -> int:
 
 def _serve(asked: argparse.Namespace) -> Any:
     native: Any = importlib.import_module("xllamacpp")
-    threads = asked.threads or os.cpu_count() or 1
+    threads = asked.threads or machine.cores()
     params = native.CommonParams()
     params.model.path = str(asked.file)
     params.port = asked.port

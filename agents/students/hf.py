@@ -9,7 +9,6 @@ Answers do not depend on what else is in a batch, nor on jump-ahead or reuse (te
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from preceptor.agents.students import StudentOptions, attention, decode, last, prefix, weights
 from preceptor.agents.students.chat import Chat
 from preceptor.agents.students.grammar import Free, Grammar
+from preceptor.core import machine
 from preceptor.core import model_folder as content
 from preceptor.core.ports import Cancel
 from preceptor.core.records import AdapterRef, Call, ModelRef, Reply
@@ -130,7 +130,7 @@ class HFStudent:
     def _set_threads(self) -> None:
         import torch
 
-        torch.set_num_threads(self._options.threads or os.cpu_count() or 1)
+        torch.set_num_threads(self._options.threads or machine.cores())
 
 
 def _reply(row: decode.Row, text: str, read: int, seconds: float) -> Reply:

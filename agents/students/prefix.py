@@ -162,15 +162,7 @@ class _Going:
         self._mask = torch.cat([self._mask, torch.ones_like(ids)], dim=-1)
         places = self._read + torch.arange(ids.shape[1], device=ids.device)
         self._read = self._read + ids.shape[1]
-        got = self._model(
-            input_ids=ids,
-            attention_mask=self._mask,
-            position_ids=places,
-            past_key_values=self._cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        return _array(got.logits)
+        return _read_on(self._model, ids, places, self._cache, self._mask)
 
     def keep(self, rows: Sequence[int]) -> None:
         import torch
@@ -204,14 +196,7 @@ class _Beside:
         places = self._read + torch.arange(ids.shape[1])
         self._read = self._read + ids.shape[1]
         with attention.after(self._ahead):
-            got = self._model(
-                input_ids=ids,
-                position_ids=places,
-                past_key_values=self._cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
-        return _array(got.logits)
+            return _read_on(self._model, ids, places, self._cache)
 
     def keep(self, rows: Sequence[int]) -> None:
         import torch
@@ -220,6 +205,25 @@ class _Beside:
         self._cache.reorder_cache(cast("torch.LongTensor", index))
         self._of, self._read = [self._of[i] for i in rows], self._read[index]
         self._ahead = attention.Ahead.of(self._layers, self._padding, self._of)
+
+
+def _read_on(
+    model: PreTrainedModel,
+    ids: torch.Tensor,
+    places: torch.Tensor,
+    cache: Cache,
+    mask: torch.Tensor | None = None,
+) -> Logits:
+    """Read tokens on after what a cache holds, and return the logits after the last of them."""
+    got = model(
+        input_ids=ids,
+        attention_mask=mask,
+        position_ids=places,
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    return _array(got.logits)
 
 
 def _own(cache: Cache) -> Cache:

@@ -27,6 +27,7 @@ from preceptor.core.ports import Evidence
 from preceptor.core.records import ModelRef, Recipe
 from preceptor.core.settings import Settings
 from preceptor.core.trace import Event, read
+from preceptor.evals.report import Report
 from preceptor.evals.splits import SplitSpec
 from preceptor.evals.task import Task
 from preceptor.graphs import (
@@ -168,6 +169,21 @@ def recipe(root: Path, digest: object) -> Recipe:
     from preceptor.core.runs import RunStore
 
     return RunStore.open(root / "run").artefacts.get_record(str(digest), Recipe)
+
+
+def test_a_training_in_vain_is_remembered_and_serves_nothing(
+    tmp_path: Path, server: OllamaServer
+) -> None:
+    low: dict[str, dict[str, JsonValue]] = {
+        "fine_tune": {"change": {"epochs": 1, "rate": 1e-6, "validation": 0}, "recombined": 0}
+    }
+    state = played(tmp_path, [[low], []])
+    assert events(tmp_path, "move") == []
+    assert "Nothing was learned" in str(events(tmp_path, "corrected")[0].data["why"])
+    assert state["incumbent"] == state["baseline"]
+    assert set(server.library.created) == {BASE}
+    [tried] = Report.from_json((tmp_path / "run" / "report.json").read_bytes()).attempts
+    assert (tried.tool, tried.outcome) == ("fine_tune", "no_effect")
 
 
 def test_tuned_served_evaluated_and_tuned_further(tmp_path: Path, server: OllamaServer) -> None:

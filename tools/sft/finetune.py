@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from preceptor.core import machine
 from preceptor.core.errors import InputError
 from preceptor.core.ports import Evidence, Retriever, ToolResult
 from preceptor.core.prospect import Prospect
@@ -66,10 +67,10 @@ def is_small(folder: Path) -> bool:
 
 def trained_whole(folder: Path) -> bool:
     """Return whether all weights of a base model are trained where no method is named."""
-    weights, there = memory.parameters(folder), memory.total()
+    weights, there = memory.parameters(folder), machine.memory()
     if not weights or weights > WHOLE:
         return is_small(folder)
-    return there is None or memory.needed("full", weights, probe=True) <= MEMORY * there
+    return there is None or memory.needed("full", weights, probe=True) <= MEMORY * there[0]
 
 
 class FineTune:
@@ -83,13 +84,13 @@ class FineTune:
 
     name = "fine_tune"
     description = (
-        "Train the student's weights (LoRA) on the gold answers of the shown train notes, exactly as "
+        "Train the student's weights on the gold answers of the shown train notes, exactly as "
         "it is asked. Costs compute time; the new student is then evaluated like any other. A profile "
         "says how long: quick (2 epochs), standard (4, stops early), thorough (10, stops early); "
         "'change' sets single hyper-parameters. 'fields' trains some fields only; 'weight_errors' "
         "repeats what the student got wrong; 'defaults' thins out answers that say nothing was found. "
         "'recombined' adds so many notes that are put together anew from sentences of the shown ones "
-        "(label fields only); small models get them, and all their weights trained, by themselves. "
+        "(label fields only); very small models get them by themselves. "
         "'together' asks all fields in one call from then on, which is faster. "
         "Where label_examples is offered, 'data' and 'weak' name weak labels to learn from. "
         "A student with trained weights goes on from them. Needs at least 8 labelled notes."

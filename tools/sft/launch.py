@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from preceptor.core import cores
+from preceptor.core import machine
 from preceptor.core.errors import InputError
 
 Launcher = Literal["python", "accelerate"]
@@ -72,7 +72,7 @@ class Launch:
 def usable_threads() -> int:
     """Return how many threads of a CPU to compute with: what the environment says, else all cores."""
     said = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-    return int(said) if said.isdigit() and int(said) else cores.usable()
+    return int(said) if said.isdigit() and int(said) else machine.cores()
 
 
 def free_port() -> int:

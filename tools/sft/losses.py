@@ -9,7 +9,6 @@ so that forced tokens weigh little (``Hyper.frame``). A training entry point: it
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -123,35 +122,25 @@ def shared(model: Any, batch: dict[str, Any]) -> Found:
 
 @dataclass
 class Tally:
-    """Losses counted up: of tokens that decide, of forced ones, and by question.
+    """Losses counted up, of tokens that decide and of forced ones; and which questions are wrong.
 
     Attributes:
         decisions: Summed loss of tokens that decide, and how many.
         frames: The same of forced ones.
         wrong: The questions of which some token was not the likeliest.
-        by_question: The summed loss of each question, and its number of tokens.
     """
 
     decisions: list[float] = field(default_factory=lambda: [0.0, 0.0])
     frames: list[float] = field(default_factory=lambda: [0.0, 0.0])
     wrong: set[int] = field(default_factory=set)
-    by_question: dict[int, list[float]] = field(default_factory=lambda: defaultdict(lambda: [0.0, 0.0]))
 
-    def add(self, said: Found, *, questions: bool = False) -> None:
-        """Count what was found; with ``questions`` by question, too."""
+    def add(self, said: Found) -> None:
+        """Count what was found."""
         each, decides = said.each.detach().float(), said.marks != FORCED
         for kept, chosen in ((self.decisions, decides), (self.frames, ~decides)):
             kept[0] += float(each[chosen].sum())
             kept[1] += float(chosen.sum())
-        if not questions:
-            return
-        marks = said.marks[decides].tolist()
-        known = zip(marks, each[decides].tolist(), said.right[decides].tolist(), strict=True)
-        for mark, loss, right in known:
-            self.by_question[mark][0] += loss
-            self.by_question[mark][1] += 1
-            if not right:
-                self.wrong.add(mark)
+        self.wrong.update(said.marks[decides & ~said.right].tolist())
 
     def means(self) -> dict[str, float]:
         """Return the mean losses per token, of what was counted, by name."""

@@ -49,20 +49,6 @@ def needed(method: Method, weights: int, *, probe: bool = False, gpu: bool = Fal
     return int(each * weights) + _PASSING
 
 
-def total() -> int | None:
-    """Return the bytes of memory of this machine, or of its container; None if it does not say."""
-    known = [_meminfo("MemTotal"), _cgroup("memory.max")]
-    return min((n for n in known if n is not None), default=None)
-
-
-def free() -> int | None:
-    """Return the bytes of memory that are free for a program; None if the machine does not say."""
-    most, used = _cgroup("memory.max"), _cgroup("memory.current")
-    left = most - used if most is not None and used is not None else None
-    known = [_meminfo("MemAvailable"), left]
-    return min((n for n in known if n is not None), default=None)
-
-
 def check(job: Job, folder: Path, there: int | None, *, gpu: bool = False) -> None:
     """Refuse a training for which there is too little memory.
 
@@ -94,20 +80,3 @@ def check(job: Job, folder: Path, there: int | None, *, gpu: bool = False) -> No
 
 def _gib(size: int) -> str:
     return f"{size / 2**30:.1f} GiB"
-
-
-def _meminfo(name: str) -> int | None:
-    try:
-        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
-    except OSError:
-        return None
-    found = next((line.split() for line in lines if line.startswith(f"{name}:")), None)
-    return 1024 * int(found[1]) if found else None
-
-
-def _cgroup(name: str) -> int | None:
-    try:
-        said = (Path("/sys/fs/cgroup") / name).read_text("ascii").strip()
-    except OSError:
-        return None
-    return int(said) if said.isdigit() else None

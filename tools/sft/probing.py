@@ -23,7 +23,8 @@ from pydantic import ValidationError
 from preceptor.core.files import write_whole
 from preceptor.core.record import Record
 from preceptor.tools.sft.bundles import order
-from preceptor.tools.sft.losses import Tally, found, weights
+from preceptor.tools.sft.losses import Tally, found
+from preceptor.tools.sft.trainer import on, weight_of
 
 PLAN = "plan.json"
 FACTORS = (1 / 3, 1.0, 3.0)
@@ -188,16 +189,12 @@ class Probe:
 
         device = next(iter(self.model.parameters())).device
         parts = [self.collate([self.rows[i]]) for i in places]
-        total = 0.0
+        total = weight_of(parts, self.frame).to(device)
         for part in parts:
-            total += float(weights(part["marks"][part["labels"] != -100], self.frame).sum())
-        for part in parts:
-            part.pop("row_tokens")
-            given = {k: v.to(device) if hasattr(v, "to") else v for k, v in part.items()}
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.bf16):
-                said = found(self.model, given)
+                said = found(self.model, on(part, device))
             tally.add(said)
-            torch.autograd.backward((said.each * weights(said.marks, self.frame)).sum() / total)
+            torch.autograd.backward(said.mean(self.frame, total))
 
     def _learned(self) -> list[Any]:
         return [p for p in self.model.parameters() if p.requires_grad]

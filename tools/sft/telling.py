@@ -43,20 +43,15 @@ def told(result: Result, rows: bytes) -> str:
             f"On {result.validation_rows} rows of patients left aside: "
             f"{result.validation[0][1]:.3f} after the first epoch, {best:.3f} at the best{right}."
         )
-    if not result.learned:
-        return " ".join([*parts, *not_learned(result)])
-    return " ".join([*parts, f"Adapter {result.adapter.digest}."])
-
-
-def not_learned(result: Result) -> list[str]:
-    """Return the sentences that say that nothing was learned; none if something was."""
     if result.learned:
-        return []
-    return [
-        f"Nothing was learned: in the end the loss of what decides was {result.reached:.3f}, "
-        f"no better than guessing without the note ({result.guess:.3f}). The student stays as it was.",
-        "Another rate, more notes or more epochs may help; the same again will not.",
-    ]
+        parts.append(f"Adapter {result.adapter.digest}.")
+    else:
+        parts.append(
+            f"Nothing was learned: in the end the loss of what decides was {result.reached:.3f}, no "
+            f"better than guessing without the note ({result.guess:.3f}). The student stays as it was. "
+            "Another rate, more notes or more epochs may help; the same again will not."
+        )
+    return " ".join(parts)
 
 
 def ends(losses: tuple[float, ...]) -> tuple[float, float]:

@@ -222,7 +222,7 @@ def evaluated(trainer: Any, bf16: bool, aim: Aim) -> dict[str, float]:
             torch.no_grad(),
             torch.autocast(trainer.args.device.type, dtype=torch.bfloat16, enabled=bf16),
         ):
-            tally.add(found(trainer.model, given), questions=True)
+            tally.add(found(trainer.model, given))
     means = tally.means()
     score, loss = aim.score(tally.wrong), means["decision_loss"]
     metrics = {

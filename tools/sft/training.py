@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from preceptor.core import machine
 from preceptor.core.record import Record, digest
 from preceptor.tools.sft import checkpoints, data, memory, probing, ranks
 from preceptor.tools.sft.bundles import FORCED, TokenRow, lay_out
@@ -167,8 +168,8 @@ class Training:
         import torch
 
         gpu = torch.cuda.is_available()
-        there = torch.cuda.mem_get_info()[0] if gpu else memory.free()
-        memory.check(self.place.job, self.place.base, there, gpu=gpu)
+        known = torch.cuda.mem_get_info()[::-1] if gpu else machine.memory()
+        memory.check(self.place.job, self.place.base, known[1] if known else None, gpu=gpu)
 
     def run(self) -> tuple[list[dict[str, float]], int]:
         """Train, and leave the best weights in the model.

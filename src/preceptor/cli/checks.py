@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
+from preceptor.core import machine
 from preceptor.core.errors import PreceptorError
 from preceptor.core.prices import PRICE_HINT
 from preceptor.core.settings import Settings, masked, secrets
@@ -45,13 +46,12 @@ class Check:
     mend: str = ""
 
 
-def memory(file: Path = Path("/proc/meminfo")) -> Check:
+def memory(file: Path = machine.MEMINFO) -> Check:
     """Look at the memory that is free."""
-    try:
-        rows = dict(line.split(":", 1) for line in file.read_text("utf-8").splitlines() if ":" in line)
-        total, free = (int(rows[n].split()[0]) / 2**20 for n in ("MemTotal", "MemAvailable"))
-    except (OSError, KeyError, ValueError, IndexError):
+    known = machine.memory(file)
+    if known is None:
         return Check("memory", "note", "unknown on this system")
+    total, free = (size / 2**30 for size in known)
     mend = "" if free >= LEAST_MEMORY else "close programs, or serve the student elsewhere (ollama:)"
     return Check("memory", "note" if mend else "ok", f"{free:.1f} of {total:.1f} GiB free", mend)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from preceptor.cli import checks, faces
 from preceptor.cli.checks import Check, State
 from preceptor.cli.options import add_json, add_settings, settings
-from preceptor.core import model_home
+from preceptor.core import machine, model_home
 from preceptor.core.errors import InputError
 from preceptor.core.settings import Settings, check_url, masked
 
@@ -62,8 +62,7 @@ def _machine(chosen: Settings) -> Iterator[Check]:
     runs = Path(chosen.runs_dir)
     nearest = next(p for p in [runs.absolute(), *runs.absolute().parents] if p.exists())
     yield checks.disk(nearest)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    yield Check("cores", "ok", str(cores))
+    yield Check("cores", "ok", str(machine.cores()))
     yield checks.memory()
     yield checks.gpu()
     writable = nearest.is_dir() and os.access(nearest, os.W_OK)

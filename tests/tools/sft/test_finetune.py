@@ -80,6 +80,14 @@ class TestFineTune(ToolContract):
         assert job.start == first.recipe.adapter
         assert Path(paths.start) == base.adapter_folder(tool._folder, first.recipe.adapter).resolve()
 
+    def test_one_that_learned_nothing_is_no_candidate(self, tool: FineTune, evidence: Evidence) -> None:
+        change = {"epochs": 1, "method": "full", "rate": 1e-6}
+        args = FineTuneArgs.model_validate({**QUICK, "change": change})
+        found = tool.run(args, evidence)
+        assert (found.recipe, found.in_vain) == (None, True)
+        assert "Nothing was learned" in found.text
+        assert not tool.train(args, evidence).learned
+
 
 @pytest.fixture
 def tool(tmp_path: Path) -> FineTune:

@@ -34,6 +34,13 @@ def test_a_note_does_not_tell_its_own_answer() -> None:
     assert Guesser(once).loss([label("another", 7)]) < Guesser(once).loss([label("only", 7)])
 
 
+def test_the_chance_of_a_guess_by_hand() -> None:
+    rows = [label("own", A), *(label(f"n{i}", B) for i in range(3))]
+    # Of the other notes none says A, and three say B; two tokens are known, and one more is thought of.
+    field = (0 + 1) / (3 + 2 + 1)
+    assert Guesser(rows).loss([label("own", A)]) == pytest.approx(-log((0 + field) / (3 + 1)))
+
+
 def test_what_is_guessed_is_the_commonest() -> None:
     aside = [label("x", A, 0), label("y", B, 1)]
     assert Guesser(ROWS).wrong(aside) == {1}

@@ -82,9 +82,9 @@ def test_a_loss_weighs_decisions_fully_and_the_frame_by_its_weight(bundled: bool
         torch.testing.assert_close(said.mean(frame), by_hand)
     assert sorted(set(weights(said.marks, 0.1).tolist())) == pytest.approx([0.1, 1.0])
     tally = Tally()
-    tally.add(said, questions=True)
+    tally.add(said)
     assert tally.means()["decision_loss"] == pytest.approx(float(said.each[decides].mean()), rel=1e-5)
-    assert set(tally.by_question) == {row.first for row in rows}
+    assert set(said.marks[decides].tolist()) == {row.first for row in rows}
     assert tally.wrong == set(said.marks[decides & ~said.right].tolist())
 
 

@@ -14,7 +14,7 @@ import os
 import statistics
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -57,17 +57,29 @@ OLD: dict[str, Given] = {
 """What was done before: all tokens alike; for SmolLM2 adapters, their rate by the root of its size."""
 
 
+BEFORE = "as before: all tokens alike"
+
+
+def together(arm: Arm) -> Arm:
+    """Return an arm with all fields answered in one call, unless it says or is as before."""
+    asks = "together" in arm.args or arm.name == BEFORE
+    return arm if asks else replace(arm, args={**arm.args, "together": True})
+
+
 def arms(student: str, usual: float) -> list[Arm]:
     """Return the arms of a student; `usual` is the rate that goes with its size."""
     fixed: Given = {"probe": False, "rate": usual}
     return [
-        Arm("as before: all tokens alike", OLD.get(student, {"frame": 1.0, "probe": False})),
+        Arm(BEFORE, OLD.get(student, {"frame": 1.0, "probe": False})),
         Arm("the recipe: frame 0.1, rate tried"),
         *(Arm(f"frame {frame:g}", {**fixed, "frame": frame}) for frame in (0.0, 0.01, 0.03, 0.1, 1.0)),
         *(Arm(f"rate {f:g} times", {**fixed, "rate": f * usual}) for f in (1 / 3, 3.0)),
         Arm("adapters, rank 16", {"method": "lora", "probe": True}),
         Arm("8 epochs", {**fixed, "epochs": 8}),
-        Arm("all fields in one call", fixed, {"together": True}),
+        Arm("a call per field", fixed, {"together": False}),
+        Arm("a call per field, 8 epochs", {**fixed, "epochs": 8}, {"together": False}),
+        Arm("two notes a step", {**fixed, "batch": 24}),
+        Arm("1,000 notes put together anew", fixed, {"recombined": 1000}),
     ]
 
 
@@ -209,6 +221,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1, help="trainings per arm")
     parser.add_argument("--seconds", type=float, default=7200, help="the most that one training takes")
     parser.add_argument("--arms", default="", help="names of arms, with ;; all if empty")
+    parser.add_argument("--together", action="store_true", help="all fields in one call, but for some")
     parser.add_argument("--usual", type=float, help="the rate in the middle (default: by size)")
     parser.add_argument("--work", type=Path, default=Path("runs/training-recipe"))
     parser.add_argument("--out", type=Path, required=True, help="the page, without its ending")
@@ -217,6 +230,7 @@ def main() -> None:
     usual = asked.usual or {"nano": 2e-3}.get(asked.student, 1e-4)
     wanted = [name.strip() for name in asked.arms.split(";") if name.strip()]
     every = [a for a in arms(asked.student, usual) if not wanted or a.name in wanted]
+    every = [together(a) for a in every] if asked.together else every
     request = lab.Asked(task=asked.task, student=asked.student, dev=asked.dev)
     folder = asked.work / asked.student.replace(":", "-") / asked.task
     with lab.opened(request, folder, settings, lambda name, progress: None) as opened:

@@ -21,8 +21,7 @@ from preceptor.core.fields import FieldSpec, object_schema
 from preceptor.core.files import store_error
 from preceptor.core.folders import put_in_place
 from preceptor.core.record import Record
-from preceptor.core.records import Precision, Recipe
-from preceptor.core.render import RENDER_VERSION, has_same_text
+from preceptor.core.records import OLDEST_TEXT, RENDER_VERSION, Precision, Recipe
 from preceptor.core.runs import RunStore
 from preceptor.graphs import training
 from preceptor.graphs.session import Session
@@ -238,11 +237,14 @@ def read(folder: Path) -> Bundle:
         raw = json.loads(file.read_text("utf-8"))
         if raw.get("version", 0) > VERSION or raw.get("render_version", 0) > RENDER_VERSION:
             raise InputError(f"{str(file)!r} is of a newer version", "update preceptor")
-        mode = raw.get("recipe", {}).get("mode", "per_field")
-        if not has_same_text(raw.get("render_version", 0), mode):
+        version = raw.get("render_version", 0)
+        if version < OLDEST_TEXT:
             raise InputError(
                 f"{str(file)!r} was made when prompts were written otherwise", "refine and export again"
             )
+        recipe = raw["recipe"]
+        if recipe.get("mode") == "joint":  # Before version 5 a recipe did not name it.
+            recipe.setdefault("render_version", version)
         return Bundle.model_validate(raw)
-    except (ValueError, ValidationError, AttributeError) as cause:
+    except (ValueError, ValidationError, AttributeError, TypeError, KeyError) as cause:
         raise InputError(f"{str(file)!r} cannot be read as a bundle", "export it again") from cause

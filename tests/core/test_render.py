@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from preceptor.core import render
 from preceptor.core.fields import LabelField, ListField
-from preceptor.core.records import Example, Guide, ModelRef, Prompt, Recipe, Shot
+from preceptor.core.records import RENDER_VERSION, Example, Guide, ModelRef, Prompt, Recipe, Shot
 
 PAIN = LabelField(name="pain", values=("present", "absent"), meanings={"absent": "denied"})
 DRUGS = ListField(name="drugs", of="medication names")
@@ -74,21 +74,66 @@ def test_one_call_per_field_says_exactly_this() -> None:
     assert pain.decoding == RECIPE.decoding
 
 
+FORM = 'Answer in one line: {"pain": "...", "drugs": ["...", ...]}'
+
+
+def joint(version: int = RENDER_VERSION) -> Recipe:
+    return RECIPE.model_copy(update={"mode": "joint", "render_version": version})
+
+
 def test_one_call_for_all_fields_says_exactly_this() -> None:
-    (call,) = render.calls(RECIPE.model_copy(update={"mode": "joint"}), (PAIN, DRUGS), NOTE)
-    assert call.messages[1].content == f"{NOTE_BLOCK}{PAIN_BLOCK}\n\n{DRUGS_BLOCK}"
+    (call,) = render.calls(joint(), (PAIN, DRUGS), NOTE)
+    assert call.messages[1].content == f"{PAIN_BLOCK}\n\n{DRUGS_BLOCK}\n{FORM}\n\n{NOTE_BLOCK.rstrip()}"
     assert call.key == ("n1", ("pain", "drugs"))
+
+
+def test_one_call_for_all_fields_begins_with_what_no_note_changes() -> None:
+    other = NOTE.model_copy(update={"id": "n2", "text": "Quite another note."})
+    shots = (Shot(example_id="t1", group="p2", text="No pain.", answer={"pain": "absent"}),)
+    recipe = joint().model_copy(update={"shots": shots})
+    hits = [Shot(example_id="t2", group="p3", text="Sore.", answer={"pain": "present"})]
+    for found in ({}, {"pain": hits}):
+        one, two = (
+            render.calls(recipe, (PAIN, DRUGS), n, found)[0].messages[1].content for n in (NOTE, other)
+        )
+        constant = one[: one.index("<note>")]
+        assert two.startswith(constant)
+        assert constant.startswith(f"{PAIN_BLOCK}\n\n{DRUGS_BLOCK}")
+        assert one.endswith("</note>")
+
+
+def test_recipes_keep_the_text_of_the_version_they_were_made_under() -> None:
+    itch = PAIN.model_copy(update={"name": "itch"})
+    pain, ask = PAIN_BLOCK.rsplit("\n", 1)
+    (third,) = render.calls(joint(3), (PAIN, itch, DRUGS), NOTE)
+    assert third.messages[1].content == (
+        f'{NOTE_BLOCK}{PAIN_BLOCK}\n\nField: "itch"\n{ask}\n\n{DRUGS_BLOCK}'
+    )
+    (fourth,) = render.calls(joint(4), (PAIN, itch, DRUGS), NOTE)
+    assert fourth.messages[1].content == (
+        f'{NOTE_BLOCK}{pain}\nField: "itch"\nEach of these: {ask}\n\n{DRUGS_BLOCK}'
+    )
+    assert len({joint(v).fingerprint for v in (3, 4, 5)}) == 3
+    per_field = [RECIPE.model_copy(update={"render_version": v}) for v in (3, 4, 5)]
+    assert len({r.fingerprint for r in per_field}) == 1
+    assert len({render.calls(r, (PAIN,), NOTE)[0].messages for r in per_field}) == 1
+    assert Recipe.from_json(joint(4).to_json()) == joint(4)
+
+
+def test_an_answer_s_form_is_shown_by_its_first_fields() -> None:
+    itch = PAIN.model_copy(update={"name": "itch"})
+    assert render.form((PAIN,)) == 'Answer in one line: {"pain": "..."}'
+    assert render.form((PAIN, itch, DRUGS)) == 'Answer in one line: {"pain": "...", "itch": "...", ...}'
 
 
 def test_what_fields_in_a_row_are_answered_with_is_said_once() -> None:
     itch = PAIN.model_copy(update={"name": "itch"})
     rash = PAIN.model_copy(update={"name": "rash", "meanings": {"absent": "no rash"}})
-    recipe = RECIPE.model_copy(update={"mode": "joint"})
-    (call,) = render.calls(recipe, (PAIN, itch, rash, DRUGS), NOTE)
+    (call,) = render.calls(joint(), (PAIN, itch, rash, DRUGS), NOTE)
     pain, ask = PAIN_BLOCK.rsplit("\n", 1)
     said = call.messages[1].content
     assert f'{pain}\nField: "itch"\nEach of these: {ask}\n\nField: "rash"\nLabels: ' in said
-    assert said.endswith(DRUGS_BLOCK)
+    assert DRUGS_BLOCK in said
     assert said.count("Labels:") == 2
 
 
@@ -110,8 +155,8 @@ def test_worked_examples_stand_before_the_note_and_only_where_they_bear() -> Non
     assert drugs.messages[1].content == (
         'Examples:\nOn iron. => ["iron"]\n\n' + NOTE_BLOCK + DRUGS_BLOCK
     )
-    joint = render.shot_line(whole, (PAIN, DRUGS))
-    assert joint == 'On iron. => {"pain": "absent", "drugs": ["iron"]}'
+    line = render.shot_line(whole, (PAIN, DRUGS))
+    assert line == 'On iron. => {"pain": "absent", "drugs": ["iron"]}'
 
 
 def test_the_note_is_a_prefix_that_all_fields_share() -> None:

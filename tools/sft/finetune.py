@@ -20,7 +20,7 @@ from preceptor.core.errors import InputError
 from preceptor.core.ports import Evidence, Retriever, ToolResult
 from preceptor.core.prospect import Prospect
 from preceptor.core.record import digest
-from preceptor.core.records import Example, Recipe
+from preceptor.core.records import RENDER_VERSION, Example, Recipe
 from preceptor.tools.distill import weak
 from preceptor.tools.sft import base, data, memory, telling
 from preceptor.tools.sft.args import FineTuneArgs
@@ -348,7 +348,7 @@ def asked_as(args: FineTuneArgs, recipe: Recipe) -> Recipe:
             "a student that retrieves examples for each field cannot be asked all fields at once",
             "leave 'together' out, or take the index away first",
         )
-    return recipe.model_copy(update={"mode": "joint"})
+    return recipe.model_copy(update={"mode": "joint", "render_version": RENDER_VERSION})
 
 
 def _missing(evidence: Evidence) -> float:

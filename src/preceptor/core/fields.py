@@ -87,6 +87,10 @@ class LabelField(_Base):
         """Return the line that tells the student what to answer with."""
         return "Labels: " + _shown(self.values, self.meanings)
 
+    def blank(self) -> str:
+        """Return an answer's JSON with nothing in it yet."""
+        return '"..."'
+
     def read(self, raw: JsonValue) -> str:
         """Return the label that ``raw`` names.
 
@@ -176,6 +180,10 @@ class ListField(_Base):
         if not self.values:
             return f"List: {self.of}, as written in the note; [] when there is none"
         return f"List: {self.of}, any of: {_shown(self.values, self.meanings)}; [] when there is none"
+
+    def blank(self) -> str:
+        """Return an answer's JSON with nothing in it yet."""
+        return '["...", ...]'
 
     def read(self, raw: JsonValue) -> list[JsonValue]:
         """Return the items, outer spaces removed, empty ones and repeats left out.

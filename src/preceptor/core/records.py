@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import Field, JsonValue, field_validator
+from pydantic import Field, JsonValue, SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from preceptor.core.blocked import Blocked
 from preceptor.core.fields import FieldSpec
@@ -136,6 +136,16 @@ class IndexRef(Record):
     settings: dict[str, JsonValue] = Field(default_factory=dict)
 
 
+RENDER_VERSION = 5
+"""Rises whenever a recipe made now would give another text than one made before.
+
+Recipes name the version that they were made under, and keep its text; calls that ask one field are the
+same since the oldest.
+"""
+OLDEST_TEXT = 3
+"""The oldest version whose text can still be written."""
+
+
 class Recipe(Record):
     """Everything about a student. A recipe in use is a student.
 
@@ -147,6 +157,7 @@ class Recipe(Record):
         index: Where further ones are retrieved, if anywhere.
         adapter: Trained weights, if any; where the model has a ``base``, they are in what is served.
         decoding: How an answer is sampled.
+        render_version: Under which version its text was made.
     """
 
     model: ModelRef
@@ -156,6 +167,15 @@ class Recipe(Record):
     index: IndexRef | None = None
     adapter: AdapterRef | None = None
     decoding: Decoding = Decoding()
+    render_version: int = Field(default=RENDER_VERSION, ge=OLDEST_TEXT, le=RENDER_VERSION)
+
+    @model_serializer(mode="wrap")
+    def _told(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Leave out the version where all have the same text, so that hashes stay what they were."""
+        made: dict[str, object] = handler(self)
+        if self.mode == "per_field":
+            del made["render_version"]
+        return made
 
 
 @dataclass(frozen=True, slots=True)

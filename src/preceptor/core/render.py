@@ -1,9 +1,9 @@
 """The one renderer: a recipe and a note become messages.
 
 Owns the text that a student sees, in evaluation, in training and in serving. Leaves the model's own
-chat template to the backend. The note stands before the fields, so that a backend can keep the
-note's prefix for all of them. Whatever comes from a note or a hit is data: ``quote`` takes away
-what could be read as a tag or a special token.
+chat template to the backend. What calls share stands first, so that a backend reads it once: the note
+where each field is asked in a call of its own, the fields where one call asks all. Whatever comes from
+a note or a hit is data: ``quote`` takes away what could be read as a tag or a special token.
 """
 
 from __future__ import annotations
@@ -16,18 +16,11 @@ from itertools import groupby
 from pydantic import JsonValue
 
 from preceptor.core.fields import FieldSpec
-from preceptor.core.records import Call, Example, Gold, Message, Prompt, Recipe, Shot
+from preceptor.core.records import RENDER_VERSION, Call, Example, Gold, Message, Prompt, Recipe, Shot
 from preceptor.core.spelling import nfc
 
-RENDER_VERSION = 4
-"""Rises whenever the same recipe and note give another text; part of every cache key."""
-
-
-def has_same_text(version: int, mode: str) -> bool:
-    """Return whether a recipe that was measured under a version has the same text now."""
-    # Version 4 changed calls that ask several fields.
-    return version == RENDER_VERSION or (version == 3 and mode == "per_field")
-
+SHARED_ASKS, CONSTANT_FIRST = 4, 5
+"""Versions since which calls for all fields say shared labels once, and begin with what is constant."""
 
 Hits = Mapping[str, Sequence[Shot]]
 """Retrieved worked examples per field name; ``""`` holds those for all fields."""
@@ -91,12 +84,14 @@ def field_block(prompt: Prompt, field: FieldSpec) -> str:
     return f"{_about(prompt, field)}\n{field.ask()}"
 
 
-def field_blocks(prompt: Prompt, fields: Sequence[FieldSpec]) -> str:
+def field_blocks(prompt: Prompt, fields: Sequence[FieldSpec], version: int = RENDER_VERSION) -> str:
     """Return the lines that ask for several fields in one call.
 
     Of fields in a row that are answered in the same way, that way is said once: a dozen symptoms with
     the same labels take half the tokens.
     """
+    if version < SHARED_ASKS:
+        return "\n\n".join(field_block(prompt, field) for field in fields)
     blocks = []
     for ask, run in groupby(fields, key=lambda field: field.ask()):
         each = list(run)
@@ -156,10 +151,20 @@ def messages(
         example: The note; its gold answer is not looked at.
         hits: Retrieved worked examples.
     """
-    blocks = field_blocks(recipe.prompt, fields)
+    blocks = field_blocks(recipe.prompt, fields, recipe.render_version)
     shown = examples_block(recipe, fields, hits or {})
-    user = f"{shown}<note>\n{quote(example.text)}\n</note>\n{blocks}"
+    note = f"<note>\n{quote(example.text)}\n</note>"
+    if recipe.mode == "joint" and recipe.render_version >= CONSTANT_FIRST:
+        user = f"{blocks}\n{form(fields)}\n\n{shown}{note}"
+    else:
+        user = f"{shown}{note}\n{blocks}"
     return Message("system", system_text(recipe.prompt)), Message("user", user)
+
+
+def form(fields: Sequence[FieldSpec]) -> str:
+    """Return the line that shows how short an answer is: the first fields of it."""
+    said = [f"{json.dumps(f.name, ensure_ascii=False)}: {f.blank()}" for f in fields[:2]]
+    return "Answer in one line: {" + ", ".join([*said, *(["..."] if len(fields) > 2 else [])]) + "}"
 
 
 def asked_together(recipe: Recipe, fields: Sequence[FieldSpec]) -> list[tuple[FieldSpec, ...]]:

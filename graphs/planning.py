@@ -19,7 +19,7 @@ from preceptor.core.records import ModelRef
 from preceptor.core.settings import Settings
 from preceptor.evals import splits
 from preceptor.evals.task import Task
-from preceptor.graphs import estimates, exploring, judged, labelling, reserve, teaching, wiring
+from preceptor.graphs import estimates, exploring, judged, labelling, reserve, starting, teaching, wiring
 from preceptor.graphs.costs import Cost, Labels, Plan
 from preceptor.tools.distill.label import USUAL as LABELLED
 
@@ -64,7 +64,7 @@ def plan(options: wiring.Options, settings: Settings, measure: bool = False) -> 
     wiring.check_names(options, settings)
     metric = judged.of(options.metric, task, drawn)
     model = ModelRef.asked(options.student, options.precision)
-    start = wiring.start_recipe(task, model, max_tokens=options.max_tokens)
+    start = starting.recipe(task, model, max_tokens=options.max_tokens)
     reserve.held_back(options, task, drawn, settings.price_table(), start)
     pace = estimates.pace(options, task, drawn) if measure else None
     sums = _Sums(options, settings, task, drawn, pace)
@@ -126,7 +126,7 @@ class _Sums:
         self._parts = len(drawn.train), len(drawn.dev), len(tested)
         self._folds = max(1, options.limits.folds)
         model = ModelRef.asked(options.student, options.precision)
-        recipe = wiring.start_recipe(task, model, max_tokens=options.max_tokens)
+        recipe = starting.recipe(task, model, max_tokens=options.max_tokens)
         self._recipe = recipe
         self.per_note = 1 if task.mode == "joint" else len(task.fields)
         asked = [call for e in task.examples for call in render.calls(recipe, task.fields, e)]

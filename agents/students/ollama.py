@@ -41,7 +41,7 @@ from preceptor.agents.students.retry import (
 from preceptor.core.errors import StudentError
 from preceptor.core.fields import object_schema
 from preceptor.core.ports import Cancel
-from preceptor.core.records import Call, Message, ModelRef, Reply
+from preceptor.core.records import Call, Decoding, Message, ModelRef, Reply
 from preceptor.core.settings import check_url, masked
 
 if TYPE_CHECKING:
@@ -57,6 +57,9 @@ shorthand, nor fewer than bytes / 6; template tokens come on top of the first.""
 
 TEMPLATE = 16
 """Tokens that a chat template adds to a message, at most."""
+
+COMPLETE = ("stop", "length")
+"""The done reasons with which an empty text is an answer, if an unreadable one."""
 
 UNCOUNTED = "0.30."
 """Versions that leave cached tokens out of ``prompt_eval_count``."""
@@ -79,6 +82,9 @@ class OllamaStudent:
     Args:
         name: The model's name, with or without a tag.
         options: Concurrency, timeout, retries, address, window, keep-alive.
+
+    Attributes:
+        thinks: Whether the model can think aloud before it answers; the call says whether it shall.
 
     Raises:
         StudentError: If Ollama cannot be reached or does not have the model.
@@ -109,7 +115,7 @@ class OllamaStudent:
         self.ref = ModelRef(spec=f"ollama:{name}", digest=self._find_digest())
         shown = self._show()
         self.context = _context(shown.modelinfo or {})
-        self._thinks = "thinking" in (shown.capabilities or [])
+        self.thinks = self._chat is None and "thinking" in (shown.capabilities or [])
         self._counts_cached = not self._version().startswith(UNCOUNTED)
 
     def complete(self, calls: Sequence[Call], cancel: Cancel | None = None) -> Iterator[Reply]:
@@ -118,7 +124,7 @@ class OllamaStudent:
         Raises:
             StudentError: If the server or the model is gone.
         """
-        needed = max((most_tokens(c.messages) + c.decoding.max_tokens for c in calls), default=0)
+        needed = max((most_tokens(c.messages) + self._room(c.decoding) for c in calls), default=0)
         # The window never shrinks, so that a batch of short notes does not reload the model.
         self._window = max(self._window, self._fitting(needed))
         yield from self._pool.run(calls, cancel)
@@ -130,6 +136,10 @@ class OllamaStudent:
     def _hear(self, response: httpx.Response) -> None:
         # The client's errors carry no headers.
         self._heard.wait = retry_after(response.headers.get("retry-after"))
+
+    def _room(self, decoding: Decoding) -> int:
+        """Return the most tokens that may be written: the server counts thoughts, too."""
+        return decoding.room if self.thinks else decoding.max_tokens
 
     def _fitting(self, needed: int) -> int:
         if self._options.num_ctx:
@@ -151,7 +161,7 @@ class OllamaStudent:
         shape = cast("dict[str, object]", object_schema(call.fields)) if decoding.constrained else None
         options = {
             "num_ctx": self._window,
-            "num_predict": decoding.max_tokens,
+            "num_predict": self._room(decoding),
             "temperature": decoding.temperature,
             "seed": decoding.seed,
         }
@@ -170,7 +180,7 @@ class OllamaStudent:
             [{"role": m.role, "content": m.content} for m in call.messages],
             format=shape,
             options=options,
-            think=False if self._thinks else None,
+            think=decoding.think == "on" if self.thinks else None,
             keep_alive=self._options.keep_alive,
         )
         return got, got.message.content or ""
@@ -185,6 +195,9 @@ class OllamaStudent:
         read, written = got.prompt_eval_count or None, got.eval_count
         full = bool(read) and (read or 0) + (written or 0) >= self._window
         short = self._counts_cached and bool(read) and (read or 0) < fewest_tokens(call.messages)
+        if not text and got.done_reason not in COMPLETE:
+            # Such as "load": the model was loaded, and nothing was generated.
+            raise Passing(f"no text came (done reason {got.done_reason!r})")
         cut = got.done_reason == "length" or full or short
         return Reply(call.key, text, "truncated" if cut else "ok", read, written, seconds)
 
@@ -203,7 +216,7 @@ class OllamaStudent:
         if isinstance(error, httpx.TransportError):
             return Passing("the connection broke off")
         if isinstance(error, (json.JSONDecodeError, ValueError, TypeError)):
-            return Refused("Ollama answered with something that is no chat response")
+            return Passing("Ollama answered with something that is no chat response")
         return error
 
     def _status(self, status: int, words: object) -> Exception:

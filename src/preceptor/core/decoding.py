@@ -16,6 +16,10 @@ Thinking = Literal["auto", "on", "off"]
 """Whether a model that can think aloud shall."""
 
 
+THOUGHTS = 4_096
+"""What a model that thinks aloud may write before its answer: servers count both against one limit."""
+
+
 class Decoding(Record):
     """How an answer is sampled.
 
@@ -34,6 +38,11 @@ class Decoding(Record):
     max_tokens: int = Field(default=256, ge=1)
     constrained: bool = True
     think: Thinking = "auto"
+
+    @property
+    def room(self) -> int:
+        """The most tokens that may be written before the answer is whole, thoughts and all."""
+        return self.max_tokens + (THOUGHTS if self.think == "on" else 0)
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, whole: SerializerFunctionWrapHandler) -> dict[str, JsonValue]:

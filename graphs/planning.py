@@ -19,7 +19,16 @@ from preceptor.core.records import ModelRef
 from preceptor.core.settings import Settings
 from preceptor.evals import splits
 from preceptor.evals.task import Task
-from preceptor.graphs import estimates, exploring, judged, labelling, reserve, starting, teaching, wiring
+from preceptor.graphs import (
+    estimates,
+    exploring,
+    judged,
+    labelling,
+    reserve,
+    starting,
+    teaching,
+    wiring,
+)
 from preceptor.graphs.costs import Cost, Labels, Plan
 from preceptor.tools.distill.label import USUAL as LABELLED
 
@@ -66,6 +75,7 @@ def plan(options: wiring.Options, settings: Settings, measure: bool = False) -> 
     model = ModelRef.asked(options.student, options.precision)
     start = starting.recipe(task, model, max_tokens=options.max_tokens)
     reserve.held_back(options, task, drawn, settings.price_table(), start)
+    tight = starting.tight(start, task, drawn.examples(task, "train"))
     pace = estimates.pace(options, task, drawn) if measure else None
     sums = _Sums(options, settings, task, drawn, pace)
     rounds = options.limits.rounds
@@ -105,6 +115,8 @@ def plan(options: wiring.Options, settings: Settings, measure: bool = False) -> 
         turn_tokens=sums.turn,
         training=sums.refused,
         labels=sums.labels(settings),
+        max_tokens=start.decoding.max_tokens,
+        tight=tight.words() if tight else "",
     )
 
 

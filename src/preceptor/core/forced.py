@@ -83,4 +83,6 @@ def count(answers: Iterable[Answer], recipe: Recipe, fields: Sequence[FieldSpec]
     ignored = sum(not a.unforced and not all(map(fits, a.raw, groups)) for a in given)
     if not refused and ignored <= SHARE * len(given):
         return None
-    return Loose(notes=len(given), refused=refused, ignored=ignored if ignored > SHARE * len(given) else 0)
+    return Loose(
+        notes=len(given), refused=refused, ignored=ignored if ignored > SHARE * len(given) else 0
+    )

@@ -79,7 +79,9 @@ def _longest(field: FieldSpec) -> int:
         return max(map(tokens, field.values))
     if field.values:
         # A value that is said twice counts once when it is read, so that all of them are the most.
-        return sum(sorted((tokens(v) + PER_ITEM for v in field.values), reverse=True)[: field.max_items])
+        return sum(
+            sorted((tokens(v) + PER_ITEM for v in field.values), reverse=True)[: field.max_items]
+        )
     return ITEM * field.max_items
 
 

@@ -3,8 +3,8 @@
 Owns one turn with a foreign model: the messages, the retries, and what its answer becomes. Leaves the
 words of the brief to ``agents.brief``, the gate to ``agents.screening`` and the reading of a model's
 name to ``agents.teacher``. No error says what a server said: it may quote the notes. Only
-what can pass is tried again (no connection, too slow, 429, 5xx, silence that does not end as an answer, a
-body that is no completion); an answer that makes no sense is returned as it is.
+what can pass is tried again (no connection, too slow, 429, 5xx, silence that does not end as an answer,
+a body that is no completion); an answer that makes no sense is returned as it is.
 """
 
 from __future__ import annotations

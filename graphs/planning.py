@@ -75,20 +75,17 @@ def plan(options: wiring.Options, settings: Settings, measure: bool = False) -> 
     model = ModelRef.asked(options.student, options.precision)
     start = starting.recipe(task, model, max_tokens=options.max_tokens)
     reserve.held_back(options, task, drawn, settings.price_table(), start)
-    tight = starting.tight(start, task, drawn.examples(task, "train"))
     pace = estimates.pace(options, task, drawn) if measure else None
     sums = _Sums(options, settings, task, drawn, pace)
     rounds = options.limits.rounds
     looks = min(rounds, options.gate.looks)
-    likely_rounds = sums.likely_rounds()
+    likely_rounds, trainings = sums.likely_rounds(), sums.trainings()
     likely_looks = min(looks, LIKELY_LOOKS * likely_rounds)
     kept = min(looks, LIKELY_KEPT * likely_rounds)
-    trainings = sums.trainings()
     worst = sums.cost(
         sums.whole(rounds, looks, looks), sums.worst_turns * rounds, trainings[1], worst=True
     )
     bound = options.budget.limits()
-    met = _met(worst, bound)
     likely = sums.cost(
         sums.whole(likely_rounds, likely_looks, kept), LIKELY_TURNS * likely_rounds, trainings[0]
     )
@@ -109,14 +106,14 @@ def plan(options: wiring.Options, settings: Settings, measure: bool = False) -> 
         round_worst=sums.cost(sums.round(1, 1), sums.worst_turns, min(1, trainings[1]), worst=True),
         likely=_within(likely, bound),
         worst=_within(worst, bound),
-        stopped_by=met,
+        stopped_by=_met(worst, bound),
         likely_stopped_by=_met(likely, bound),
         unpriced=sums.unpriced(),
         turn_tokens=sums.turn,
         training=sums.refused,
         labels=sums.labels(settings),
         max_tokens=start.decoding.max_tokens,
-        tight=tight.words() if tight else "",
+        tight=starting.remark(start, task, drawn.examples(task, "train")),
     )
 
 

@@ -59,12 +59,18 @@ def untouched(task: Task, student: Student, options: Options) -> Recipe:
     return recipe(task, student.ref, options.constrained, options.max_tokens, student.context, tried)
 
 
-def tight(start: Recipe, task: Task, notes: tuple[Example, ...] | list[Example]) -> Tight | None:
+def tight(start: Recipe, task: Task, notes: tuple[Example, ...]) -> Tight | None:
     """Return which notes' gold does not fit the answer limit, None if all fits."""
     return lengths.tight(asked_together(start, task.fields), notes, start.decoding.max_tokens)
 
 
-def check(start: Recipe, task: Task, notes: tuple[Example, ...] | list[Example]) -> None:
+def remark(start: Recipe, task: Task, notes: tuple[Example, ...]) -> str:
+    """Return a line where gold does not fit the answer limit, an empty text where it does."""
+    found = tight(start, task, notes)
+    return found.words() if found else ""
+
+
+def check(start: Recipe, task: Task, notes: tuple[Example, ...]) -> None:
     """Refuse an answer limit that the gold of half of the notes does not fit.
 
     Raises:

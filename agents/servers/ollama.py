@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from pydantic import JsonValue
 
@@ -59,10 +59,11 @@ class OllamaServer(ScriptedServer):
         troubles: What goes wrong with which chat request.
         latency: Seconds that every chat request takes.
         library: What was uploaded and created, and how such models answer.
-        thinks: The models that can think aloud; ``think`` is answered with 400 for all others.
 
     Attributes:
         levels: What it says of how a model's weights are stored, by name.
+        thinks: The models that can think aloud, with their tags; ``think`` is answered with 400 for all
+            others.
     """
 
     answering = ("/api/chat", "/api/embed", "/api/generate")
@@ -76,7 +77,6 @@ class OllamaServer(ScriptedServer):
         troubles: Iterable[Trouble | None] = (),
         latency: float = 0.0,
         library: Library | None = None,
-        thinks: Collection[str] = (),
     ) -> None:
         self.library = library or Library()
         self._answer = answer
@@ -84,9 +84,9 @@ class OllamaServer(ScriptedServer):
             tagged(n): size for n, size in ({"scripted": 32768} if models is None else models).items()
         }
         self._omit = frozenset(omit)
-        self._thinks = {tagged(name) for name in thinks}
         self.version = "0.34.0"
         self.levels: dict[str, str] = {}
+        self.thinks: set[str] = set()
         super().__init__(troubles=troubles, latency=latency)
 
     def respond(self, request: Request) -> Response:
@@ -110,7 +110,7 @@ class OllamaServer(ScriptedServer):
         if request.path == "/api/embed":
             found = vectors(request.body.get("input"), EMBEDDING)
             return Response.of({"model": name, "embeddings": [[*v] for v in found]})
-        if request.body.get("think") and tagged(name) not in self._thinks:
+        if request.body.get("think") and tagged(name) not in self.thinks:
             return Response.of({"error": f'"{name}" does not support thinking'}, 400)
         return self._chat(request.body, self._models[tagged(name)])
 
@@ -121,7 +121,7 @@ class OllamaServer(ScriptedServer):
         level = self.levels.get(name) or (made.quantize.upper() or "F16" if made else "")
         if level:
             details["quantization_level"] = level
-        able = ["completion", "tools", *(["thinking"] if name in self._thinks else [])]
+        able = ["completion", "tools", *(["thinking"] if name in self.thinks else [])]
         shown: Body = {"model_info": info, "capabilities": [*able], "details": details}
         return {**shown, "template": made.template} if made else shown
 

@@ -71,9 +71,9 @@ def _allowed(value: JsonValue, field: FieldSpec) -> bool:
 
 
 def count(answers: Iterable[Answer], recipe: Recipe, fields: Sequence[FieldSpec]) -> Loose | None:
-    """Return the counts over answers that ``recipe`` gave; None if the schema was forced or not asked for.
+    """Return the counts over answers that ``recipe`` gave, None if there is nothing to tell.
 
-    Answers that were cut off or never came say nothing.
+    Nothing is where the schema was forced, or was not asked for. Answers that were cut off or never came say nothing.
     """
     if not recipe.decoding.constrained:
         return None

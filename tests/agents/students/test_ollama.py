@@ -235,7 +235,8 @@ def test_an_empty_answer_that_ended_as_one_is_one(serve: Serve) -> None:
 def test_a_model_that_thinks_aloud_is_told_whether_to(
     serve: Serve, think: Thinking, sent: bool, room: int
 ) -> None:
-    server = serve(thinks={"scripted"})
+    server = serve()
+    server.thinks.add("scripted:latest")
     student = student_of(server)
     assert student.thinks
     list(student.complete(calls_about(EXAMPLES[:1], decoding=Decoding(max_tokens=99, think=think))))

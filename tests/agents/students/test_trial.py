@@ -53,7 +53,8 @@ def student_of(server: OllamaServer) -> OllamaStudent:
     ],
 )
 def test_the_way_that_works_is_found(answer: Callable[[Body], str], way: str) -> None:
-    with OllamaServer(answer, thinks={"scripted"}) as server:
+    with OllamaServer(answer) as server:
+        server.thinks.add("scripted:latest")
         student = student_of(server)
         found = trial.tried(student)
         assert (found.think, found.readable, found.schema) == (way, True, "forced")
@@ -61,7 +62,8 @@ def test_the_way_that_works_is_found(answer: Callable[[Body], str], way: str) ->
 
 
 def test_a_model_that_answers_nothing_readable_is_refused() -> None:
-    with OllamaServer(lambda body: PROSE, thinks={"scripted"}) as server:
+    with OllamaServer(lambda body: PROSE) as server:
+        server.thinks.add("scripted:latest")
         assert not trial.tried(student_of(server)).readable
         with pytest.raises(StudentError, match="no readable answer to a schema, thinking aloud or not"):
             trial.way(student_of(server))

@@ -107,7 +107,9 @@ class Lab:
         tool = FineTune(self.folder / training.FOLDER, self.faces, here)
         evidence = Evidence(self.task.fields, recipe, notes, (), ())
         result = tool.train(args, evidence)
-        trained = asked_as(args, recipe).model_copy(update={"adapter": result.adapter})
+        trained = asked_as(args, recipe, self.task.fields).model_copy(
+            update={"adapter": result.adapter}
+        )
         return trained, result
 
     def ask(self, recipe: Recipe, name: str) -> curve.Run:

@@ -141,7 +141,11 @@ def test_what_is_no_answer_is_asked_again(trouble: Trouble) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [{"choices": None}, {"choices": [{"message": 3}]}, {"choices": [{"message": {"content": {"a": 1}}}]}],
+    [
+        {"choices": None},
+        {"choices": [{"message": 3}]},
+        {"choices": [{"message": {"content": {"a": 1}}}]},
+    ],
 )
 def test_what_stays_no_answer_is_refused_in_one_line(body: Body) -> None:
     with OpenAIServer(troubles=[Trouble(Response.of({**MOVE, **body}))] * 9) as server:

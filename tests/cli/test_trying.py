@@ -1,8 +1,9 @@
-"""``preceptor doctor --student``: an answer that cannot be read is refused, and what was tried is said."""
+"""``preceptor doctor --student``: an answer that cannot be read is refused; what was tried is said."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -65,9 +66,8 @@ def test_a_model_that_thinks_aloud_is_tried_both_ways(
     ids=["refused", "ignored"],
 )
 def test_a_server_that_does_not_force_the_schema_is_told(
-    server: object, says: str, capsys: Captured
+    server: Callable[[], OpenAIServer], says: str, capsys: Captured
 ) -> None:
-    assert callable(server)
     with server() as up:
         code, found = doctor(capsys, f"openai:x@{up.base_url}")
     assert code == 0

@@ -75,7 +75,7 @@ def test_the_recipe_keeps_the_way_that_worked(tmp_path: Path, monkeypatch: pytes
             assert session.start.decoding.think == "on"
             tried = len(server.asked)
             list(session.evaluator.answers(session.start, session.examples(session.splits.dev)))
-        assert {body["think"] for body in server.asked[tried:]} == {True}
+        assert all(body["think"] is True for body in server.asked[tried:])
         with small.opened(tmp_path) as again:
             assert again.start.decoding.think == "on"
 
@@ -87,7 +87,10 @@ def test_a_model_with_no_readable_answer_leaves_no_run_behind(
     with OllamaServer(lambda body: "I would rather not.") as server:
         server.thinks.add("scripted:latest")
         monkeypatch.setenv("OLLAMA_HOST", server.url)
-        with pytest.raises(StudentError, match="thinking aloud or not"), small.opened(tmp_path, options):
+        with (
+            pytest.raises(StudentError, match="thinking aloud or not"),
+            small.opened(tmp_path, options),
+        ):
             pass
     assert not list(tmp_path.iterdir())
 
@@ -100,7 +103,10 @@ def chatty(body: Body) -> Body:
 
 @pytest.mark.parametrize(
     ("schemas", "says"),
-    [(True, "the server does not force the schema (30 of 30"), (False, "the server refuses the schema")],
+    [
+        (True, "the server does not force the schema (30 of 30"),
+        (False, "the server refuses the schema"),
+    ],
 )
 def test_a_run_and_its_report_say_what_became_of_the_schema(
     schemas: bool, says: str, tmp_path: Path

@@ -73,7 +73,8 @@ def _allowed(value: JsonValue, field: FieldSpec) -> bool:
 def count(answers: Iterable[Answer], recipe: Recipe, fields: Sequence[FieldSpec]) -> Loose | None:
     """Return the counts over answers that ``recipe`` gave, None if there is nothing to tell.
 
-    Nothing is where the schema was forced, or was not asked for. Answers that were cut off or never came say nothing.
+    There is nothing where the schema was forced, or was not asked for. Answers that were cut off or
+    never came say nothing.
     """
     if not recipe.decoding.constrained:
         return None

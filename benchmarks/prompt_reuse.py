@@ -174,8 +174,8 @@ def main() -> None:
         "# What a server reads again",
         "",
         f"Written by `benchmarks/prompt_reuse.py --dev {asked.dev} --threads {asked.threads}`. "
-        f"Synthetic data: {len(notes)} dev notes of `toxicity`, {len(TASK.fields)} fields, students untouched. "
-        "Arms take turns, five notes each.",
+        f"Synthetic data: {len(notes)} dev notes of `toxicity`, {len(TASK.fields)} fields, "
+        "students untouched. Arms take turns, five notes each.",
         "",
         "## SmolLM2-135M (Q4_1) behind llama.cpp's server, one slot, prompt cache on",
         "",

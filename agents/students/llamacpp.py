@@ -49,6 +49,7 @@ class LlamaCppStudent(OpenAIStudent):
     def _ask(self, call: Call) -> Reply:
         began = time.monotonic()
         got = self._completed(call)
+        self._served.check(got.model)
         choice = got.choices[0] if getattr(got, "choices", None) else None
         if choice is None:
             raise Refused("the server answered with something that is no completion")

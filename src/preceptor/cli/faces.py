@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from preceptor.cli.checks import Check
+from preceptor.core import ollama_names
 from preceptor.core.settings import Settings
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def _said(found: Sameness, name: str) -> Iterator[Check]:
             "chat template",
             "chat",
             found.chat_equal,
-            f"compare: ollama show {name} --modelfile, with the weights' chat_template",
+            f"compare: ollama show {ollama_names.plain(name)} --modelfile, "
+            "with the weights' chat_template",
         ),
     ):
         counted = f"{equal} of {found.prompts} prompts have as many tokens as with the weights here"

@@ -95,6 +95,14 @@ def fitted(body: Body, longest: int, half: bool) -> Fitted | Response:
     return Fitted({**body, "messages": _cut(turns, read - kept)}, kept, window, cut=True)
 
 
+def cut_to(body: Body, window: int) -> Body:
+    """Return a chat request of so many tokens at most, cut in the middle of its last message."""
+    given, read = body.get("messages"), len(tokens(prompt_text(body)))
+    if read <= window or not isinstance(given, list):
+        return body
+    return {**body, "messages": _cut([*given], read - window)}
+
+
 def _is_system(turn: JsonValue) -> bool:
     return isinstance(turn, dict) and turn.get("role") == "system"
 

@@ -115,6 +115,23 @@ def test_missing_model_says_how_to_get_it(serve: Serve) -> None:
         student_of(serve(), "llama3.2")
 
 
+@pytest.mark.parametrize(
+    "spelt", ["Smol:135M", "library/smol:135m", "registry.ollama.ai/library/smol:135m", "smol:135m"]
+)
+def test_every_spelling_that_the_server_takes(serve: Serve, spelt: str) -> None:
+    server = serve(models={"smol:135m": 2048})
+    student = student_of(server, spelt)
+    assert student.context == 2048
+    assert student.ref.digest == student_of(server, "smol:135m").ref.digest
+    assert {r.status for r in student.complete(calls_about(EXAMPLES[:1]))} == {"ok"}
+
+
+def test_a_missing_model_s_hint_names_what_is_there(serve: Serve) -> None:
+    with pytest.raises(StudentError) as error:
+        student_of(serve(models={"smol:135m": 2048}), "Smol")
+    assert error.value.hint == "the server has smol:135m; to get another: ollama pull"
+
+
 def test_model_removed_meanwhile(serve: Serve) -> None:
     gone = Trouble(Response.of({"error": "model 'scripted' not found"}, 404))
     with pytest.raises(StudentError, match="ollama pull scripted"):

@@ -20,6 +20,10 @@ MARGIN = 1.1
 """Prompts of one task differ less than this in how well they are guessed; the rest is a reload."""
 
 
+LEAST = 0.5
+"""No model is taken to need fewer tokens than this share of the guess."""
+
+
 def of_tokenizer(folder: Path) -> Count | None:
     """Return what counts with the tokenizer in a folder of weights, None if it cannot be read."""
     file = folder / "tokenizer.json"
@@ -68,5 +72,7 @@ class Sizes:
         """Take what a server counted of a prompt that it read whole."""
         guessed = sizes.guessed(messages)
         if guessed > 0:
+            # Of a short prompt most is the template's, which is counted apart.
+            factor = (read - sizes.frame(messages)) / guessed
             with self._lock:
-                self._most = max(self._most, read / guessed)
+                self._most = max(self._most, factor, LEAST)

@@ -82,7 +82,7 @@ def key_for(url: str) -> str:
     return real if real and urlsplit(url).hostname not in LOCAL else "none"
 
 
-class _BadRequest(Refused):
+class BadRequest(Refused):
     """Status 400: too long, or asked for something that the server does not know.
 
     Attributes:
@@ -136,7 +136,8 @@ class OpenAIStudent:
         self._watch = Watch(self._counted)
         self._listed: list[str] = []
         self.context = self._longest(down)
-        self._refuses = not url or self.context is not None
+        own = not url and not os.environ.get("OPENAI_BASE_URL")
+        self._refuses = own or self.context is not None
         self._served = ServedAs(name, self._listed)
 
     def complete(self, calls: Sequence[Call], cancel: Cancel | None = None) -> Iterator[Reply]:
@@ -157,7 +158,7 @@ class OpenAIStudent:
         reasons = self.reasons
         try:
             got = self._chat(call, constrained)
-        except _BadRequest as refusal:
+        except BadRequest as refusal:
             if refusal.parameter == "temperature" and not reasons:
                 self.reasons = True
                 return self._ask(call)
@@ -168,7 +169,7 @@ class OpenAIStudent:
             got = self._chat(call, False)
             # The same request went through without it, so it was the schema that was refused.
             self.without_schema = True
-        self._served.check(got.model)
+        self._served.check(getattr(got, "model", None))
         reply = self.read(call, got, time.monotonic() - began)
         if not self._refuses and not self._watch.whole(call.messages, reply.prompt_tokens):
             raise Refused("the note is too long: the server read only a part of it", True)
@@ -182,8 +183,8 @@ class OpenAIStudent:
         if not self._fits and bare != call.messages:
             one = call.decoding.model_copy(update={"max_tokens": 1, "constrained": False})
             try:
-                self._chat(replace(call, messages=bare, decoding=one), False)
-            except _BadRequest as refusal:
+                self._send(replace(call, messages=bare, decoding=one))
+            except BadRequest as refusal:
                 if refusal.truncated:
                     return StudentError(
                         f"the prompt does not fit the context of {self.ref.spec} without any note",
@@ -192,11 +193,15 @@ class OpenAIStudent:
             self._fits = True
         return Refused("the note is too long for the model", True)
 
+    def _send(self, call: Call) -> object:
+        """Have the server read a prompt; what it answers does not matter."""
+        return self._chat(call, False)
+
     def _counted(self, messages: Sequence[Message]) -> int | None:
         """Return how many tokens the server reads of a prompt."""
         call = Call("", (), tuple(messages), Decoding(max_tokens=1, constrained=False))
-        usage = self._chat(call, False).usage
-        return (usage.prompt_tokens or None) if usage else None
+        usage = getattr(self._chat(call, False), "usage", None)
+        return usage.prompt_tokens or None if usage else None
 
     def body(self, call: Call, constrained: bool) -> dict[str, object]:
         """Return what is sent to ask ``call``.
@@ -299,7 +304,7 @@ class OpenAIStudent:
         why = f"the server answered with status {status} {code}".strip()
         if status != 400:
             return Refused(why, truncated=long)
-        refusal = _BadRequest(why, truncated=long)
+        refusal = BadRequest(why, truncated=long)
         refusal.parameter = str(error.param or "") if code in UNSUPPORTED else ""
         return refusal
 

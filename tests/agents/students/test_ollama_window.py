@@ -141,6 +141,19 @@ def test_windows_are_learned_from_what_the_server_counted() -> None:
     assert 4000 <= learned < 0.6 * guessed
 
 
+def test_windows_are_counted_with_the_model_s_own_tokenizer_where_it_is_here() -> None:
+    """The embedded student's has a token for each byte of Cyrillic: twice what is guessed."""
+    from preceptor import nano
+
+    pytest.importorskip("tokenizers")
+    note = Example(id="n", group="n", text="слабость " * 200)
+    with serve() as server:
+        made = StudentOptions(base_url=server.url, counts=nano.path())
+        [_] = OllamaStudent("small", made).complete(calls(note))
+        [_] = ask(server, note)
+    assert windows(server) == [4096, 2048]
+
+
 @pytest.mark.parametrize("version", [NEW, "0.34.0", OLD, "0.0.0", ""])
 @pytest.mark.parametrize(
     "text",

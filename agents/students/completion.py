@@ -28,26 +28,37 @@ class Said:
         finish: The finish reason, empty if it tells none.
         read: Tokens of the prompt; None if it does not say.
         written: Tokens of the answer; likewise.
+        model: Whose answer it is, as the server says; None if it does not.
     """
 
     text: str
     finish: str = ""
     read: int | None = None
     written: int | None = None
+    model: str | None = None
 
     @property
     def cut(self) -> bool:
         """Whether the answer was cut off."""
         return self.finish == "length"
 
+    def check(self) -> None:
+        """Refuse silence, unless the answer was cut off.
+
+        Raises:
+            Passing: If it did not end as an answer does.
+            Refused: If it did.
+        """
+        if not self.text and not self.cut:
+            why = f"no text came (finish reason {self.finish[:40]!r})"
+            raise Refused(why) if self.finish == "stop" else Passing(why)
+
 
 def said(body: object) -> Said:
     """Return what a chat completion says, or a completion of a prompt.
 
     Raises:
-        Passing: If it is none, or has no text and did not end as an answer does: an overloaded
-            server, or a proxy before it, says so for a while.
-        Refused: If it ended as an answer does, without one.
+        Passing: If it is none: an overloaded server, or a proxy before it, says so for a while.
     """
     choices = body.get("choices") if isinstance(body, Mapping) else None
     choice = choices[0] if isinstance(choices, list) and choices else None
@@ -57,11 +68,9 @@ def said(body: object) -> Said:
     text = _text(message.get("content") if isinstance(message, Mapping) else choice.get("text", ...))
     if text is None:
         raise Passing(NONE)
-    finish = str(choice.get("finish_reason") or "")
-    if not text and finish != "length":
-        why = f"no text came (finish reason {finish[:40]!r})"
-        raise Refused(why) if finish == "stop" else Passing(why)
-    return Said(text, finish, *usage(body.get("usage")))
+    model = body.get("model")
+    named = model if isinstance(model, str) else None
+    return Said(text, str(choice.get("finish_reason") or ""), *usage(body.get("usage")), named)
 
 
 def _text(content: object) -> str | None:

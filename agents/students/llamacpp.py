@@ -16,7 +16,7 @@ from preceptor.agents.students import StudentOptions
 from preceptor.agents.students.chat import of_folder
 from preceptor.agents.students.completion import Said
 from preceptor.agents.students.grammar import SEPARATORS
-from preceptor.agents.students.openai import OpenAIStudent
+from preceptor.agents.students.openai import BadRequest, OpenAIStudent
 from preceptor.core.errors import StudentError
 from preceptor.core.fields import object_schema
 from preceptor.core.records import Call, Reply
@@ -41,7 +41,16 @@ class LlamaCppStudent(OpenAIStudent):
 
     def _ask(self, call: Call) -> Reply:
         began = time.monotonic()
-        return self.read(call, self._completed(call), time.monotonic() - began)
+        try:
+            got = self._completed(call)
+        except BadRequest as refusal:
+            raise (self._too_long(call) if refusal.truncated else refusal) from None
+        self._served.check(got.model)
+        self._fits = True
+        return self.read(call, got, time.monotonic() - began)
+
+    def _send(self, call: Call) -> object:
+        return self._completed(call)
 
     def _completed(self, call: Call) -> Said:
         body: dict[str, object] = {

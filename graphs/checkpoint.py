@@ -25,6 +25,8 @@ def saver(folder: Path) -> Iterator[SqliteSaver]:
     with closing(sqlite3.connect(folder / FILE, check_same_thread=False)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA busy_timeout=30000")
+        # A file from somebody else may have views and triggers of its own.
+        connection.execute("PRAGMA trusted_schema=OFF")
         yield SqliteSaver(connection, serde=PlainSerde())
 
 

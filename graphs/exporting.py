@@ -22,7 +22,7 @@ from pydantic import JsonValue, ValidationError
 
 from preceptor.agents.publish import Model
 from preceptor.core import foreign, render
-from preceptor.core.errors import InputError, boundary
+from preceptor.core.errors import InputError
 from preceptor.core.files import store_error, write_whole
 from preceptor.core.record import Record, digest
 from preceptor.core.records import Example, Recipe
@@ -239,7 +239,7 @@ def _template(folder: Path) -> tuple[tokens.Template, int | None, list[str]]:
     """Return (the chat template, the longest prompt and answer, the texts that end an answer)."""
     foreign.check_model(folder)
     what = f"the tokenizer in {str(folder)!r} cannot be loaded"
-    with boundary(InputError, what, foreign.hint(folder)):
+    with foreign.loading(InputError, what):
         from transformers import AutoConfig, AutoTokenizer
 
         tokenizer = AutoTokenizer.from_pretrained(

@@ -9,8 +9,6 @@ skipped, since a checkpoint that holds it was not written by Preceptor.
 
 from __future__ import annotations
 
-from typing import cast
-
 import ormsgpack
 from langgraph.checkpoint.serde.jsonplus import (
     EXT_CONSTRUCTOR_KW_ARGS,
@@ -18,14 +16,11 @@ from langgraph.checkpoint.serde.jsonplus import (
 )
 from langgraph.types import Interrupt
 
-from preceptor.core.errors import StoreError
+from preceptor.core.errors import StoreError, boundary
 
 _INTERRUPT = (Interrupt.__module__, Interrupt.__qualname__)
 _OPTIONS = ormsgpack.OPT_NON_STR_KEYS
-HINT = (
-    "if the run is yours, start it anew; if it is somebody else's, do not run it: docs/runs.md "
-    "says what can be done with it"
-)
+HINT = "Preceptor did not write it: do not run it; docs/runs.md says what can be done with such a run"
 
 
 class PlainSerde:
@@ -48,36 +43,33 @@ class PlainSerde:
         if kind == "null":
             return None
         if kind != "msgpack":
-            raise StoreError(f"the checkpoint of this run holds {_name(kind)}, no plain data", HINT)
-        try:
-            return cast("object", ormsgpack.unpackb(packed, ext_hook=_extended, option=_OPTIONS))
-        except StoreError:
-            raise
-        except Exception as cause:
-            # What the library makes of an error in the hook differs by version.
-            found: BaseException | None = cause
-            while found is not None and not isinstance(found, StoreError):
-                found = found.__cause__ or found.__context__
-            if found is not None:
-                raise found from None
+            raise StoreError(f"the checkpoint of this run holds {_name(kind)} and no plain data", HINT)
+        objects: list[str] = []
+
+        def extended(code: int, inner: bytes) -> Interrupt | None:
+            """Return the one object that may be there; nothing is imported or looked up by name."""
+            said = ormsgpack.unpackb(inner, ext_hook=extended, option=_OPTIONS)
+            module, name, parts, *_ = (
+                [*said, None, None, None] if isinstance(said, list) else [None] * 3
+            )
+            mark = code == EXT_CONSTRUCTOR_KW_ARGS and (module, name) == _INTERRUPT
+            if mark and isinstance(parts, dict):
+                return Interrupt(value=parts.get("value"), id=str(parts.get("id", "")))
+            objects.append(f"{_name(module)}.{_name(name)}")
+            return None
+
+        hint = "start it anew: preceptor refine"
+        with boundary(StoreError, "the checkpoint of this run is damaged", hint, quiet=True):
+            found: object = ormsgpack.unpackb(packed, ext_hook=extended, option=_OPTIONS)
+        if objects:
+            # The library keeps no error that its hook raises.
             raise StoreError(
-                "the checkpoint of this run is damaged", "start it anew: preceptor refine"
-            ) from cause
-
-
-def _extended(code: int, packed: bytes) -> Interrupt:
-    """Return the one thing that is no plain data; nothing is imported, called or looked up by name."""
-    said = ormsgpack.unpackb(packed, ext_hook=_extended, option=_OPTIONS)
-    if not isinstance(said, list) or len(said) != 3:
-        raise StoreError("the checkpoint of this run holds objects, no plain data", HINT)
-    module, name, parts = said
-    if code != EXT_CONSTRUCTOR_KW_ARGS or (module, name) != _INTERRUPT or not isinstance(parts, dict):
-        what = f"an object ({_name(module)}.{_name(name)})"
-        raise StoreError(f"the checkpoint of this run holds {what}, no plain data", HINT)
-    return Interrupt(value=parts.get("value"), id=str(parts.get("id", "")))
+                f"the checkpoint of this run holds objects ({objects[0]}), no plain data", HINT
+            )
+        return found
 
 
 def _name(said: object) -> str:
     """Return a name out of a checkpoint if it is a short one, as text that may be printed."""
     plain = isinstance(said, str) and len(said) <= 60 and said.replace(".", "_").isidentifier()
-    return str(said) if plain else "something without a name"
+    return str(said) if plain else "?"

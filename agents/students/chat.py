@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from preceptor.core import foreign
-from preceptor.core.errors import StudentError, boundary
+from preceptor.core.errors import StudentError
 from preceptor.core.records import Message
 from preceptor.core.template import ChatTemplate, Turn, undated
 
@@ -63,8 +63,8 @@ def of_folder(folder: Path) -> Chat:
     Raises:
         StudentError: If transformers is missing, or there is no tokenizer.
     """
-    hint = foreign.hint(folder, "pip install preceptor[local]")
-    with boundary(StudentError, f"no tokenizer in {str(folder)!r}", hint):
+    what, hint = f"no tokenizer in {str(folder)!r}", "pip install preceptor[local]"
+    with foreign.loading(StudentError, what, hint):
         from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
         made = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)

@@ -77,7 +77,7 @@ def load(
     for place in {folder, merged or folder}:
         foreign.check_model(place, StudentError)
     what = f"the model in {str(folder)!r} cannot be loaded"
-    with boundary(StudentError, what, foreign.hint(folder)), silence():
+    with foreign.loading(StudentError, what), silence():
         tokenizer = AutoTokenizer.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )

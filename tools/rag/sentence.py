@@ -121,7 +121,8 @@ class SentenceEmbedder:
         folder = self._layout.transformer
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         foreign.check_model(folder, StudentError)
-        with boundary(StudentError, f"{self._what} cannot be loaded", "fetch or download it again"):
+        hint = "fetch or download it again"
+        with foreign.loading(StudentError, f"{self._what} cannot be loaded", hint):
             tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
                 folder, local_files_only=True, trust_remote_code=False
             )

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 from pydantic import JsonValue
 
-from preceptor.core.errors import InputError, PreceptorError
+from preceptor.core.errors import InputError, PreceptorError, boundary
 
 ADAPTER = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -56,16 +58,29 @@ def check_model(folder: Path, error: type[PreceptorError] = InputError) -> None:
         )
 
 
-def brings_code(folder: Path) -> bool:
-    """Return whether a model's folder names Python of its own."""
-    names = ("config.json", "tokenizer_config.json")
-    files = [folder / name for name in names if (folder / name).is_file()]
-    return any(b'"auto_map"' in file.read_bytes()[:MOST_BYTES] for file in files)
+@contextmanager
+def loading(error: type[PreceptorError], what: str, hint: str = "") -> Iterator[None]:
+    """Turn what a library raises at a model into one error, as ``errors.boundary`` does.
 
+    Args:
+        error: What to raise.
+        what: What was being done.
+        hint: What to do about it, unless the model would have to run its own Python.
 
-def hint(folder: Path, otherwise: str = "") -> str:
-    """Return what to do about a model that cannot be loaded."""
-    return "it brings Python of its own, which is never run" if brings_code(folder) else otherwise
+    Raises:
+        PreceptorError: ``error``.
+    """
+    with boundary(error, what, hint):
+        try:
+            yield
+        except ValueError as cause:
+            if "trust_remote_code" not in str(cause):
+                raise
+            # The library's advice is to trust it.
+            raise error(
+                f"{what}: it brings Python of its own, which is never run",
+                "take one that transformers knows, without auto_map",
+            ) from cause
 
 
 def check_adapter(folder: Path, error: type[PreceptorError] = InputError) -> None:

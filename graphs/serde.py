@@ -43,7 +43,7 @@ class PlainSerde:
         if kind == "null":
             return None
         if kind != "msgpack":
-            raise StoreError(f"the checkpoint of this run holds {_name(kind)} and no plain data", HINT)
+            raise StoreError(f"the checkpoint of this run holds {_name(kind)}, not plain data", HINT)
         objects: list[str] = []
 
         def extended(code: int, inner: bytes) -> Interrupt | None:
@@ -64,7 +64,7 @@ class PlainSerde:
         if objects:
             # The library keeps no error that its hook raises.
             raise StoreError(
-                f"the checkpoint of this run holds objects ({objects[0]}), no plain data", HINT
+                f"the checkpoint of this run holds objects ({objects[0]}), not plain data", HINT
             )
         return found
 

@@ -46,7 +46,7 @@ def test_the_question_to_a_person_comes_back() -> None:
 )
 def test_what_langgraph_calls_safe_is_not_plain_data(value: object) -> None:
     packed = JsonPlusSerializer().dumps_typed({"state": [value]})
-    with pytest.raises(StoreError, match="no plain data"):
+    with pytest.raises(StoreError, match="not plain data"):
         PlainSerde().loads_typed(packed)
 
 

@@ -1,4 +1,4 @@
-"""What somebody else may hand over, made to run a command: runs, task files, models, adapters.
+"""What somebody else may hand over, made to run a command: runs, bundles, task files, models, adapters.
 
 Every case plants a payload that would write a file (the mark), has the program take it up as a user
 would, and returns what the program said. ``test_foreign.py`` asserts that no mark is ever there, and
@@ -233,6 +233,23 @@ def _by_langgraph(folder: Path, mark: Path) -> str:
     return _told(lambda: loop.invoke({"round": 0, "stop": ""}))
 
 
+def _bundle(folder: Path, mark: Path) -> str:
+    """Take a bundle up as an export does that compares the served student with the measured one."""
+    from preceptor.core.records import ModelRef, Recipe
+    from preceptor.graphs import bundle, serving
+
+    _payload(folder, mark)
+    made = bundle.Bundle(
+        task="payload:make",
+        task_fingerprint="",
+        synthetic=True,
+        fields=small.task().fields,
+        recipe=Recipe(model=ModelRef(spec="simulated")),
+        seals={},
+    )
+    return _told(lambda: serving.dev_notes(made, folder, serving.Target(), small.SETTINGS))
+
+
 # Task files
 
 
@@ -387,7 +404,7 @@ def _with_adapter(at: Path) -> str:
 SLOW = "(.*a.*)*" * 6 + "!"
 """A pattern that a module's name keeps busy for years."""
 GLOBALS = "{{ cycler.__init__.__globals__.os.system('COMMAND') }}"
-CLASSES = "{{ ''.__class__.__mro__[1].__subclasses__()[0].__init__.__globals__['COMMAND'] }}"
+LIPSUM = "{{ lipsum.__globals__['os'].popen('COMMAND').read() }}"
 
 CASES = (
     Case("run", "checkpoint: a call of os.system", _state(0, "os", "system", str)),
@@ -416,6 +433,7 @@ CASES = (
         _named("runs", "splits", task="payload:make"),
     ),
     Case("run", "run.json: the same, under langgraph dev", _by_langgraph),
+    Case("bundle", "the task is Python beside it", _bundle),
     Case("task file", "metric: Python beside it", _task(metric="payload:make")),
     Case("task file", "a YAML tag", _task(name="!!python/object/apply:os.system ['touch {mark}']")),
     Case("model", "Python of its architecture (auto_map)", model(own_model)),
@@ -423,8 +441,8 @@ CASES = (
     Case("model", "pickled weights", model(_pickled)),
     Case("model", "attention from the hub", model(_kernel)),
     Case("model", "an adapter beside it that names another model", model(_adapter_beside)),
-    Case("model", "chat template: globals", _template(GLOBALS)),
-    Case("model", "chat template: subclasses", _template(CLASSES)),
+    Case("model", "chat template: the globals of a class", _template(GLOBALS)),
+    Case("model", "chat template: the globals of a function", _template(LIPSUM)),
     Case("adapter", "target_modules: a slow pattern", adapter(target_modules=SLOW)),
     Case("adapter", "target_modules: slow patterns in a list", adapter(target_modules=[SLOW])),
     Case("adapter", "exclude_modules: a slow pattern", adapter(exclude_modules=SLOW)),

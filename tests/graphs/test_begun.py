@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from pydantic import JsonValue
 
 from preceptor.cli import main
 from preceptor.core.errors import InputError, TaskError
@@ -16,7 +17,7 @@ from preceptor.graphs import begun, wiring
 from tests.graphs import small
 from tests.hostile.foreign import waiting
 
-SCORING = "def share(gold, answer):\n    return sum(answer.get(k) == v for k, v in gold.items()) / len(gold)\n"
+SCORING = "def share(gold, answer):\n    return float(gold == answer)\n"
 
 
 def config(run: Path, **changed: object) -> None:
@@ -46,7 +47,7 @@ def test_a_run_without_a_seal_opens_once_its_code_is_named(
 
 
 def test_a_run_whose_task_is_no_python_has_no_seal() -> None:
-    said = {"options": {"task": "toxicity", "metric": ""}, "metric": "accuracy"}
+    said: dict[str, JsonValue] = {"options": {"task": "toxicity", "metric": ""}, "metric": "accuracy"}
     assert begun.sealed(dict(said)) == said
 
 

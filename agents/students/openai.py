@@ -13,7 +13,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 from urllib.parse import urlsplit
 
 from pydantic import JsonValue
@@ -27,10 +27,12 @@ from preceptor.agents.students.retry import (
     Backoff,
     Passing,
     Refused,
+    late,
     retry_after,
     untrusted,
     worth_another_try,
 )
+from preceptor.agents.students.wire import install
 from preceptor.core.errors import StudentError
 from preceptor.core.fields import object_schema
 from preceptor.core.ports import Cancel
@@ -38,12 +40,16 @@ from preceptor.core.records import Call, ModelRef, Reply
 from preceptor.core.settings import check_url, masked
 
 if TYPE_CHECKING:
+    import httpx
     import openai
     from openai.types import CompletionChoice, CompletionUsage
     from openai.types.chat import ChatCompletion
     from openai.types.chat.chat_completion import Choice
 
 T = TypeVar("T")
+
+LLAMA_CPP = "llamacpp"
+"""How llama.cpp's server calls itself in its list of models."""
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 KEY = "OPENAI_API_KEY"
@@ -124,7 +130,10 @@ class OpenAIStudent:
         where = f"{name}@{url}" if url else name
         self.ref = ModelRef(spec=f"openai:{where}")
         down = StudentError(f"no server answers at {self._where()}", "start it, or correct the URL")
-        self._pool = Pool(self._ask, options.parallel, Backoff(options.retries), down)
+        hang_up = install(cast("httpx.Client", self.client._client))
+        backoff = Backoff(options.retries)
+        self._pool = Pool(self._ask, options.parallel, backoff, down, hang_up, lambda: self._slots)
+        self._slots = 1
         self.context = self._longest(down)
 
     def complete(self, calls: Sequence[Call], cancel: Cancel | None = None) -> Iterator[Reply]:
@@ -229,7 +238,7 @@ class OpenAIStudent:
         import openai
 
         if isinstance(error, openai.APITimeoutError):
-            return Passing(f"no answer within {self._timeout:g} s")
+            return late(self._timeout)
         if isinstance(error, openai.APIConnectionError):
             if untrusted(error):
                 return self._untrusted()
@@ -281,7 +290,21 @@ class OpenAIStudent:
         except (openai.OpenAIError, ValueError, TypeError, AttributeError):
             return None
         for model in listed:
+            if model.id == self._name and model.owned_by == LLAMA_CPP:
+                self._slots = self._count_slots()
             longest = (model.model_extra or {}).get("max_model_len")
             if model.id == self._name and isinstance(longest, int):
                 return longest
         return None
+
+    def _count_slots(self) -> int:
+        """Return how many calls a server of llama.cpp works on at once, 1 if it does not say."""
+        import openai
+
+        try:
+            root = self._where().rstrip("/").removesuffix("/v1")
+            said = self.client.get(f"{root}/props", cast_to=object)
+        except (openai.OpenAIError, ValueError, TypeError):
+            return 1
+        found = said.get("total_slots") if isinstance(said, dict) else None
+        return found if isinstance(found, int) and found > 0 else 1

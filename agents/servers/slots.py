@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 
 from preceptor.agents.servers.openai import OpenAIServer
-from preceptor.agents.servers.scripted import Request, Response, prompt_text, tokens
+from preceptor.agents.servers.scripted import Body, Request, Response, prompt_text, tokens
 
 
 @dataclass
@@ -53,8 +53,8 @@ class SlotServer(OpenAIServer):
         if request.path == "/props":
             return Response.of({"total_slots": self._count})
         if request.path == "/v1/models":
-            entry = {"id": "scripted", "object": "model", "created": 0, "owned_by": "llamacpp"}
-            return Response.of({"object": "list", "data": [{**entry}]})
+            entry: Body = {"id": "scripted", "object": "model", "created": 0, "owned_by": "llamacpp"}
+            return Response.of({"object": "list", "data": [entry]})
         if request.path not in self.answering:
             return super().respond(request)
         prompt = tokens(prompt_text(request.body))

@@ -72,13 +72,14 @@ class Waiting:
 
     def _look(self) -> None:
         """Show it whenever nothing was shown for a while, until it is finished or forgotten."""
-        with self._lock, suppress(OSError, ValueError):  # A stream may be closed meanwhile.
-            while self._now is not None and self._now.done < self._now.total:
-                left = self._told + self._every - time.monotonic()
-                if left <= 0:
-                    self._write()
-                else:
-                    self._wake.wait(left)
+        with self._lock:
+            with suppress(OSError, ValueError):  # A stream may be closed meanwhile.
+                while self._now is not None and self._now.done < self._now.total:
+                    left = self._told + self._every - time.monotonic()
+                    if left <= 0:
+                        self._write()
+                    else:
+                        self._wake.wait(left)
             self._thread = None
 
     def _write(self) -> None:

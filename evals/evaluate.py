@@ -146,12 +146,12 @@ class CachedEvaluator:
         known = self._cache.get_many(key, list(notes))
         done = len(known)
         tell = on_progress or (lambda _: None)
-        tell(Progress(done, len(notes), "notes"))
+        tell(Progress(done, len(notes)))
 
         def one_more() -> None:
             nonlocal done
             done += 1
-            tell(Progress(done, len(notes), "notes"))
+            tell(Progress(done, len(notes)))
 
         for chunk in self._chunks(list(notes)):
             missing = {k: notes[k] for k in chunk if k not in known}

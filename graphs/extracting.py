@@ -299,7 +299,7 @@ class _Asking:
                     before = counts.total()
 
                     def tell(here: Progress, before: int = before) -> None:
-                        on_progress(Progress(before + here.done, todo, "notes"))
+                        on_progress(Progress(before + here.done, todo))
 
                     given = evaluator.answers(self.made.recipe, chunk, tell)
                     appending.append(rows, list(self._rows(chunk, given)), names)

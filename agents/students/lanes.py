@@ -1,8 +1,9 @@
 """In which order a server is asked, so that it reads as little as possible twice.
 
-Owns which call a thread takes next. Calls about one note begin with it, and a server keeps what a slot
-of its has read last. So there are as many lanes as the server has slots; a lane works through one note
-at a time, and where one call asks all fields, there is nothing to choose.
+Owns which call a thread takes next. Calls about one note begin with it, and a server keeps what each of
+its slots has read last. So there are as many lanes as the server has slots, and a lane works through
+one note at a time. A server of which nobody knows is asked note by note, which suits one slot and a
+cache that all share.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ class Lanes:
 
     Args:
         calls: What is asked, the calls about a note in a row.
-        width: How many notes are worked on at once: the slots of the server.
+        width: How many notes are worked on at once.
     """
 
     def __init__(self, calls: Sequence[Call], width: int) -> None:

@@ -133,7 +133,7 @@ class OpenAIStudent:
         hang_up = install(cast("httpx.Client", self.client._client))
         backoff = Backoff(options.retries)
         self._pool = Pool(self._ask, options.parallel, backoff, down, hang_up, lambda: self._slots)
-        self._slots = 1
+        self._slots = 0
         self.context = self._longest(down)
 
     def complete(self, calls: Sequence[Call], cancel: Cancel | None = None) -> Iterator[Reply]:
@@ -298,13 +298,13 @@ class OpenAIStudent:
         return None
 
     def _count_slots(self) -> int:
-        """Return how many calls a server of llama.cpp works on at once, 1 if it does not say."""
+        """Return how many calls a server of llama.cpp works on at once, 0 if it does not say."""
         import openai
 
         try:
             root = self._where().rstrip("/").removesuffix("/v1")
             said = self.client.get(f"{root}/props", cast_to=object)
         except (openai.OpenAIError, ValueError, TypeError):
-            return 1
+            return 0
         found = said.get("total_slots") if isinstance(said, dict) else None
-        return found if isinstance(found, int) and found > 0 else 1
+        return found if isinstance(found, int) and found > 0 else 0

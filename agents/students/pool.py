@@ -49,7 +49,8 @@ class Pool:
         backoff: How one call is tried again.
         gone: The error to raise when the server is gone.
         hang_up: Ends the requests of threads, so that the server stops working on them.
-        lanes: Says how many notes are worked on at once: the slots of the server, as far as known.
+        slots: Says how many slots the server has, 0 if nobody knows. More calls than those are not
+            sent at once: in the server's queue they would mix the notes of its slots.
     """
 
     def __init__(
@@ -59,14 +60,14 @@ class Pool:
         backoff: Backoff,
         gone: StudentError,
         hang_up: HangUp = lambda threads: None,
-        lanes: Callable[[], int] = lambda: 1,
+        slots: Callable[[], int] = lambda: 0,
     ) -> None:
         self._ask = ask
         self._parallel = max(1, parallel)
         self._backoff = backoff
         self._gone = gone
         self._hang_up = hang_up
-        self._lanes = lanes
+        self._slots = slots
 
     def run(self, calls: Sequence[Call], cancel: Cancel | None = None) -> Iterator[Reply]:
         """Yield one Reply per Call, as they come.
@@ -76,15 +77,17 @@ class Pool:
         """
         if not calls or (cancel is not None and cancel()):
             return
-        work = _Work(Lanes(calls, self._lanes()), self._one, 4 * self._parallel)
+        slots = self._slots()
+        parallel = min(self._parallel, len(calls), slots or self._parallel)
+        work = _Work(Lanes(calls, parallel if slots else 1), self._one, 4 * parallel)
         threads = [
             threading.Thread(target=work.labour, args=(i,), daemon=True, name=f"student-{i}")
-            for i in range(min(self._parallel, len(calls)))
+            for i in range(parallel)
         ]
         for thread in threads:
             thread.start()
         try:
-            yield from self._collect(work, calls, cancel)
+            yield from self._collect(work, (calls, parallel), cancel)
         finally:
             work.stop.set()
             self._abandon(threads)
@@ -98,9 +101,12 @@ class Pool:
                 return
             time.sleep(0.001)
 
-    def _collect(self, work: _Work, calls: Sequence[Call], cancel: Cancel | None) -> Iterator[Reply]:
+    def _collect(
+        self, work: _Work, asked: tuple[Sequence[Call], int], cancel: Cancel | None
+    ) -> Iterator[Reply]:
+        calls, parallel = asked
         count = len(calls)
-        wave = Wave(min(self._parallel, count), len({c.example_id for c in calls}))
+        wave = Wave(parallel, len({c.example_id for c in calls}))
         unreached = 0
         until = float("inf")
         got = 0

@@ -35,9 +35,9 @@ def threads_end(shown: Waiting) -> bool:
 def test_a_line_comes_now_and_then_though_nothing_else_does() -> None:
     stream = io.StringIO()
     shown = Waiting(stream, every=0.02)
-    shown.show("dev", Progress(0, 66, "notes"))
+    shown.show("dev", Progress(0, 66))
     assert until(lambda: stream.getvalue().count("dev: 0/66 notes") >= 3)
-    shown.show("dev", Progress(3, 66, "notes"))
+    shown.show("dev", Progress(3, 66))
     assert until(lambda: "dev: 3/66 notes, " in stream.getvalue())
     assert " left · " in stream.getvalue()
     assert "\r" not in stream.getvalue(), "a log is no terminal"
@@ -48,10 +48,10 @@ def test_a_line_comes_now_and_then_though_nothing_else_does() -> None:
 def test_what_is_over_or_forgotten_is_not_shown_again() -> None:
     stream = io.StringIO()
     shown = Waiting(stream, every=0.02)
-    shown.show("dev", Progress(0, 4, "notes"))
-    shown.show("dev", Progress(4, 4, "notes"))
+    shown.show("dev", Progress(0, 4))
+    shown.show("dev", Progress(4, 4))
     assert threads_end(shown)
-    shown.show("train", Progress(1, 4, "notes"))
+    shown.show("train", Progress(1, 4))
     shown.close()
     assert threads_end(shown)
     there = stream.getvalue()
@@ -63,7 +63,7 @@ def test_short_work_says_nothing() -> None:
     stream = io.StringIO()
     shown = Waiting(stream)
     for done in range(5):
-        shown.show("dev", Progress(done, 4, "notes"))
+        shown.show("dev", Progress(done, 4))
     shown.close()
     assert stream.getvalue() == ""
 
@@ -71,7 +71,7 @@ def test_short_work_says_nothing() -> None:
 def test_an_event_of_a_run_ends_what_was_under_way() -> None:
     stream = io.StringIO()
     console = Console(stream, every=0.02)
-    console.progress("dev", Progress(1, 30, "notes"))
+    console.progress("dev", Progress(1, 30))
     console.event("budget", {"why": "0 wall_seconds are left"})
     there = stream.getvalue()
     time.sleep(0.1)
@@ -81,7 +81,7 @@ def test_an_event_of_a_run_ends_what_was_under_way() -> None:
 def test_a_stream_that_was_closed_is_no_traceback() -> None:
     stream = io.StringIO()
     shown = Waiting(stream, every=0.02)
-    shown.show("dev", Progress(0, 4, "notes"))
+    shown.show("dev", Progress(0, 4))
     stream.close()
     assert threads_end(shown)
 
@@ -97,7 +97,7 @@ def test_a_stream_that_was_closed_is_no_traceback() -> None:
     ],
 )
 def test_count_rate_and_time_left(done: int, base: int, seconds: float, said: str) -> None:
-    assert line("dev", Progress(done, 66, "notes"), base, seconds) == said
+    assert line("dev", Progress(done, 66), base, seconds) == said
 
 
 def test_eval_on_a_hanging_server_is_not_silent(

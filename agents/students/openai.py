@@ -13,13 +13,14 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import JsonValue
 
 from preceptor.agents.destination import OPENAI
 from preceptor.agents.students import StudentOptions
+from preceptor.agents.students.openai_wire import Posting
 from preceptor.agents.students.pool import Pool
 from preceptor.agents.students.retry import (
     UNTRUSTED,
@@ -32,7 +33,6 @@ from preceptor.agents.students.retry import (
     untrusted,
     worth_another_try,
 )
-from preceptor.agents.students.wire import install
 from preceptor.core.errors import StudentError
 from preceptor.core.fields import object_schema
 from preceptor.core.ports import Cancel
@@ -40,7 +40,6 @@ from preceptor.core.records import Call, ModelRef, Reply
 from preceptor.core.settings import check_url, masked
 
 if TYPE_CHECKING:
-    import httpx
     import openai
     from openai.types import CompletionChoice, CompletionUsage
     from openai.types.chat import ChatCompletion
@@ -130,9 +129,15 @@ class OpenAIStudent:
         where = f"{name}@{url}" if url else name
         self.ref = ModelRef(spec=f"openai:{where}")
         down = StudentError(f"no server answers at {self._where()}", "start it, or correct the URL")
-        hang_up = install(cast("httpx.Client", self.client._client))
-        backoff = Backoff(options.retries)
-        self._pool = Pool(self._ask, options.parallel, backoff, down, hang_up, lambda: self._slots)
+        self._posting = Posting(self.client)
+        self._pool = Pool(
+            self._ask,
+            options.parallel,
+            Backoff(options.retries),
+            down,
+            self._posting.hang_up,
+            lambda: self._slots,
+        )
         self._slots = 0
         self.context = self._longest(down)
 
@@ -194,9 +199,10 @@ class OpenAIStudent:
         import openai
 
         try:
-            # ``chat.completions.create`` walks the whole body by its type hints first, which costs
-            # as much as all the rest of a call.
-            return self.client.post(path, body=body, cast_to=shape)
+            found = self._posting.post(path, body)
+            if not isinstance(found, dict):
+                raise ValueError
+            return shape.construct(**found)  # type: ignore[attr-defined,no-any-return]
         except openai.OpenAIError as error:
             raise self._trouble(error) from None
         except (ValueError, TypeError):

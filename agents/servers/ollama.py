@@ -59,6 +59,8 @@ class OllamaServer(ScriptedServer):
 
     Attributes:
         levels: What it says of how a model's weights are stored, by name.
+        thinks: The models that can think aloud, with their tags; ``think`` is answered with 400 for all
+            others.
         digests: What it lists as the digest of a model, where that is not made of its name.
         answers_as: The model that its answers name; the one that was asked if empty.
         memory: The widest window that it has memory for.
@@ -85,6 +87,7 @@ class OllamaServer(ScriptedServer):
         self._omit = frozenset(omit)
         self.version = "0.34.0"
         self.levels: dict[str, str] = {}
+        self.thinks: set[str] = set()
         self.digests: dict[str, str] = {}
         self.answers_as = ""
         self.memory: int | None = None
@@ -114,6 +117,8 @@ class OllamaServer(ScriptedServer):
         if request.path == "/api/embed":
             found = vectors(request.body.get("input"), EMBEDDING)
             return Response.of({"model": name, "embeddings": [[*v] for v in found]})
+        if request.body.get("think") and known not in self.thinks:
+            return Response.of({"error": f'"{name}" does not support thinking'}, 400)
         return self._chat(request.body, self._models[known])
 
     def _shown(self, name: str, context: int) -> JsonValue:
@@ -123,7 +128,8 @@ class OllamaServer(ScriptedServer):
         level = self.levels.get(name) or (made.quantize.upper() or "F16" if made else "")
         if level:
             details["quantization_level"] = level
-        shown: Body = {"model_info": info, "capabilities": ["completion", "tools"], "details": details}
+        able = ["completion", "tools", *(["thinking"] if name in self.thinks else [])]
+        shown: Body = {"model_info": info, "capabilities": [*able], "details": details}
         return {**shown, "template": made.template} if made else shown
 
     def _chat(self, body: Body, longest: int) -> Response:

@@ -271,7 +271,7 @@ def _opened(
     kept = reserve.held_back(options, task, drawn, prices, start)
     ledger = Ledger(store.ledger_path, kept, prices)
     given = _trainings((store, *parts), settings, (ledger, retrievers))
-    tuner = training.tool(store.path, given, lambda p: heard.progress("training", p), cancel, settings)
+    tuner = training.tool(store.path, given, heard.of("training"), cancel, settings)
     asked = evaluate.EvaluatorSettings(task.fields, own=metric.function)
     evaluator = evaluate.CachedEvaluator(
         asked, opened.of, store.cache, ledger=ledger, retriever=retrievers.of, cancel=cancel
@@ -288,7 +288,7 @@ def _opened(
             options,
             dense,
             tuner,
-            weak.labeller(task, drawn, given.guard, evaluator, labeller),
+            weak.labeller(task, drawn, given.guard, evaluator, labeller, heard.of("labels")),
             settings,
         ),
         evaluator=evaluator,
@@ -358,7 +358,7 @@ def _labeller(
         retrievers=books[1],
         folder=store.path / labelling.FOLDER,
         cancel=cancel,
-        heard=lambda p: heard.progress("labels", p),
+        heard=heard.of("labels"),
     )
     return labelling.Labeller(place)
 

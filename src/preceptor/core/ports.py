@@ -255,7 +255,7 @@ class Progress:
 
     done: int
     total: int
-    what: Literal["examples", "calls", "steps"] = "examples"
+    what: Literal["notes", "calls", "steps"] = "notes"
 
 
 OnProgress = Callable[[Progress], None]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from pydantic import JsonValue
 
-from preceptor.agents.servers.hosting import Library, tagged
+from preceptor.agents.servers.hosting import LONGEST, Library, manifest, tagged
 from preceptor.agents.servers.scripted import (
     Body,
     Request,
@@ -28,8 +28,6 @@ from preceptor.agents.servers.scripted import (
 )
 
 DEFAULT_CTX = 4096
-LONGEST = 32768
-"""The context of a model that was created."""
 
 KNOWN = frozenset(
     {
@@ -92,7 +90,9 @@ class OllamaServer(ScriptedServer):
         if where == ("GET", "/api/version"):
             return Response.of({"version": self.version})
         if where == ("GET", "/api/tags"):
-            return Response.of({"models": [_listed(n) for n in (*self._models, *self.library.created)]})
+            here = [_listed(n, hashlib.sha256(n.encode()).hexdigest()) for n in self._models]
+            made = [_listed(n, manifest(one)) for n, one in self.library.created.items()]
+            return Response.of({"models": [*here, *made]})
         created = self.library.respond(request)
         if created is not None:
             return created
@@ -116,8 +116,12 @@ class OllamaServer(ScriptedServer):
         level = self.levels.get(name) or (made.quantize.upper() or "F16" if made else "")
         if level:
             details["quantization_level"] = level
-        shown: Body = {"model_info": info, "capabilities": ["completion", "tools"], "details": details}
-        return {**shown, "template": made.template} if made else shown
+        told: Body = {}
+        if made is not None:
+            told = {**self.library.shown(name), "template": made.template}
+            info, details = told["model_info"], {**_mapping(told["details"]), **details}
+        shown: Body = {"capabilities": ["completion", "tools"]}
+        return {**told, **shown, "model_info": info, "details": details}
 
     def _chat(self, body: Body, longest: int) -> Response:
         options = body.get("options")
@@ -155,10 +159,13 @@ class OllamaServer(ScriptedServer):
         return Response(text.encode(), type="application/x-ndjson")
 
 
+def _mapping(value: JsonValue) -> Body:
+    return value if isinstance(value, dict) else {}
+
+
 def _whole(value: JsonValue) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def _listed(name: str) -> JsonValue:
-    digest = hashlib.sha256(name.encode()).hexdigest()
+def _listed(name: str, digest: str) -> JsonValue:
     return {"name": name, "model": name, "digest": digest, "size": 1, "details": {"format": "gguf"}}

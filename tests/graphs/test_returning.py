@@ -38,6 +38,7 @@ from preceptor.graphs import (
     measuring,
     moves,
     refine,
+    returned,
     returning,
     rollback,
     training,
@@ -365,8 +366,8 @@ def test_what_is_on_the_server_is_not_made_again(brought: Brought, server: Ollam
     assert session.ledger.spent()["compute_seconds"] > 0.01, "so is the time of merging and comparing"
     # Killed between the server's word and ours: its name names its content, so it is taken.
     assert tuned.adapter is not None
-    state = training.served_folder(session.store.path, tuned.adapter) / returning.STATE
-    known = returning.Returned.from_json(state.read_bytes())
+    state = training.served_folder(session.store.path, tuned.adapter) / returned.STATE
+    known = returned.Returned.from_json(state.read_bytes())
     state.write_text(known.model_copy(update={"digest": "", "passed": False}).to_json())
     assert (bring(), _creations(server)) == (first, 2)
     # Deleted by hand: made again, and judged again.
@@ -454,8 +455,7 @@ def test_what_would_come_to_nothing_is_refused_before_training(
     for policy in ("redacted", "local-only"):
         with pytest.raises(InputError, match="weights learned from notes cannot be redacted"):
             _home(session, egress=policy).check(tuned, face, _shown(session, tuned))
-    made = exporting.Serving.model_construct(files={"model.safetensors": "0"})
-    _home(session, egress="open")._log(tuned, made)
+    _home(session, egress="open")._log(tuned, "0" * 20)
     [line] = egress.read(session.store.path / "egress.jsonl")
     assert (line.what, line.host, line.allowed) == ("weights", "192.0.2.1", True)
 

@@ -12,6 +12,7 @@ import shutil
 import struct
 import tempfile
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 from preceptor.agents.publish import Model, Publisher
@@ -28,8 +29,12 @@ from preceptor.tools.sft.faces import Face, setting
 FILES = ("adapter_model.safetensors", "adapter_config.json")
 """What an adapter is made of, as PEFT writes it and Ollama reads it."""
 
-TEXT = "{0}: seen 12.03.2024, 78-year-old; BP 135/80 (seated), SpO2 97 %.\n\n- Müdigkeit; no pain → home"
-"""What a base reads to show how it splits text; it begins with letters that nothing was asked with."""
+TEXTS = (
+    "{0}",
+    "{0}: seen 12.03.2024, 78-year-old; BP 135/80 (seated), SpO2 97 %.\n\n- Müdigkeit; no pain → home\n"
+    '  {{"pain": "present", "drugs": ["aspirin", "unknown"]}}... (/absent/present), pain/dry mouth?!  mouth',
+)
+"""What a base reads to show how it splits text; each begins with what nothing was asked with."""
 
 _NO_START = "{%- set bos_token = '' -%}"
 _LAYER = re.compile(r"^model\.layers\.0\.mlp\.down_proj\.weight$")
@@ -71,7 +76,7 @@ def tried(publisher: Publisher, base: Base, folder: Path) -> Tried:
 
 
 def _try(publisher: Publisher, base: Base, folder: Path) -> Tried:
-    text = TEXT.format(uuid.uuid4().hex)
+    texts = [text.format(uuid.uuid4().hex) for text in TEXTS]
     name = f"preceptor/probe:{base.digest[:12] or 'base'}"
     with tempfile.TemporaryDirectory(prefix="preceptor-probe-") as scratch:
         if not _zeros(folder, Path(scratch)):
@@ -80,17 +85,18 @@ def _try(publisher: Publisher, base: Base, folder: Path) -> Tried:
         model = Model(name, {}, "{{ .Prompt }}", source=base.name, adapters=files)
         try:
             publisher.create(model, lambda _: None)
-            read = publisher.read(name, text)
+            read = [publisher.read(name, text) for text in texts]
         except StudentError as error:
             publisher.names()
             return Tried(refused=f"the server puts no adapters on {base.name!r} ({error.message})")
         finally:
             if name in publisher.digests():
                 publisher.delete(name)
-    here = _count(folder, text)
-    if read is None or read - here in (0, 1):
-        return Tried(start=read is not None and read > here)
-    return Tried(off=f"{here} tokens here, {read} there")
+    here = _counts(folder, texts)
+    more = {None if there is None else there - own for there, own in zip(read, here, strict=True)}
+    if more <= {None, 0} or more == {1}:
+        return Tried(start=more == {1})
+    return Tried(off=f"{sum(here)} tokens here, {sum(n or 0 for n in read)} there")
 
 
 def check(found: Tried, base: Base, folder: Path) -> None:
@@ -127,12 +133,12 @@ def _zeros(folder: Path, out: Path) -> bool:
     return True
 
 
-def _count(folder: Path, text: str) -> int:
+def _counts(folder: Path, texts: Sequence[str]) -> list[int]:
     with boundary(InputError, f"the tokenizer in {str(folder)!r} cannot be loaded"):
         from transformers import AutoTokenizer
 
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        return len(tokenizer(text, add_special_tokens=False)["input_ids"])
+        return [len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
 
 
 def model(

@@ -466,10 +466,16 @@ def test_the_move_is_offered_where_its_weights_can_come_back(
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
     assert moves.untrainable(f"ollama:{BASE}", settings()) is None
     mistral = tiny.save("mistral", tmp_path / "mistral")
+    by_adapter = settings(faces={BASE: mistral})
+    assert moves.untrainable(f"ollama:{BASE}", by_adapter) is None, "as an adapter on the served base"
+    config = json.loads((mistral / "config.json").read_bytes())
+    strange = tmp_path / "strange"
+    shutil.copytree(mistral, strange)
+    (strange / "config.json").write_text(json.dumps({**config, "architectures": ["OddForCausalLM"]}))
     for spec, chosen, words in (
         ("ollama:unheard-of", settings(), "not known which weights"),
         ("ollama:qwen2.5:0.5b", settings(faces={"qwen2.5:0.5b": tmp_path}), "no model in"),
-        (f"ollama:{BASE}", settings(faces={BASE: mistral}), "cannot import weights"),
+        (f"ollama:{BASE}", settings(faces={BASE: strange}), "no way leads back into Ollama"),
         ("openai:gpt-4o", settings(), "cannot be fine-tuned here"),
     ):
         refused = moves.untrainable(spec, chosen)

@@ -1,0 +1,335 @@
+"""Which way trained weights go back into Ollama, and that each of them gives the model that was trained."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("peft")
+
+from preceptor.agents.servers.hosting import Created, Engine, Library
+from preceptor.agents.servers.ollama import OllamaServer
+from preceptor.core.egress import Egress
+from preceptor.core.errors import InputError, Unserved
+from preceptor.core.ports import Evidence
+from preceptor.core.records import AdapterRef, Recipe
+from preceptor.core.settings import Settings
+from preceptor.evals.splits import SplitSpec
+from preceptor.evals.task import Task
+from preceptor.graphs import adapting, exporting, grounds, returning, training, wiring
+from preceptor.graphs.session import Session
+from preceptor.tools.sft import base, routes
+from preceptor.tools.sft.faces import IMPORTABLE, Face
+from tests.agents.students import tiny
+from tests.graphs import hosted, small
+
+BASE = "small:135m"
+TASK = "tests.graphs.test_ways_back:task"
+OPTIONS = wiring.Options(task=TASK, student=f"ollama:{BASE}", parallel=1, metric="accuracy")
+LIGHT = ["v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+def task() -> Task:
+    """Return a task whose notes have punctuation that two pre-tokenizers split otherwise."""
+    notes = [
+        e.model_copy(
+            update={
+                "text": f"Visit {i} (12.03.): BP 135/80... {e.text}",
+                "gold": {f.name: f.values[i % 5 == 0] for f in hosted.FIELDS},
+            }
+        )
+        for i, e in enumerate(small.task().examples[:68])
+    ]
+    split = SplitSpec(train=36, dev=24, test=8)
+    return Task(
+        name="signs", fields=hosted.FIELDS, examples=tuple(notes), split=split, synthetic=True
+    )
+
+
+@dataclass
+class Hosting:
+    """Loads what is created, once per content.
+
+    Attributes:
+        starts: Whether a start token is put before every prompt.
+        fails: What it says instead of loading a model with an adapter.
+    """
+
+    starts: bool = False
+    fails: str = ""
+    engines: list[Created] = field(default_factory=list)
+
+    def __call__(self, created: Created) -> Engine:
+        if created.adapters and self.fails:
+            raise ValueError(self.fails)
+        self.engines.append(created)
+        told = json.loads(created.files["tokenizer_config.json"])
+        config = json.dumps({**told, "add_bos_token": self.starts}).encode()
+        return hosted.host(
+            replace(created, files={**created.files, "tokenizer_config.json": config})
+        )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a llama whose tokenizer is split as SmolLM2's."""
+    return tiny.save("llama", tmp_path_factory.mktemp("llama") / "llama", digits=True)
+
+
+@pytest.fixture
+def hosting() -> Hosting:
+    return Hosting()
+
+
+@pytest.fixture
+def server(
+    hosting: Hosting, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[OllamaServer]:
+    library = Library(host=hosting, architectures=IMPORTABLE)
+    with OllamaServer(library=library, models={}) as made:
+        monkeypatch.setenv("OLLAMA_HOST", made.url)
+        pull(made, folder)
+        yield made
+
+
+def pull(server: OllamaServer, folder: Path, **more: Any) -> None:
+    """Put the base on the server, under the template of its makers."""
+    told, _ = exporting.told(folder, Recipe.model_validate({"model": {"spec": "nano"}}))
+    files = {p.name: p.read_bytes() for p in folder.iterdir()}
+    server.library.pull(BASE, Created(files, told.template, **more))
+
+
+def settings(folder: Path, **more: object) -> Settings:
+    return Settings.model_validate({"faces": {BASE: folder}, "concurrency": 1, **more})
+
+
+def adapter(at: Path, of: Path, layers: str | Sequence[str] = "all-linear", rank: int = 4) -> AdapterRef:
+    """Write a random adapter for some layers of a model."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(7)
+    net: Any = AutoModelForCausalLM.from_pretrained(of, dtype=torch.float32)
+    wanted = layers if isinstance(layers, str) else [*layers]
+    config = LoraConfig(
+        r=rank, lora_alpha=4 * rank, target_modules=wanted, task_type="CAUSAL_LM", init_lora_weights=False
+    )
+    made: Any = get_peft_model(net, config)
+    made.save_pretrained(str(at), save_embedding_layers=False)
+    (at / "README.md").unlink(missing_ok=True)
+    ref = AdapterRef(digest=base.weights_digest(base.file_hashes(at)))
+    note = base.About(adapter=ref, base=base.model_digest(of), spec=f"hf:{of}", job="0" * 20)
+    base.write_about(at, note)
+    return ref
+
+
+@dataclass
+class Run:
+    """A run whose student is the served base, and what brings its weights back."""
+
+    session: Session
+    chosen: Settings
+    face: Face
+
+    @property
+    def home(self) -> returning.ServerHome:
+        store = self.session.store.path
+        return returning.ServerHome(
+            folder=store / training.FOLDER,
+            task=self.session.task,
+            splits=self.session.splits,
+            settings=self.chosen,
+            gate=Egress("open", store / "egress.jsonl"),
+            ledger=self.session.ledger,
+            retriever=lambda _: None,
+        )
+
+    def trained(self, layers: str | Sequence[str] = LIGHT, of: Path | None = None) -> Recipe:
+        """Return the recipe with a random adapter that lies in the run's folder."""
+        trainings = self.session.store.path / training.FOLDER
+        (trainings / "adapters").mkdir(parents=True, exist_ok=True)
+        fresh = trainings / "adapters" / "fresh"
+        ref = adapter(fresh, of or self.face.folder, layers)
+        fresh.rename(base.adapter_folder(trainings, ref))
+        return self.session.start.model_copy(update={"adapter": ref})
+
+    def shown(self, recipe: Recipe) -> Evidence:
+        notes = tuple(self.session.examples(self.session.splits.train))[:24]
+        return Evidence(self.session.task.fields, recipe, notes, (), ())
+
+    def bring(self, recipe: Recipe) -> tuple[Recipe, str]:
+        return self.home.bring(recipe, self.face, self.shown(recipe))
+
+
+@contextmanager
+def opened(root: Path, folder: Path, **more: object) -> Iterator[Run]:
+    chosen = settings(folder, **more)
+    with wiring.create(OPTIONS, root, "run", chosen) as session:
+        yield Run(session, chosen, training.faces(chosen)(session.start.model))
+
+
+@pytest.fixture
+def run(tmp_path: Path, folder: Path, server: OllamaServer) -> Iterator[Run]:
+    adapting._known.clear()
+    with opened(tmp_path, folder) as made:
+        yield made
+
+
+def test_an_adapter_on_the_served_base_is_the_model_that_was_trained(
+    run: Run, server: OllamaServer
+) -> None:
+    tuned, said = run.bring(run.trained())
+    assert f"as an adapter on {BASE}" in said
+    name = tuned.model.spec.removeprefix("ollama:")
+    assert (tuned.model.base, set(server.library.created)) == (f"ollama:{BASE}", {BASE, name})
+    made = server.library.created[name]
+    assert (made.source, sorted(made.adapters)) == (BASE, sorted(adapting.FILES))
+    [sent] = [r.body for r in server.requests if r.path == "/api/create" and r.body["model"] == name]
+    assert "files" not in sent
+    place = training.served_folder(run.session.store.path, tuned.adapter)  # type: ignore[arg-type]
+    found = json.loads((place / "parity.json").read_text("utf-8"))
+    assert [(c["tokens_equal"], c["prompts"]) for c in found["checks"]] == [(40, 40), (40, 40)]
+    assert run.bring(run.session.start.model_copy(update={"adapter": tuned.adapter}))[0] == tuned
+    assert sum(r.path == "/api/create" for r in server.requests) == 2, "the probe, and the model, once"
+
+
+def test_merged_safetensors_of_such_a_tokenizer_read_other_tokens(
+    run: Run, server: OllamaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the route is chosen for: the importer makes "default" of a pre-tokenizer it does not know."""
+    forced = routes.Route(way="safetensors", kind="lora", words="")
+    monkeypatch.setattr(routes, "choose", lambda *_: forced)
+    with pytest.raises(Unserved, match=r"raw: 40 of 40 prompts have another number of tokens"):
+        run.bring(run.trained())
+    assert list(server.library.created) == [BASE]
+
+
+def test_adapters_for_queries_and_keys_would_come_out_otherwise_and_are_not_trained(
+    run: Run, server: OllamaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuned = run.trained("all-linear")
+    with pytest.raises(Unserved, match="changes k_proj, q_proj, which Ollama would convert wrongly"):
+        run.bring(tuned)
+    way = run.home.way(run.session.start, run.face, None, whole=True)
+    assert (way.way, way.kind, way.skip) == ("adapter", "lora", ("q_proj", "k_proj"))
+    monkeypatch.setattr(routes, "modules", lambda _: set())
+    with pytest.raises(Unserved, match=r"raw: .* fields are answered otherwise"):
+        run.bring(tuned)
+    assert list(server.library.created) == [BASE]
+
+
+def test_a_start_token_that_the_server_adds_is_not_rendered_twice(
+    tmp_path: Path, folder: Path, hosting: Hosting, server: OllamaServer
+) -> None:
+    hosting.starts = True
+    pull(server, folder)
+    adapting._known.clear()
+    with opened(tmp_path, folder) as run:
+        tuned, _ = run.bring(run.trained())
+    assert tuned.model.base == f"ollama:{BASE}"
+
+
+@pytest.mark.parametrize("trouble", ["architecture", "runner"])
+def test_a_server_without_adapters_is_refused_before_anything_is_trained(
+    trouble: str, run: Run, server: OllamaServer, hosting: Hosting
+) -> None:
+    if trouble == "architecture":
+        server.library.adaptable = ()
+    else:
+        hosting.fails = "loras are not yet implemented"
+    plain = run.session.start
+    with pytest.raises(InputError, match=f"puts no adapters on '{BASE}'") as refused:
+        run.home.check(plain, run.face, run.shown(plain))
+    assert "does not know how the tokenizer splits text" in refused.value.message
+    assert "\n" not in str(refused.value)
+    assert list(server.library.created) == [BASE]
+
+
+def test_a_base_that_changed_since_the_run_began_is_refused(
+    run: Run, server: OllamaServer, folder: Path
+) -> None:
+    plain, tuned = run.session.start, run.trained()
+    first, _ = run.bring(tuned)
+    pull(server, folder, system="Another one.")
+    for act in (
+        lambda: run.home.check(plain, run.face, run.shown(plain)),
+        lambda: run.bring(tuned),
+        lambda: run.home.check(first, run.face, run.shown(first)),
+    ):
+        with pytest.raises(InputError, match=rf"served base '{BASE}' is another model now"):
+            act()
+    del server.library.created[BASE]
+    with pytest.raises(InputError, match=rf"served base '{BASE}' is gone: this run began with"):
+        run.home.check(plain, run.face, run.shown(plain))
+
+
+def test_weights_of_another_tokenizer_are_refused_before_anything_is_trained(
+    tmp_path: Path, server: OllamaServer
+) -> None:
+    other = tiny.save("llama", tmp_path / "other")
+    said = json.loads((other / "tokenizer.json").read_bytes())
+    said["model"]["merges"] = said["model"]["merges"][:20]
+    (other / "tokenizer.json").write_text(json.dumps(said))
+    adapting._known.clear()
+    with opened(tmp_path, other) as run:
+        way = run.home.way(run.session.start, run.face, None, whole=True)
+        assert way.way == "safetensors", "the importer knows how this one splits text"
+        with pytest.raises(InputError, match=r"reads other tokens than .*other.*: it is another model"):
+            run.home.way(run.session.start, run.face, "lora", whole=True)
+
+
+def test_an_adapter_of_another_base_or_rank_is_refused(
+    run: Run, server: OllamaServer, tmp_path: Path, folder: Path
+) -> None:
+    tuned = run.trained()
+    assert tuned.adapter is not None
+    place = base.adapter_folder(run.session.store.path / training.FOLDER, tuned.adapter)
+    foreign = tuned.model_copy(update={"adapter": tuned.adapter})
+    note = base.read_about(place)
+    base.write_about(place, note.model_copy(update={"base": "0" * 20}))
+    with pytest.raises(Unserved, match="another|not"):
+        run.bring(foreign)
+    copied = Path(shutil.copytree(place, tmp_path / "copied"))
+    routes.check_fits(copied, folder)
+    config = json.loads((copied / "adapter_config.json").read_bytes())
+    (copied / "adapter_config.json").write_text(json.dumps({**config, "r": 8}))
+    with pytest.raises(InputError, match="says rank 8 and has rank 4"):
+        routes.check_fits(copied, folder)
+    with pytest.raises(InputError, match="is of another base model"):
+        routes.check_fits(place, hosted.model())
+    assert list(server.library.created) == [BASE]
+
+
+def test_a_model_without_chat_template_is_refused_before_anything_is_trained(
+    tmp_path: Path, folder: Path, run: Run
+) -> None:
+    bare = Path(shutil.copytree(folder, tmp_path / "bare"))
+    (bare / "chat_template.jinja").unlink()
+    face = Face(bare, base.model_digest(bare), served=True)
+    with pytest.raises(InputError, match="no chat template"):
+        run.home.check(run.session.start, face, run.shown(run.session.start))
+
+
+@pytest.mark.parametrize(
+    ("name", "same"),
+    [
+        ("SMALL:135M", True),
+        ("library/small:135m", True),
+        ("registry.ollama.ai/library/small:135m", True),
+        ("small:1.7b", False),
+        ("me/small:135m", False),
+    ],
+)
+def test_a_base_is_found_however_it_is_spelled(name: str, same: bool) -> None:
+    assert grounds.listed({BASE: "d"}, name) == ("d" if same else "")

@@ -15,6 +15,8 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from preceptor.agents.publish import Model, Publisher
 from preceptor.core import model_folder
 from preceptor.core.errors import InputError, StudentError, boundary
@@ -32,7 +34,7 @@ FILES = ("adapter_model.safetensors", "adapter_config.json")
 TEXTS = (
     "{0}",
     "{0}: seen 12.03.2024, 78-year-old; BP 135/80 (seated), SpO2 97 %.\n\n- Müdigkeit; no pain → home\n"
-    '  {{"pain": "present", "drugs": ["aspirin", "unknown"]}}... (/absent/present), pain/dry mouth?!  mouth',
+    '  {{"pain": "present", "drugs": ["aspirin", "unknown"]}}... (absent/present), dry mouth?!',
 )
 """What a base reads to show how it splits text; each begins with what nothing was asked with."""
 
@@ -128,8 +130,10 @@ def _zeros(folder: Path, out: Path) -> bool:
         at, body = at + size, body + bytes(size)
     head = json.dumps(told).encode()
     (out / FILES[0]).write_bytes(struct.pack("<Q", len(head)) + head + body)
-    said = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": _RANK, "lora_alpha": _RANK}
-    (out / FILES[1]).write_bytes(compact({**said, "target_modules": ["down_proj"], "bias": "none"}))
+    said: dict[str, JsonValue] = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": _RANK}
+    (out / FILES[1]).write_bytes(
+        compact({**said, "lora_alpha": _RANK, "target_modules": ["down_proj"], "bias": "none"})
+    )
     return True
 
 
@@ -191,5 +195,3 @@ def _without_start(tokenizer: Path) -> None:
     config.pop("chat_template", None)
     (tokenizer / "tokenizer_config.json").write_bytes(compact(config))
     (tokenizer / "chat_template.jinja").write_text(_NO_START + template, "utf-8")
-
-

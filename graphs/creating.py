@@ -42,7 +42,7 @@ class Trained:
     face: Face
     adapter: Path
     base: Base
-    found: adapting.Tried = adapting.Tried()
+    found: adapting.Tried
 
 
 @contextmanager

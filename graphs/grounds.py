@@ -144,7 +144,17 @@ def served_weights(name: str, settings: Settings) -> Path | None:
         return None
     if (file.parent / "config.json").is_file() and (file.parent / model_home.SLIP).is_file():
         return file.parent
-    return _taken_out(file, shown.blob, model_home.place(f"served-{shown.blob[:20]}", settings.models_dir))
+    place = model_home.place(_folder(shown), settings.models_dir)
+    return _taken_out(file, shown.blob, place)
+
+
+def is_taken_out(shown: Shown, folder: Path) -> bool:
+    """Return whether a folder holds the weights of a served file, taken out of their blocks."""
+    return bool(shown.blob) and folder.name == _folder(shown)
+
+
+def _folder(shown: Shown) -> str:
+    return f"served-{shown.blob[:20]}"
 
 
 @cache

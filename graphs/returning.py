@@ -269,7 +269,9 @@ class ServerHome:
             model, content = made
             if model.name not in publisher.digests():
                 known = known.model_copy(update={"name": model.name, "ours": True, "digest": ""})
-                returned.write(place, known)  # Before it is there: after a kill it is known whose it is.
+                returned.write(
+                    place, known
+                )  # Before it is there: after a kill it is known whose it is.
                 self._log(trained.made.recipe, content)
                 create(publisher, model)
             elif known.name != model.name:

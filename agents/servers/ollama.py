@@ -90,9 +90,11 @@ class OllamaServer(ScriptedServer):
         if where == ("GET", "/api/version"):
             return Response.of({"version": self.version})
         if where == ("GET", "/api/tags"):
-            here = [_listed(n, hashlib.sha256(n.encode()).hexdigest()) for n in self._models]
-            made = [_listed(n, manifest(one)) for n, one in self.library.created.items()]
-            return Response.of({"models": [*here, *made]})
+            listed = [
+                *(_listed(n, hashlib.sha256(n.encode()).hexdigest()) for n in self._models),
+                *(_listed(n, manifest(one)) for n, one in self.library.created.items()),
+            ]
+            return Response.of({"models": listed})
         created = self.library.respond(request)
         if created is not None:
             return created
@@ -119,7 +121,7 @@ class OllamaServer(ScriptedServer):
         told: Body = {}
         if made is not None:
             told = {**self.library.shown(name), "template": made.template}
-            info, details = told["model_info"], {**_mapping(told["details"]), **details}
+            info, details = _mapping(told["model_info"]), {**_mapping(told["details"]), **details}
         shown: Body = {"capabilities": ["completion", "tools"]}
         return {**told, **shown, "model_info": info, "details": details}
 

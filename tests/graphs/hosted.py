@@ -195,7 +195,7 @@ def _split_by_default(file: Path) -> None:
 
 
 def host(created: Created) -> Engine:
-    """Load the files as Ollama would: weights, adapter, pre-tokenizer, and whether a token comes first."""
+    """Load the files as Ollama would: weights, adapter, pre-tokenizer, and any start token."""
     folder = Path(mkdtemp(prefix="preceptor-served-"))
     for name, content in created.files.items():
         (folder / name).write_bytes(content)

@@ -302,6 +302,14 @@ def test_a_refused_model_leaves_the_incumbent(
     assert state["incumbent"] == state["baseline"] == state["working"]
     [told] = events(tmp_path, "corrected")
     assert "is not the one that was trained (it was deleted)" in str(told.data["why"])
+    [unserved] = events(tmp_path, "unserved")
+    assert "is not the one that was trained" in str(unserved.data["why"])
+    [tried] = Report.from_json((tmp_path / "run" / "report.json").read_bytes()).attempts
+    assert (tried.tool, tried.outcome) == ("fine_tune", "no_effect"), "the move ended, with its reason"
+    assert "is not the one that was trained" in tried.reason
+    assert not events(tmp_path, "test_opened"), "nobody asked for the sealed test"
+    [test] = events(tmp_path, "test")
+    assert "what was trained in round 1 could not be served" in str(test.data["why"])
     assert not events(tmp_path, "move")
     assert list(server.library.created) == [BASE]
     assert bundle.read(tmp_path / "run").recipe.model.spec == f"ollama:{BASE}"

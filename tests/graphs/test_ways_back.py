@@ -1,4 +1,4 @@
-"""Which way trained weights go back into Ollama, and that each of them gives the model that was trained."""
+"""Which way trained weights go back into Ollama: each of them gives the model that was trained."""
 
 from __future__ import annotations
 
@@ -51,9 +51,7 @@ def task() -> Task:
         for i, e in enumerate(small.task().examples[:68])
     ]
     split = SplitSpec(train=36, dev=24, test=8)
-    return Task(
-        name="signs", fields=hosted.FIELDS, examples=tuple(notes), split=split, synthetic=True
-    )
+    return Task(name="signs", fields=hosted.FIELDS, examples=tuple(notes), split=split, synthetic=True)
 
 
 @dataclass
@@ -75,9 +73,7 @@ class Hosting:
         self.engines.append(created)
         told = json.loads(created.files["tokenizer_config.json"])
         config = json.dumps({**told, "add_bos_token": self.starts}).encode()
-        return hosted.host(
-            replace(created, files={**created.files, "tokenizer_config.json": config})
-        )
+        return hosted.host(replace(created, files={**created.files, "tokenizer_config.json": config}))
 
 
 @pytest.fixture(scope="module")
@@ -92,9 +88,7 @@ def hosting() -> Hosting:
 
 
 @pytest.fixture
-def server(
-    hosting: Hosting, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[OllamaServer]:
+def server(hosting: Hosting, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OllamaServer]:
     library = Library(host=hosting, architectures=IMPORTABLE)
     with OllamaServer(library=library, models={}) as made:
         monkeypatch.setenv("OLLAMA_HOST", made.url)
@@ -113,7 +107,9 @@ def settings(folder: Path, **more: object) -> Settings:
     return Settings.model_validate({"faces": {BASE: folder}, "concurrency": 1, **more})
 
 
-def adapter(at: Path, of: Path, layers: str | Sequence[str] = "all-linear", rank: int = 4) -> AdapterRef:
+def adapter(
+    at: Path, of: Path, layers: str | Sequence[str] = "all-linear", rank: int = 4
+) -> AdapterRef:
     """Write a random adapter for some layers of a model."""
     import torch
     from peft import LoraConfig, get_peft_model
@@ -123,7 +119,11 @@ def adapter(at: Path, of: Path, layers: str | Sequence[str] = "all-linear", rank
     net: Any = AutoModelForCausalLM.from_pretrained(of, dtype=torch.float32)
     wanted = layers if isinstance(layers, str) else [*layers]
     config = LoraConfig(
-        r=rank, lora_alpha=4 * rank, target_modules=wanted, task_type="CAUSAL_LM", init_lora_weights=False
+        r=rank,
+        lora_alpha=4 * rank,
+        target_modules=wanted,
+        task_type="CAUSAL_LM",
+        init_lora_weights=False,
     )
     made: Any = get_peft_model(net, config)
     made.save_pretrained(str(at), save_embedding_layers=False)
@@ -207,7 +207,7 @@ def test_an_adapter_on_the_served_base_is_the_model_that_was_trained(
 def test_merged_safetensors_of_such_a_tokenizer_read_other_tokens(
     run: Run, server: OllamaServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the route is chosen for: the importer makes "default" of a pre-tokenizer it does not know."""
+    """What the route is chosen for: the importer makes "default" of pre-tokenizers unknown to it."""
     forced = routes.Route(way="safetensors", kind="lora", words="")
     monkeypatch.setattr(routes, "choose", lambda *_: forced)
     with pytest.raises(Unserved, match=r"raw: 40 of 40 prompts have another number of tokens"):
@@ -298,7 +298,7 @@ def test_an_adapter_of_another_base_or_rank_is_refused(
     foreign = tuned.model_copy(update={"adapter": tuned.adapter})
     note = base.read_about(place)
     base.write_about(place, note.model_copy(update={"base": "0" * 20}))
-    with pytest.raises(Unserved, match="another|not"):
+    with pytest.raises(Unserved, match=r"another|not"):
         run.bring(foreign)
     copied = Path(shutil.copytree(place, tmp_path / "copied"))
     routes.check_fits(copied, folder)
@@ -333,3 +333,82 @@ def test_a_model_without_chat_template_is_refused_before_anything_is_trained(
 )
 def test_a_base_is_found_however_it_is_spelled(name: str, same: bool) -> None:
     assert grounds.listed({BASE: "d"}, name) == ("d" if same else "")
+
+
+def test_whole_weights_go_back_in_the_metadata_of_the_served_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hosting: Hosting
+) -> None:
+    """Train what is served: the file is found by its content, taken out, trained whole, put back."""
+    pytest.importorskip("gguf")
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from preceptor.agents.models import gguf
+    from tests.agents.models import shelf
+
+    blob = _blob(tmp_path)
+    chosen = settings(tmp_path, faces={}, models_dir=tmp_path / "models")
+    with OllamaServer(library=Library(host=_from_gguf, architectures=IMPORTABLE), models={}) as server:
+        monkeypatch.setenv("OLLAMA_HOST", server.url)
+        gguf.convert(shelf.write_gguf(tmp_path / "plain.gguf"), tmp_path / "plain")
+        pull(server, tmp_path / "plain", blob=str(blob))
+        server.levels[BASE] = "Q4_1"
+        adapting._known.clear()
+        with wiring.create(OPTIONS, tmp_path, "run", chosen) as session:
+            face = training.faces(chosen)(session.start.model)
+            assert face.folder.name == f"served-{blob.name.removeprefix('sha256-')[:20]}"
+            run = Run(session, chosen, face)
+            way = run.home.way(session.start, face, "full", whole=True)
+            assert (way.way, way.kind) == ("gguf", "merged")
+            assert run.home.way(session.start, face, None, whole=True).way == "adapter"
+            torch.manual_seed(3)
+            net: Any = AutoModelForCausalLM.from_pretrained(face.folder, dtype=torch.float32)
+            for weight in net.parameters():
+                weight.data += 0.05 * weight.abs().mean() * torch.randn_like(weight)
+            fresh = tmp_path / "run" / training.FOLDER / "adapters" / "fresh"
+            net.save_pretrained(fresh)
+            ref = AdapterRef(digest=base.weights_digest(base.file_hashes(fresh)), kind="merged")
+            base.write_about(
+                fresh, base.About(adapter=ref, base=face.digest, spec=f"ollama:{BASE}", job="0" * 20)
+            )
+            fresh.rename(base.adapter_folder(tmp_path / "run" / training.FOLDER, ref))
+            tuned, said = run.bring(session.start.model_copy(update={"adapter": ref}))
+            assert "weights as q8_0" in said
+            made = server.library.created[tuned.model.spec.removeprefix("ollama:")]
+            assert (set(made.files), made.pre) == ({"model.gguf"}, "")
+            place = training.served_folder(session.store.path, ref)
+            for check in json.loads((place / "parity.json").read_text("utf-8"))["checks"]:
+                # The scripted server rounds nothing: what was trained answers, weight by weight.
+                assert (check["tokens_equal"], check["fields_equal"]) == (
+                    check["prompts"],
+                    check["fields"],
+                )
+
+
+def _blob(folder: Path) -> Path:
+    """Write a file of quantised weights as a server keeps it: named by its content alone."""
+    import hashlib
+
+    from tests.agents.models import shelf
+
+    file = shelf.write_gguf(folder / "served.gguf")
+    blob = folder / "blobs" / f"sha256-{hashlib.sha256(file.read_bytes()).hexdigest()}"
+    blob.parent.mkdir()
+    return file.rename(blob)
+
+
+def _from_gguf(created: Created) -> Engine:
+    """Load a created model, out of a GGUF file where it was made from one."""
+    from tempfile import mkdtemp
+
+    from preceptor.agents.models import gguf
+
+    if "model.gguf" not in created.files:
+        return hosted.host(created)
+    place = Path(mkdtemp(prefix="preceptor-gguf-"))
+    (place / "model.gguf").write_bytes(created.files["model.gguf"])
+    gguf.convert(place / "model.gguf", place / "model")
+    files = {p.name: p.read_bytes() for p in (place / "model").iterdir()}
+    told = json.loads(files["tokenizer_config.json"])
+    files["tokenizer_config.json"] = json.dumps({**told, "add_bos_token": False}).encode()
+    return hosted.host(replace(created, files=files))

@@ -59,9 +59,7 @@ class FineTuneArgs(Record):
     reason: str = Field(default="", max_length=400)
     expected_gain: float | None = Field(default=None, ge=-1, le=1)
 
-    def hyper(
-        self, *, whole: bool = False, many: bool = False, skip: tuple[str, ...] = ()
-    ) -> Hyper:
+    def hyper(self, *, whole: bool = False, many: bool = False, skip: tuple[str, ...] = ()) -> Hyper:
         """Return the profile with the changes.
 
         Args:

@@ -1,4 +1,4 @@
-"""Trained weights in the place of those in a GGUF file, whose metadata, tokenizer and all, stay as they are.
+"""Trained weights in place of those in a GGUF file, whose metadata and tokenizer stay as they are.
 
 Owns where each weight stands, and the one order that differs: llama's queries and keys have the halves
 of a head's rows one after the other in transformers, and in turns in GGUF.
@@ -86,7 +86,7 @@ def _write(file: Path, model: Path, out: Path) -> None:
 
 
 def _weights(gguf: Any, reader: Any, kind: str, model: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield a model's weights under GGUF's names, in GGUF's order: matrices in 16 bits, vectors in 32."""
+    """Yield a model's weights under GGUF's names and in its order: matrices in 16 bits."""
     import numpy as np
     from safetensors.torch import load_file
 

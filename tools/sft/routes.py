@@ -33,7 +33,7 @@ from preceptor.tools.sft.faces import IMPORTABLE
 Kind = Literal["lora", "merged"]
 
 ADAPTABLE: dict[str, tuple[str, ...]] = {"llama": ("q_proj", "k_proj"), "gemma2": ()}
-"""Architectures as GGUF names them whose adapters are converted, and what such an adapter leaves out."""
+"""Architectures (GGUF's names) whose adapters are converted, and what such an adapter leaves out."""
 
 GGUF_NAMES = {
     "Gemma2ForCausalLM": "gemma2",
@@ -45,7 +45,7 @@ GGUF_NAMES = {
 """What GGUF calls the architectures that ``config.json`` names."""
 
 REWRITABLE = ("llama", "qwen2", "qwen3")
-"""Architectures whose tensors stand in GGUF as transformers has them, but for llama's order of heads."""
+"""Architectures whose tensors GGUF has as transformers does, but for llama's order of heads."""
 
 _A, _B, _UNDER = ".lora_A.weight", ".lora_B.weight", "base_model.model."
 

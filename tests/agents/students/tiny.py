@@ -108,9 +108,7 @@ def model(kind: Literal["lfm2", "llama", "mistral"], vocabulary: int) -> PreTrai
     return made
 
 
-def save(
-    kind: Literal["lfm2", "llama", "mistral"], folder: Path, *, digits: bool = False
-) -> Path:
+def save(kind: Literal["lfm2", "llama", "mistral"], folder: Path, *, digits: bool = False) -> Path:
     """Write a model and its tokenizer (as ``tokenizer``), in fp16, and return the folder."""
     import torch
 

@@ -27,6 +27,9 @@ _GGUF = {
     "Phi3ForCausalLM": "phi3",
     "Qwen2ForCausalLM": "qwen2",
 }
+_TEXT = 8
+"""GGUF's number for a text."""
+
 _A, _B = ".lora_A.weight", ".lora_B.weight"
 
 
@@ -44,7 +47,21 @@ def named(files: Mapping[str, bytes]) -> str:
 
 def architecture(files: Mapping[str, bytes]) -> str:
     """Return a model's architecture as GGUF calls it; ``scripted`` where it is not known."""
+    for name, content in files.items():
+        if name.endswith(".gguf"):
+            return _told(content)
     return _GGUF.get(named(files), "scripted")
+
+
+def _told(gguf: bytes) -> str:
+    """Return the architecture that a GGUF file names; it stands among the first of its metadata."""
+    key = b"general.architecture"
+    at = gguf.find(key, 0, 1 << 16)
+    if at < 0:
+        return "scripted"
+    at += len(key)
+    kind, size = struct.unpack_from("<IQ", gguf, at)
+    return gguf[at + 12 : at + 12 + size].decode() if kind == _TEXT else "scripted"
 
 
 def pre_tokenizer(files: Mapping[str, bytes]) -> str:

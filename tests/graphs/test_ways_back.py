@@ -412,3 +412,30 @@ def _from_gguf(created: Created) -> Engine:
     told = json.loads(files["tokenizer_config.json"])
     files["tokenizer_config.json"] = json.dumps({**told, "add_bos_token": False}).encode()
     return hosted.host(replace(created, files=files))
+
+
+def test_a_served_student_is_trained_as_its_way_back_needs(run: Run, tmp_path: Path) -> None:
+    from preceptor.tools.sft.args import Changes, FineTuneArgs
+
+    tuner: Any = run.session.toolbox["fine_tune"]
+    plain = run.session.start
+    job, _, _ = tuner.prepare(FineTuneArgs(recombined=0), run.shown(plain))
+    assert (job.hyper.method, job.kind, job.hyper.skip) == ("lora", "lora", ("q_proj", "k_proj"))
+    full = FineTuneArgs(recombined=0, change=Changes(method="full"))
+    with pytest.raises(InputError, match="whole weights are no adapter") as refused:
+        tuner.prepare(full, run.shown(plain))
+    assert "neither the served GGUF file nor llama.cpp's converter is here" in str(refused.value)
+
+
+def test_layers_that_are_left_out_get_no_adapters_and_hashes_of_jobs_stay(tmp_path: Path) -> None:
+    from preceptor.tools.sft import model
+    from preceptor.tools.sft.job import Base, Hyper, Job
+
+    assert "skip" not in Hyper().to_json(), "jobs of before keep their hashes"
+    folder = tiny.save("llama", tmp_path / "m")
+    hyper = Hyper(rank=4, skip=("q_proj", "k_proj"))
+    job = Job(base=Base(spec="hf:x", digest=""), data="", rows=1, hyper=hyper)
+    assert Job.from_json(job.to_json()) == job
+    learner = model.load(job, folder, None)
+    model.save(learner.model, job, tmp_path / "adapter", str(folder))
+    assert routes.modules(tmp_path / "adapter") == set(LIGHT)

@@ -275,7 +275,10 @@ def _texts(files: JsonValue) -> dict[str, str]:
 
 
 def weights(made: Created) -> str:
-    """Return a content hash of a model's files, as ``show`` names its weights."""
+    """Return the content hash that ``show`` names a model's weights by: a GGUF file's is its own."""
+    whole_file = next((c for name, c in made.files.items() if name.endswith(".gguf")), None)
+    if whole_file is not None:
+        return hashlib.sha256(whole_file).hexdigest()
     whole = hashlib.sha256()
     for name in sorted(made.files):
         whole.update(name.encode() + b"\0" + made.files[name])

@@ -29,9 +29,10 @@ from tests.graphs.test_ways_back import LIGHT, OPTIONS, Run
 
 LIVE = os.environ.get("PRECEPTOR_OLLAMA_URL", "")
 NAME = "preceptor/live-base:135m"
+LEARNABLE = "tests.graphs.test_returning:task"
 TUNE = {
     "fine_tune": {
-        "change": {"epochs": 2, "validation": 0, "patience": 0, "probe": False, "rank": 8},
+        "change": {"epochs": 8, "rate": 1e-3, "batch": 4, "validation": 0, "patience": 0},
         "recombined": 0,
     }
 }
@@ -93,7 +94,7 @@ def test_an_adapter_goes_onto_the_served_base(options: wiring.Options, tmp_path:
 
 def test_a_run_tunes_and_goes_on_with_the_served_model(options: wiring.Options, tmp_path: Path) -> None:
     chosen = settings()
-    options = options.model_copy(update={"moves": ("fine_tune",)})
+    options = options.model_copy(update={"moves": ("fine_tune",), "task": LEARNABLE})
     with wiring.create(options, tmp_path, "run", chosen) as session:
         refine.run(replace(session, teacher=ScriptedTeacher([[TUNE], []])))  # type: ignore[list-item]
     seen = [

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -25,8 +24,6 @@ from preceptor.tools.sft.routes import Ground
 
 LARGEST = 1 << 31
 """Bytes of a GGUF file up to which it is taken out of its blocks without being asked."""
-
-REGISTRY, LIBRARY = "registry.ollama.ai/", "library/"
 
 
 @dataclass(frozen=True)
@@ -50,20 +47,8 @@ def of(publisher: Publisher, name: str) -> Base:
     Raises:
         StudentError: If the server is gone.
     """
-    found = listed(publisher.digests(), name)
+    found = publisher.digests().get(name, "")
     return Base(name, found, publisher.shown(name)) if found else Base(name)
-
-
-def listed(there: Mapping[str, str], name: str) -> str:
-    """Return a model's digest among those of a server, which knows it by several spellings."""
-    known = {plain(one): digest for one, digest in there.items()}
-    return known.get(plain(name), "")
-
-
-def plain(name: str) -> str:
-    """Return the shortest spelling of a model's name, with its tag."""
-    short = name.lower().removeprefix(REGISTRY).removeprefix(LIBRARY)
-    return short if ":" in short.rpartition("/")[2] else f"{short}:latest"
 
 
 def check_same(base: Base, wanted: str, url: str) -> None:

@@ -150,7 +150,7 @@ def opened(asked: Asked, folder: Path, settings: Settings, heard: Heard) -> Iter
     training.launch(settings)
     folder.mkdir(parents=True, exist_ok=True)
     gate = answering.gate(settings, folder / "egress.jsonl", task)
-    students = answering.Students(task, options(asked, settings), gate, run=folder)
+    students = answering.Students(task, options(asked, settings), gate, settings, run=folder)
     kept = tuple(e for e in train if e.id not in alike)
     try:
         with AnswerCache(folder / "cache.sqlite") as cache:

@@ -90,7 +90,7 @@ def measure(request: Request, settings: Settings, on_progress: OnProgress) -> Me
     root = Path(settings.runs_dir)
     root.mkdir(parents=True, exist_ok=True)
     gate = answering.gate(settings, root / "eval-egress.jsonl", task)
-    opened = answering.Students(task, options, gate)
+    opened = answering.Students(task, options, gate, settings)
     folder = bundle.place(Path(request.student))
     opened.at(folder)
     finders = retrieval.of_bundle(folder, settings, gate)

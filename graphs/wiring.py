@@ -163,7 +163,7 @@ def create(
     task = load_task(options)
     parts = splits.make(task, options.seed)
     exploring.check(options, task, parts)
-    opened = Students(task, options, _run_gate(root / name, settings, task, parts))
+    opened = Students(task, options, _run_gate(root / name, settings, task, parts), settings)
     try:
         _check_teacher(options, opened.gate)
         labelling.check(options, settings.labeller, opened.gate)
@@ -229,7 +229,7 @@ def reopen(
             )
         parts = splits.make(task, options.seed)
         start = Recipe.model_validate(store.config["start"])
-        opened = Students(task, options, _run_gate(store.path, settings, task, parts))
+        opened = Students(task, options, _run_gate(store.path, settings, task, parts), settings)
         try:
             _check_teacher(options, opened.gate)
             with _opened(store, (task, parts, opened, start), options, settings, listener) as session:

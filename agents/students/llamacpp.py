@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from preceptor.agents.students import StudentOptions
 from preceptor.agents.students.chat import of_folder
 from preceptor.agents.students.grammar import SEPARATORS
-from preceptor.agents.students.openai import OpenAIStudent
+from preceptor.agents.students.openai import BadRequest, OpenAIStudent
 from preceptor.agents.students.retry import Refused
 from preceptor.core.errors import StudentError
 from preceptor.core.fields import object_schema
@@ -48,12 +48,20 @@ class LlamaCppStudent(OpenAIStudent):
 
     def _ask(self, call: Call) -> Reply:
         began = time.monotonic()
-        got = self._completed(call)
+        try:
+            got = self._completed(call)
+        except BadRequest as refusal:
+            raise (self._too_long(call) if refusal.truncated else refusal) from None
+        self._served.check(getattr(got, "model", None))
         choice = got.choices[0] if getattr(got, "choices", None) else None
         if choice is None:
             raise Refused("the server answered with something that is no completion")
         about = choice, got.usage
+        self._fits = True
         return self._said(call, choice.text or "", about, time.monotonic() - began)
+
+    def _send(self, call: Call) -> object:
+        return self._completed(call)
 
     def _completed(self, call: Call) -> Completion:
         body: dict[str, object] = {

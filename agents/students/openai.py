@@ -5,6 +5,10 @@ structured output with 400 is asked without it from then on (``without_schema`` 
 that reasons, which takes no temperature, is asked as such (``reasons``). Without a URL it is OpenAI's
 own service. Concurrency and retries are ``pool`` and ``retry``; the client's own retries are off,
 because nobody could count them.
+
+A prompt that does not fit is refused by most servers. Those that cut it and say nothing are found by
+the counts that they report (``whole``), unless the server tells its context, as those do that refuse.
+Whose answer it is says ``served_as``.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
@@ -31,10 +36,12 @@ from preceptor.agents.students.retry import (
     untrusted,
     worth_another_try,
 )
+from preceptor.agents.students.served_as import ServedAs
+from preceptor.agents.students.whole import Watch, says_too_long, without_note
 from preceptor.core.errors import StudentError
 from preceptor.core.fields import object_schema
 from preceptor.core.ports import Cancel
-from preceptor.core.records import Call, ModelRef, Reply
+from preceptor.core.records import Call, Decoding, Message, ModelRef, Reply
 from preceptor.core.settings import check_url, masked
 
 if TYPE_CHECKING:
@@ -75,7 +82,7 @@ def key_for(url: str) -> str:
     return real if real and urlsplit(url).hostname not in LOCAL else "none"
 
 
-class _BadRequest(Refused):
+class BadRequest(Refused):
     """Status 400: too long, or asked for something that the server does not know.
 
     Attributes:
@@ -125,7 +132,13 @@ class OpenAIStudent:
         self.ref = ModelRef(spec=f"openai:{where}")
         down = StudentError(f"no server answers at {self._where()}", "start it, or correct the URL")
         self._pool = Pool(self._ask, options.parallel, Backoff(options.retries), down)
+        self._fits = False
+        self._watch = Watch(self._counted)
+        self._listed: list[str] = []
         self.context = self._longest(down)
+        own = not url and not os.environ.get("OPENAI_BASE_URL")
+        self._refuses = own or self.context is not None
+        self._served = ServedAs(name, self._listed)
 
     def complete(self, calls: Sequence[Call], cancel: Cancel | None = None) -> Iterator[Reply]:
         """Answer the calls, as they come.
@@ -145,16 +158,50 @@ class OpenAIStudent:
         reasons = self.reasons
         try:
             got = self._chat(call, constrained)
-        except _BadRequest as refusal:
+        except BadRequest as refusal:
             if refusal.parameter == "temperature" and not reasons:
                 self.reasons = True
                 return self._ask(call)
-            if not constrained or refusal.truncated:
+            if refusal.truncated:
+                raise self._too_long(call) from None
+            if not constrained:
                 raise
             got = self._chat(call, False)
             # The same request went through without it, so it was the schema that was refused.
             self.without_schema = True
-        return self.read(call, got, time.monotonic() - began)
+        self._served.check(getattr(got, "model", None))
+        reply = self.read(call, got, time.monotonic() - began)
+        if not self._refuses and not self._watch.whole(call.messages, reply.prompt_tokens):
+            raise Refused("the note is too long: the server read only a part of it", True)
+        self._fits = True
+        return reply
+
+    def _too_long(self, call: Call) -> Exception:
+        """Return what a prompt means that the server refuses as too long."""
+        self._refuses = True
+        bare = without_note(call.messages)
+        if not self._fits and bare != call.messages:
+            one = call.decoding.model_copy(update={"max_tokens": 1, "constrained": False})
+            try:
+                self._send(replace(call, messages=bare, decoding=one))
+            except BadRequest as refusal:
+                if refusal.truncated:
+                    return StudentError(
+                        f"the prompt does not fit the context of {self.ref.spec} without any note",
+                        "take a student with a longer context, or a shorter prompt (--mode per_field)",
+                    )
+            self._fits = True
+        return Refused("the note is too long for the model", True)
+
+    def _send(self, call: Call) -> object:
+        """Have the server read a prompt; what it answers does not matter."""
+        return self._chat(call, False)
+
+    def _counted(self, messages: Sequence[Message]) -> int | None:
+        """Return how many tokens the server reads of a prompt."""
+        call = Call("", (), tuple(messages), Decoding(max_tokens=1, constrained=False))
+        usage = getattr(self._chat(call, False), "usage", None)
+        return usage.prompt_tokens or None if usage else None
 
     def body(self, call: Call, constrained: bool) -> dict[str, object]:
         """Return what is sent to ask ``call``.
@@ -253,12 +300,11 @@ class OpenAIStudent:
                 f"the server does not have the model {self._name!r}",
                 f"see which it has: curl {self._where()}models",
             )
-        long = code == "context_length_exceeded" or "maximum context" in str(error).lower()
-        long = long or "context size" in str(error).lower()
+        long = code == "context_length_exceeded" or says_too_long(error)
         why = f"the server answered with status {status} {code}".strip()
         if status != 400:
             return Refused(why, truncated=long)
-        refusal = _BadRequest(why, truncated=long)
+        refusal = BadRequest(why, truncated=long)
         refusal.parameter = str(error.param or "") if code in UNSUPPORTED else ""
         return refusal
 
@@ -280,6 +326,7 @@ class OpenAIStudent:
             raise (self._untrusted() if untrusted(error) else down) from error
         except (openai.OpenAIError, ValueError, TypeError, AttributeError):
             return None
+        self._listed += [model.id for model in listed]
         for model in listed:
             longest = (model.model_extra or {}).get("max_model_len")
             if model.id == self._name and isinstance(longest, int):

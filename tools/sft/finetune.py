@@ -22,7 +22,7 @@ from preceptor.core.prospect import Prospect
 from preceptor.core.record import digest
 from preceptor.core.records import RENDER_VERSION, Example, Recipe
 from preceptor.tools.distill import weak
-from preceptor.tools.sft import base, data, memory, telling
+from preceptor.tools.sft import base, data, memory, routes, telling
 from preceptor.tools.sft.args import FineTuneArgs
 from preceptor.tools.sft.faces import Face, Home, Resolver
 from preceptor.tools.sft.job import (
@@ -288,10 +288,14 @@ class FineTune:
         self, args: FineTuneArgs, recipe: Recipe, face: Face, usual: bool
     ) -> tuple[bool, tuple[str, ...]]:
         """Return whether all weights are trained unless asked otherwise, and which get no adapters."""
-        home = self._options.home if face.served else None
-        if home is None:
+        if not face.served:
             return usual, ()
-        way = home.way(recipe, face, args.change.method, usual)
+        home, method = self._options.home, args.change.method
+        if home is not None:
+            way = home.way(recipe, face, method, usual)
+        else:
+            start = recipe.adapter.kind if recipe.adapter is not None else None
+            way = routes.settle(routes.Ground(face.folder), method, usual, start)
         return way.kind == "merged" and usual, way.skip
 
     def weights(self, recipe: Recipe) -> Path:

@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-from preceptor.core import machine
+from preceptor.core import machine, ollama_names
 from preceptor.core.errors import PreceptorError
 from preceptor.core.prices import PRICE_HINT
 from preceptor.core.settings import Settings, masked, secrets
@@ -131,8 +131,9 @@ def _teacher(spec: str, chosen: Settings, key: str) -> Check:
             there = {str(model["name"]) for model in listed}
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
             return Check("teacher", "missing", f"{masked(spec)}: no server answers", "ollama serve")
-        if (name if ":" in name else f"{name}:latest") not in there:
-            return Check("teacher", "missing", f"{masked(spec)}: not there", f"ollama pull {name}")
+        if ollama_names.find(name, there) is None:
+            mend = ollama_names.mend(name, sorted(there))
+            return Check("teacher", "missing", f"{masked(spec)}: not there", mend)
     return Check("teacher", "ok", masked(spec))
 
 
@@ -219,6 +220,9 @@ def _ollama_template(name: str) -> Check:
         return Check("template", "note", "not known", "ollama serve")
     if not shown or shown.strip() == "{{ .Prompt }}":
         return Check(
-            "template", "note", "none: the model reads bare text", f"ollama show {name} --modelfile"
+            "template",
+            "note",
+            "none: the model reads bare text",
+            f"ollama show {ollama_names.plain(name)} --modelfile",
         )
     return Check("template", "ok", "the model's own")

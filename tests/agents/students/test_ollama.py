@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from preceptor.agents.servers.ollama import OllamaServer
-from preceptor.agents.servers.scripted import Body, Response, Trouble
+from preceptor.agents.servers.scripted import Response, Trouble
 from preceptor.agents.students import StudentOptions, make
 from preceptor.agents.students.ollama import OllamaStudent
 from preceptor.core.errors import StudentError
@@ -56,6 +56,7 @@ def test_sends_the_whole_schema_and_every_option(serve: Serve) -> None:
     assert sent["messages"] == [{"role": m.role, "content": m.content} for m in call.messages]
     assert sent["options"] == {"num_ctx": 2048, "num_predict": 99, "temperature": 0.5, "seed": 7}
     assert (sent["model"], sent["stream"], sent["keep_alive"]) == ("qwen:0.5b", False, "10m")
+    assert sent["truncate"] is False
 
 
 def test_unconstrained_sends_no_schema(serve: Serve) -> None:
@@ -103,22 +104,6 @@ def test_a_prompt_cut_off_is_truncated(serve: Serve) -> None:
     assert replies == {"n1": "ok", "long": "truncated"}
 
 
-def test_a_low_count_from_a_server_that_hides_cached_tokens_says_nothing(serve: Serve) -> None:
-    def cached(version: str) -> str:
-        server = serve(troubles=[Trouble(Response.of({**chat, "prompt_eval_count": 2}))])
-        server.version = version
-        call = calls_about(EXAMPLES[:1])[0]
-        return next(iter(student_of(server).complete([call]))).status
-
-    chat: Body = {
-        "message": {"role": "assistant", "content": GOOD},
-        "done": True,
-        "done_reason": "stop",
-    }
-    assert cached("0.30.1") == "ok"
-    assert cached("0.34.0") == "truncated"
-
-
 def test_missing_counts_are_unknown(serve: Serve) -> None:
     student = student_of(serve(omit=("prompt_eval_count", "eval_count")))
     reply = next(iter(student.complete(calls_about(EXAMPLES[:1]))))
@@ -128,6 +113,23 @@ def test_missing_counts_are_unknown(serve: Serve) -> None:
 def test_missing_model_says_how_to_get_it(serve: Serve) -> None:
     with pytest.raises(StudentError, match=r"ollama pull llama3\.2"):
         student_of(serve(), "llama3.2")
+
+
+@pytest.mark.parametrize(
+    "spelt", ["Smol:135M", "library/smol:135m", "registry.ollama.ai/library/smol:135m", "smol:135m"]
+)
+def test_every_spelling_that_the_server_takes(serve: Serve, spelt: str) -> None:
+    server = serve(models={"smol:135m": 2048})
+    student = student_of(server, spelt)
+    assert student.context == 2048
+    assert student.ref.digest == student_of(server, "smol:135m").ref.digest
+    assert {r.status for r in student.complete(calls_about(EXAMPLES[:1]))} == {"ok"}
+
+
+def test_a_missing_model_s_hint_names_what_is_there(serve: Serve) -> None:
+    with pytest.raises(StudentError) as error:
+        student_of(serve(models={"smol:135m": 2048}), "Smol")
+    assert error.value.hint == "the server has smol:135m; to get another: ollama pull"
 
 
 def test_model_removed_meanwhile(serve: Serve) -> None:

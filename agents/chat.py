@@ -3,8 +3,8 @@
 Owns one turn with a foreign model: the messages, the retries, and what its answer becomes. Leaves the
 words of the brief to ``agents.brief``, the gate to ``agents.screening`` and the reading of a model's
 name to ``agents.teacher``. No error says what a server said: it may quote the notes. Only
-what can pass is tried again (no connection, too slow, 429, 5xx); an answer that makes no sense is
-returned as it is.
+what can pass is tried again (no connection, too slow, 429, 5xx, silence that does not end as an answer,
+a body that is no completion); an answer that makes no sense is returned as it is.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import JsonValue
 
 from preceptor.agents import brief, fitting, screening, strict
+from preceptor.agents.students.completion import usage
 from preceptor.agents.students.retry import UNTRUSTED, UNTRUSTED_HINT, retry_after, untrusted
 from preceptor.core.errors import TeacherError, boundary
 from preceptor.core.ports import Evidence, ToolSpec
@@ -36,6 +37,9 @@ LONGEST_PAUSE = 60.0
 PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 """HTTP codes that may pass."""
 
+COMPLETE = ("stop", "end_turn", "length", "max_tokens")
+"""The finish reasons with which saying nothing is an answer, if a useless one."""
+
 _PASSING_NAMES = ("Timeout", "Connect", "Connection", "RateLimit", "ServiceUnavailable")
 
 
@@ -50,18 +54,14 @@ def as_turn(message: AIMessage) -> TeacherTurn:
     broken = tuple(
         canonical([call.get("name"), call.get("args")]) for call in message.invalid_tool_calls
     )
-    usage = message.usage_metadata
-    # A server that counts nothing may say so with zeros.
-    if usage and not usage["input_tokens"]:
-        usage = None
+    read, written = usage(message.usage_metadata)
     return TeacherTurn(
         message=cast("dict[str, JsonValue]", messages_to_dict([message])[0]),
         text=str(message.text),
         calls=calls,
         broken=broken,
-        usage=Usage(input_tokens=usage["input_tokens"], output_tokens=usage["output_tokens"])
-        if usage
-        else None,
+        # A server that counts nothing may say so with zeros.
+        usage=Usage(input_tokens=read, output_tokens=written) if read else None,
     )
 
 
@@ -148,7 +148,11 @@ class ChatTeacher:
         while True:
             try:
                 with boundary(TeacherError, "teacher"):
-                    return cast("BaseMessage", model.invoke(messages))
+                    said = cast("BaseMessage", model.invoke(messages))
+                if attempt >= self._options.retries or not _silent(said):
+                    return said
+                attempt += 1
+                self._sleep(PAUSES[min(attempt, len(PAUSES)) - 1])
             except TeacherError as lost:
                 error = lost.__cause__
                 if error is None:
@@ -160,7 +164,8 @@ class ChatTeacher:
                     model = self._bind(tools)
                     continue
                 attempt += 1
-                if attempt > self._options.retries or not may_pass(error):
+                passing = may_pass(error) or _no_completion(error)
+                if attempt > self._options.retries or not passing:
                     raise self._lost(error, attempt) from error
                 self._sleep(pause(error, attempt - 1))
 
@@ -192,6 +197,24 @@ def _readable(message: BaseMessage) -> BaseMessage:
     broken = ", ".join(str(call.get("name")) for call in message.invalid_tool_calls)
     said = f"{message.text}\n(a call of {broken} whose arguments were no JSON object)".strip()
     return AIMessage(content=said, tool_calls=message.tool_calls)
+
+
+def _silent(message: BaseMessage) -> bool:
+    """Return whether nothing came, and the server does not say that this is the whole answer."""
+    from langchain_core.messages import AIMessage
+
+    if not isinstance(message, AIMessage) or message.tool_calls or message.invalid_tool_calls:
+        return False
+    about = message.response_metadata
+    ends = (about.get(name) for name in ("finish_reason", "stop_reason", "done_reason"))
+    end = next((str(e).lower() for e in ends if e), "")
+    return not str(message.text).strip() and end not in COMPLETE
+
+
+def _no_completion(error: BaseException) -> bool:
+    """Return whether LangChain could not take the answer apart: a proxy or a restart may be why."""
+    broken = isinstance(error, TypeError | ValueError | LookupError | AttributeError)
+    return _code(error) is None and (broken or "ResponseValidation" in type(error).__name__)
 
 
 def _unreadable() -> AIMessage:

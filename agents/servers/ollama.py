@@ -59,6 +59,8 @@ class OllamaServer(ScriptedServer):
 
     Attributes:
         levels: What it says of how a model's weights are stored, by name.
+        thinks: The models that can think aloud, with their tags; ``think`` is answered with 400 for all
+            others.
         digests: What it lists as the digest of a model, where that is not made of its name.
         answers_as: The model that its answers name; the one that was asked if empty.
         memory: The widest window that it has memory for.
@@ -85,6 +87,7 @@ class OllamaServer(ScriptedServer):
         self._omit = frozenset(omit)
         self.version = "0.34.0"
         self.levels: dict[str, str] = {}
+        self.thinks: set[str] = set()
         self.digests: dict[str, str] = {}
         self.answers_as = ""
         self.memory: int | None = None
@@ -116,6 +119,8 @@ class OllamaServer(ScriptedServer):
         if request.path == "/api/embed":
             found = vectors(request.body.get("input"), EMBEDDING)
             return Response.of({"model": name, "embeddings": [[*v] for v in found]})
+        if request.body.get("think") and known not in self.thinks:
+            return Response.of({"error": f'"{name}" does not support thinking'}, 400)
         return self._chat(request.body, self._models[known])
 
     def _shown(self, name: str, context: int) -> JsonValue:
@@ -129,8 +134,8 @@ class OllamaServer(ScriptedServer):
         if made is not None:
             told = {**self.library.shown(name), "template": made.template}
             info, details = _mapping(told["model_info"]), {**_mapping(told["details"]), **details}
-        shown: Body = {"capabilities": ["completion", "tools"]}
-        return {**told, **shown, "model_info": info, "details": details}
+        able = ["completion", "tools", *(["thinking"] if name in self.thinks else [])]
+        return {**told, "capabilities": [*able], "model_info": info, "details": details}
 
     def _chat(self, body: Body, longest: int) -> Response:
         unknown = old(self.version) if self.passes_over_truncate is None else self.passes_over_truncate

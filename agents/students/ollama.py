@@ -58,6 +58,10 @@ if TYPE_CHECKING:
     import ollama
 
 
+COMPLETE = ("stop", "length")
+"""The done reasons with which an empty text is an answer, if an unreadable one."""
+
+
 class TooLong(Refused):
     """The prompt does not fit the window; ``tokens`` is what it has, 0 if the server does not say."""
 
@@ -76,6 +80,9 @@ class OllamaStudent:
     Args:
         name: The model's name, with or without a tag.
         options: Concurrency, timeout, retries, address, window, keep-alive.
+
+    Attributes:
+        thinks: Whether the model can think aloud before it answers; the call says whether it shall.
 
     Raises:
         StudentError: If Ollama cannot be reached or does not have the model.
@@ -111,7 +118,7 @@ class OllamaStudent:
         except self._foreign as error:
             raise self._unusable(error) from error
         self.context = _context(shown.modelinfo or {})
-        self._thinks = "thinking" in (shown.capabilities or [])
+        self.thinks = self._chat is None and "thinking" in (shown.capabilities or [])
         self._window = Window(self.context, options.num_ctx)
         self._sizes = Sizes(self._counts_here(options))
         self._refuses = ollama_wire.knows_truncate(self._version())
@@ -123,7 +130,7 @@ class OllamaStudent:
         Raises:
             StudentError: If the server or the model is gone.
         """
-        sizes = (self._sizes.estimate(c.messages) + c.decoding.max_tokens for c in calls)
+        sizes = (self._sizes.estimate(c.messages) + self._room(c.decoding) for c in calls)
         self._window.fit(max(sizes, default=0))
         yield from self._pool.run(calls, cancel)
 
@@ -134,6 +141,10 @@ class OllamaStudent:
     def _hear(self, response: httpx.Response) -> None:
         # The client's errors carry no headers.
         self._heard.wait = retry_after(response.headers.get("retry-after"))
+
+    def _room(self, decoding: Decoding) -> int:
+        """Return the most tokens that may be written: the server counts thoughts, too."""
+        return decoding.room if self.thinks else decoding.max_tokens
 
     def _counts_here(self, options: StudentOptions) -> Count | None:
         """Return what counts prompts with the model's own tokenizer, None if that is not here."""
@@ -150,7 +161,7 @@ class OllamaStudent:
                 got, text = self._sent(call, window)
             except TooLong as refusal:
                 self._refuses = True
-                needed = refusal.tokens + call.decoding.max_tokens if refusal.tokens else 0
+                needed = refusal.tokens + self._room(call.decoding) if refusal.tokens else 0
                 if not self._window.grow(window, needed):
                     raise self._too_long(call) from None
                 continue
@@ -171,7 +182,7 @@ class OllamaStudent:
     def _read_whole(self, call: Call, reply: Reply, window: int) -> bool:
         """Return whether prompt and answer had room in the window."""
         read, written = reply.prompt_tokens or 0, reply.completion_tokens or 0
-        at_limit = reply.status == "truncated" and written >= call.decoding.max_tokens
+        at_limit = reply.status == "truncated" and written >= self._room(call.decoding)
         full = bool(read) and read + written >= window and not (at_limit and self._refuses)
         if not full and not self._refuses:
             full = not self._watch.whole(call.messages, read, window)
@@ -189,7 +200,7 @@ class OllamaStudent:
             return Refused(f"the server has no memory for a window of more than {limit:,} tokens")
         bare = without_note(call.messages)
         if not self._fits and bare != call.messages:
-            one = call.decoding.model_copy(update={"max_tokens": 1})
+            one = call.decoding.model_copy(update={"max_tokens": 1, "think": "auto"})
             try:
                 self._sent(replace(call, messages=bare, decoding=one), limit)
             except TooLong:
@@ -226,7 +237,7 @@ class OllamaStudent:
             "format": object_schema(call.fields) if decoding.constrained else None,
             "options": {
                 "num_ctx": window,
-                "num_predict": decoding.max_tokens,
+                "num_predict": self._room(decoding),
                 "temperature": decoding.temperature,
                 "seed": decoding.seed,
             },
@@ -237,7 +248,7 @@ class OllamaStudent:
             raw = ollama_wire.send(self._client, "/api/generate", body, ollama.GenerateResponse)
             return raw, raw.response or ""
         turns = [{"role": m.role, "content": m.content} for m in call.messages]
-        body |= {"messages": turns, "think": False if self._thinks else None}
+        body |= {"messages": turns, "think": decoding.think == "on" if self.thinks else None}
         got = ollama_wire.send(self._client, "/api/chat", body, ollama.ChatResponse)
         return got, got.message.content or ""
 
@@ -249,6 +260,9 @@ class OllamaStudent:
         seconds: float,
     ) -> Reply:
         read, written = got.prompt_eval_count or None, got.eval_count
+        if not text and got.done_reason not in COMPLETE:
+            # Such as "load": the model was loaded, and nothing was generated.
+            raise Passing(f"no text came (done reason {got.done_reason!r})")
         cut = got.done_reason == "length"
         return Reply(call.key, text, "truncated" if cut else "ok", read, written, seconds)
 
@@ -294,7 +308,7 @@ class OllamaStudent:
         if isinstance(error, httpx.TransportError):
             return Passing("the connection broke off")
         if isinstance(error, (json.JSONDecodeError, ValueError, TypeError)):
-            return Refused("Ollama answered with something that is no chat response")
+            return Passing("Ollama answered with something that is no chat response")
         return error
 
     def _status(self, status: int, words: object) -> Exception:

@@ -104,6 +104,7 @@ class Settings(Record):
         student: The student to improve, unless the task or the command says otherwise.
         teacher: Who teaches: ``rules``, or a chat model's name (``openai:gpt-4o``).
         precision: What a student in process computes in; other answers, by rounding.
+        max_tokens: The longest answer to one call, in tokens; from the task's schema if not set.
         concurrency: The most requests to a student's server at one time.
         egress: What may leave this machine.
         embedder: What turns texts into dense vectors for retrieval; words alone if empty.
@@ -125,6 +126,7 @@ class Settings(Record):
     student: str = "nano"
     teacher: str = "rules"
     precision: Precision = "auto"
+    max_tokens: int | None = Field(default=None, ge=1)
     concurrency: int = Field(default=8, ge=1, le=1024)
     egress: Policy = "redacted"
     embedder: str = ""

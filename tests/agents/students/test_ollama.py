@@ -9,14 +9,16 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from preceptor.agents.servers.ollama import OllamaServer
-from preceptor.agents.servers.scripted import Response, Trouble
+from preceptor.agents.servers.scripted import Body, Response, Trouble
 from preceptor.agents.students import StudentOptions, make
 from preceptor.agents.students.ollama import OllamaStudent
+from preceptor.core.decoding import THOUGHTS, Thinking
 from preceptor.core.errors import StudentError
 from preceptor.core.fields import object_schema
 from preceptor.core.records import Decoding, Example, ModelRef
 from tests.contracts.student import EXAMPLES, FIELDS, SECRET, StudentContract, calls_about
 
+CHAT: Body = {"message": {"role": "assistant", "content": ""}, "done": True}
 GOOD = '{"pain": "present"}'
 Serve = Callable[..., OllamaServer]
 
@@ -168,8 +170,13 @@ def test_server_gone_on_the_way(serve: Serve) -> None:
         Trouble.status(429, retry_after="0.01"),
         Trouble(drop=True),
         Trouble(delay=1.0),
+        Trouble(Response.of({**CHAT, "done_reason": "load"})),
+        Trouble(Response.of({**CHAT, "done_reason": None})),
+        Trouble(Response.of({"error": "the runner was stopped"})),
+        Trouble(Response.of({**CHAT, "message": {"role": "assistant", "content": [{"a": 1}]}})),
+        Trouble(Response.of({**CHAT, "prompt_eval_count": ["12"]})),
     ],
-    ids=["500", "503", "429", "dropped", "slow"],
+    ids="500 503 429 dropped slow loaded unknown error blocks counts".split(),
 )
 def test_passing_trouble_is_tried_again(serve: Serve, trouble: Trouble) -> None:
     server = serve(lambda body: GOOD, troubles=[trouble])
@@ -185,8 +192,8 @@ def test_passing_trouble_is_tried_again(serve: Serve, trouble: Trouble) -> None:
         (Trouble.status(500), 2),
         (Trouble(drop=True), 2),
         (Trouble.status(400), 1),
-        (Trouble(Response(b"<html>no json")), 1),
-        (Trouble(Response(b'{"done": true}')), 1),
+        (Trouble(Response(b"<html>no json")), 2),
+        (Trouble(Response(b'{"done": true}')), 2),
         (Trouble(Response(json.dumps({"error": f"bad {SECRET}"}).encode(), 400)), 1),
     ],
     ids=["500", "dropped", "400", "garbage", "no message", "quoting"],
@@ -215,3 +222,33 @@ def test_concurrency_is_bounded(serve: Serve) -> None:
     server = serve(latency=0.03)
     assert len(list(student_of(server, parallel=4).complete(calls_about(EXAMPLES) * 4))) == 36
     assert server.most_parallel == 4
+
+
+def test_an_empty_answer_that_ended_as_one_is_one(serve: Serve) -> None:
+    server = serve(lambda body: "")
+    replies = list(student_of(server).complete(calls_about(EXAMPLES[:1])))
+    assert [(r.status, r.raw) for r in replies] == [("ok", "")] * 3
+    assert len(server.asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("think", "sent", "room"), [("auto", False, 99), ("off", False, 99), ("on", True, 99 + THOUGHTS)]
+)
+def test_a_model_that_thinks_aloud_is_told_whether_to(
+    serve: Serve, think: Thinking, sent: bool, room: int
+) -> None:
+    server = serve()
+    server.thinks.add("scripted:latest")
+    student = student_of(server)
+    assert student.thinks
+    list(student.complete(calls_about(EXAMPLES[:1], decoding=Decoding(max_tokens=99, think=think))))
+    assert {body["think"] for body in server.asked} == {sent}
+    assert {body["options"]["num_predict"] for body in server.asked} == {room}  # type: ignore[index,call-overload]
+
+
+def test_a_model_that_cannot_think_aloud_is_told_nothing_of_it(serve: Serve) -> None:
+    server = serve()
+    student = student_of(server)
+    assert not student.thinks
+    list(student.complete(calls_about(EXAMPLES[:1], decoding=Decoding(max_tokens=99, think="on"))))
+    assert {body.get("think") for body in server.asked} == {None}

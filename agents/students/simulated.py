@@ -160,8 +160,7 @@ class SimulatedStudent:
     def probability(self, call: Call, field: FieldSpec) -> float:
         """Return the probability of a right answer to ``field``: the module's formula."""
         system, user = call.messages[0].content, call.messages[-1].content
-        head, _, blocks = user.rpartition("\n</note>\n")
-        shown, _, note = head.partition("<note>\n")
+        shown, note, blocks = _parts(user)
         return self._p(field.name, (system, shown, note, blocks), len(system) + len(user))
 
     def _answer(self, call: Call) -> Gold:
@@ -203,9 +202,9 @@ class SimulatedStudent:
     def _asked_of(self, field: str, system: str, blocks: str) -> _Asked:
         key = field, system, blocks
         if key not in self._asked:
-            opening = f"\n\nField: {json.dumps(field, ensure_ascii=False)}\n"
-            _, _, block = f"\n\n{blocks}".partition(opening)
-            own = entries(block.partition('\n\nField: "')[0])
+            opening = f"\nField: {json.dumps(field, ensure_ascii=False)}\n"
+            _, _, block = f"\n{blocks}".partition(opening)
+            own = entries(block.partition('\nField: "')[0])
             general = entries(system)
             phrases = [n.phrase for n in self._needs.get(field, ())]
             useless = sum(not any(covers(e, p) for p in phrases) for e in own + general)
@@ -232,6 +231,16 @@ class SimulatedStudent:
             others.remove(field.default)
             draw = (draw - self._spec.missed) / (1 - self._spec.missed)
         return others[min(int(draw * len(others)), len(others) - 1)]
+
+
+def _parts(user: str) -> tuple[str, str, str]:
+    """Return (worked examples, note, what is asked) of a prompt, whichever of them comes first."""
+    head, _, after = user.rpartition("\n</note>")
+    before, _, note = head.partition("<note>\n")
+    if after:
+        return before, note, after.removeprefix("\n")
+    asked, opening, shown = before.partition("\n\nExamples:\n")
+    return opening.lstrip() + shown, note, asked
 
 
 def demo_spec(

@@ -229,6 +229,12 @@ def _look(session: Session, call: ToolCall, seen: Evidence) -> str:
 def _move(session: Session, state: RunState, turn: TeacherTurn, seen: Evidence) -> RunState:
     call = turn.calls[0]
     result: ToolResult = session.toolbox.run(call, seen)
+    if result.unserved:
+        told: dict[str, JsonValue] = {
+            "round": state["round"],
+            "why": session.unquoted.text(result.unserved),
+        }
+        session.event("unserved", f"round-{state['round']}-unserved", told)
     why = idle(session, state, result, seen)
     if why or result.recipe is None:
         update = _correct(session, state, turn, why)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pydantic import JsonValue
 
 from preceptor.agents.servers.fitting import fitted, halves, old
-from preceptor.agents.servers.hosting import LONGEST, Library, tagged
+from preceptor.agents.servers.hosting import LONGEST, Library, manifest, tagged
 from preceptor.agents.servers.scripted import (
     Body,
     Request,
@@ -100,8 +100,10 @@ class OllamaServer(ScriptedServer):
         if where == ("GET", "/api/version"):
             return Response.of({"version": self.version})
         if where == ("GET", "/api/tags"):
-            names = (*self._models, *self.library.created)
-            return Response.of({"models": [_listed(n, self.digests.get(n, "")) for n in names]})
+            made = self.library.created
+            told = {**{n: manifest(one) for n, one in made.items()}, **self.digests}
+            names = (*self._models, *made)
+            return Response.of({"models": [_listed(n, told.get(n, "")) for n in names]})
         created = self.library.respond(request)
         if created is not None:
             return created
@@ -128,9 +130,12 @@ class OllamaServer(ScriptedServer):
         level = self.levels.get(name) or (made.quantize.upper() or "F16" if made else "")
         if level:
             details["quantization_level"] = level
+        told: Body = {}
+        if made is not None:
+            told = {**self.library.shown(name), "template": made.template}
+            info, details = _mapping(told["model_info"]), {**_mapping(told["details"]), **details}
         able = ["completion", "tools", *(["thinking"] if name in self.thinks else [])]
-        shown: Body = {"model_info": info, "capabilities": [*able], "details": details}
-        return {**shown, "template": made.template} if made else shown
+        return {**told, "capabilities": [*able], "model_info": info, "details": details}
 
     def _chat(self, body: Body, longest: int) -> Response:
         unknown = old(self.version) if self.passes_over_truncate is None else self.passes_over_truncate
@@ -165,6 +170,10 @@ class OllamaServer(ScriptedServer):
         lines = (first, {**last, "message": {"role": "assistant", "content": ""}})
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         return Response(text.encode(), type="application/x-ndjson")
+
+
+def _mapping(value: JsonValue) -> Body:
+    return value if isinstance(value, dict) else {}
 
 
 def _listed(name: str, digest: str = "") -> JsonValue:

@@ -170,6 +170,7 @@ def create(
         student = opened.of(Recipe(model=ModelRef.asked(options.student, options.precision)))
         start = start_recipe(task, student.ref, options.constrained, options.max_tokens)
         teacher.make(options.teacher)
+        teacher.check(options.teacher)
         options = teacher_embedder.settled(options)
         check_names(options, settings)
         embedder_of(options.embedder, models=models(options))
@@ -251,12 +252,16 @@ def _check_teacher(options: Options, door: Egress) -> None:
         door.refuse(url)
 
 
-def _teacher(options: Options, settings: Settings, opened: Egress, dense: Embedder | None) -> Teacher:
+def _teacher(
+    options: Options, settings: Settings, opened: Egress, dense: Embedder | None, heard: Listener
+) -> Teacher:
     url = destination.of(options.teacher)
     made = teacher.TeacherOptions(
         timeout=settings.timeouts.teacher,
         door=opened.door(url, "teacher") if url else None,
         meaning=teacher_embedder.meaning(options, dense, opened),
+        context=settings.teacher_context,
+        say=lambda line: heard.event("teacher_waits", {"why": line}),
     )
     return teacher.make(options.teacher, made)
 
@@ -292,7 +297,7 @@ def _opened(
         task=task,
         splits=drawn,
         start=start,
-        teacher=_teacher(options, settings, opened.gate, dense),
+        teacher=_teacher(options, settings, opened.gate, dense, heard),
         toolbox=moves.toolbox(
             store,
             options,

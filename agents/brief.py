@@ -35,7 +35,7 @@ SHARES = {"scores": 0.14, "findings": 0.1, "guideline": 0.28, "attempts": 0.18, 
 USUAL_TOKENS = 10_000
 """A brief that is no longer than this leaves something out only where it must."""
 
-LEAST_FIRST = {"prospects": 0, "attempts": 2000, "findings": 400, "guideline": 900, "scores": 400}
+LEAST_FIRST = {"prospects": 0, "attempts": 1200, "findings": 400, "guideline": 900, "scores": 400}
 """What is shortened after the notes, in this order, and the characters that are left of each."""
 
 RECENT = 20
@@ -118,9 +118,8 @@ def shortened(
         InputError: If that is too little for any brief.
     """
     system = words("teacher")
-    fixed = len(system) + len(words("brief")) + 600
     standing, left = _standing(situation, evidence), _left(situation, tools)
-    fixed += len(left) + 500  # the standing
+    fixed = len(system) + len(words("brief")) + len(standing) + len(left) + 20
     room = most_chars - fixed
     usual = max(room, USUAL_TOKENS * CHARS_PER_TOKEN - fixed)
     caps = {name: int(share * usual) for name, share in SHARES.items()}

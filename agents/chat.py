@@ -39,8 +39,8 @@ PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 """HTTP codes that may pass."""
 
 CALL_TOKENS = 2048
-"""The most tokens of one answer of a server of one's own: one tool call with many patches. A model whose
-answer is cut off gets twice as many the next time, up to ``TeacherOptions.max_tokens``."""
+"""The most tokens of one answer of a server of one's own: one tool call with many patches. A model
+whose answer is cut off gets twice as many the next time, up to ``TeacherOptions.max_tokens``."""
 
 REFUSALS = 6
 """How often a request that is refused as too long is made shorter."""
@@ -213,6 +213,8 @@ class ChatTeacher:
             chars = min(self._options.brief_tokens * per_token, rest - _length(earlier))
             told = brief.shortened(asked.situation, asked.evidence, asked.tools, chars)
         except InputError:
+            if room.loosen(usual):
+                return self._sent(asked)
             raise TeacherError(*self._too_small(room, most)) from None
         messages = [SystemMessage(told.system), HumanMessage(told.text)]
         messages += map(_readable, messages_from_dict([dict(m) for m in earlier]))
@@ -257,7 +259,7 @@ class ChatTeacher:
                 slow += is_slow(error)
                 shorter = is_slow(error) and slow > 1
                 if shorter:
-                    room.share /= 2
+                    room.hurry(sent.chars)
                     sent = self._sent(asked)
                 self._tell(error, shorter)
                 self._sleep(pause(error, attempt - 1))

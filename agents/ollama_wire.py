@@ -17,7 +17,7 @@ ASKING = ("/api/chat", "/api/generate")
 
 
 def never_cut(request: httpx.Request) -> None:
-    """Add ``"truncate": false`` to a request for an answer: a request hook of the client's transport."""
+    """Add ``"truncate": false`` to a request for an answer: a request hook of the client's."""
     import httpx
 
     if not request.url.path.endswith(ASKING):

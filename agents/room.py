@@ -1,8 +1,8 @@
 """How much a chat teacher can be told: the context of its model, measured in that model's tokens.
 
-Owns the arithmetic: characters per token, learned from what the server counted and from what it refused;
-the share that a slow server is still asked with; and the window that Ollama is asked to load. Leaves
-what is left out to ``agents.brief`` and ``agents.fitting``.
+Owns the arithmetic: characters per token, learned from what the server counted and from what it
+refused; how much a slow server is still asked; and the window that Ollama is asked to load. Leaves what
+is left out to ``agents.brief`` and ``agents.fitting``.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ REFUSED = 0.75
 STEP = 2048
 """Ollama's windows grow in steps, because it loads a model anew for every other one."""
 
+LOOSER = 500
+"""Characters by which a limit that is too tight grows."""
+
 LEAST_ANSWER = 256
 PARTS = 4
 """An answer takes no more than one part of the context in so many."""
@@ -41,21 +44,21 @@ class Room:
         context: The most tokens of prompt and answer, None if unknown.
         answer: The most tokens of an answer where there is room.
         ratio: Characters per token.
-        share: Of the usual length, what is asked; less than 1 for a server that is too slow.
+        limit: The most characters that are sent, where a server was too slow or refused without a
+            number; None if there is no such limit.
         window: The window that Ollama was last asked for.
     """
 
     context: int | None
     answer: int
     ratio: float = FIRST
-    share: float = 1.0
+    limit: int | None = None
     window: int = 0
 
     @property
     def answer_tokens(self) -> int:
         """The most tokens of the next answer."""
-        most = int(self.answer * max(self.share, 0.25))
-        return max(LEAST_ANSWER, min(most, self.context // PARTS) if self.context else most)
+        return min(self.answer, self.context // PARTS) if self.context else self.answer
 
     def chars(self, usual: int) -> int:
         """Return how many characters all that is sent may have.
@@ -63,7 +66,7 @@ class Room:
         Args:
             usual: How many it would have where there is room.
         """
-        most = int(usual * self.share)
+        most = usual if self.limit is None else min(usual, self.limit)
         if self.context is None:
             return most
         return min(most, int((self.context - self.answer_tokens) * self.ratio))
@@ -98,10 +101,22 @@ class Room:
         tokens = told.get("n_prompt_tokens")
         if isinstance(tokens, int) and tokens > 0:
             self.count(chars, tokens)
-        elif self.context is not None:
+        elif self.context is not None and self.chars(chars) >= chars:
             self.ratio = max(FEWEST, REFUSED * self.ratio)
-        else:
-            self.share *= REFUSED
+        elif self.context is None:
+            self.limit = int(REFUSED * chars)
+
+    def loosen(self, usual: int) -> bool:
+        """Send a little more after all, since less makes no sense; return whether that was possible."""
+        before = self.chars(usual)
+        if self.limit is not None:
+            self.limit = (self.limit // LOOSER + 1) * LOOSER
+        return self.chars(usual) > before
+
+    def hurry(self, chars: int) -> None:
+        """Learn from a server that took too long over so many characters: half of all is asked."""
+        self.limit = chars // 2
+        self.answer = max(LEAST_ANSWER, self.answer // 2)
 
 
 def is_too_long(code: int | None, said: str) -> bool:
@@ -109,4 +124,6 @@ def is_too_long(code: int | None, said: str) -> bool:
     if code not in (400, 413):
         return False
     low = said.lower()
-    return any(part in low for part in ("context length", "context size", "context_length", "context window"))
+    return any(
+        part in low for part in ("context length", "context size", "context_length", "context window")
+    )

@@ -62,6 +62,8 @@ class OllamaServer(ScriptedServer):
 
     Attributes:
         levels: What it says of how a model's weights are stored, by name.
+        capabilities: What it says that a model can do, by name; to complete texts and to call tools if
+            nothing is said here. Like the real one it refuses tools for a model that has none.
     """
 
     answering = ("/api/chat", "/api/embed", "/api/generate")
@@ -84,6 +86,7 @@ class OllamaServer(ScriptedServer):
         self._omit = frozenset(omit)
         self.version = "0.34.0"
         self.levels: dict[str, str] = {}
+        self.capabilities: dict[str, list[JsonValue]] = {}
         super().__init__(troubles=troubles, latency=latency)
 
     def respond(self, request: Request) -> Response:
@@ -116,16 +119,22 @@ class OllamaServer(ScriptedServer):
         level = self.levels.get(name) or (made.quantize.upper() or "F16" if made else "")
         if level:
             details["quantization_level"] = level
-        shown: Body = {"model_info": info, "capabilities": ["completion", "tools"], "details": details}
+        shown: Body = {"model_info": info, "capabilities": self._able(name), "details": details}
         return {**shown, "template": made.template} if made else shown
 
+    def _able(self, name: str) -> list[JsonValue]:
+        return self.capabilities.get(name, ["completion", "tools"])
+
     def _chat(self, body: Body, longest: int) -> Response:
+        name = str(body.get("model"))
+        if body.get("tools") and "tools" not in self._able(tagged(name)):
+            return Response.of({"error": f'"{name}" does not support tools'}, 400)
         options = body.get("options")
         options = options if isinstance(options, dict) else {}
         window = min(_whole(options.get("num_ctx")) or DEFAULT_CTX, longest)
         read = len(tokens(prompt_text(body)))
         if read > window and (body.get("truncate") is False or body.get("shift") is False):
-            return Response.of({"error": "the prompt is longer than the context length"}, 400)
+            return Response.of({"error": "the input length exceeds the context length"}, 400)
         # Measured on real servers: a prompt that is too long is shifted to about half the window.
         read = read if read <= window else window // 2 + 2
         said = self._answer(body)

@@ -107,6 +107,7 @@ class OpenAIServer(ScriptedServer):
 
     Attributes:
         counter: Its files and batches; set another one to script how those go wrong.
+        props: What ``GET /props`` answers, as llama.cpp's server does; 404 if empty.
     """
 
     answering = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
@@ -125,6 +126,7 @@ class OpenAIServer(ScriptedServer):
         self._models = models
         self._schemas = schemas
         self._reasons = reasons
+        self.props: Body = {}
         self.counter = Counter(self.respond)
         super().__init__(troubles=troubles, latency=latency)
 
@@ -152,8 +154,9 @@ class OpenAIServer(ScriptedServer):
 
     def respond(self, request: Request) -> Response:
         """Return what the API answers."""
-        if (request.method, request.path) == ("GET", "/v1/models"):
-            return Response.of({"object": "list", "data": self._listed()})
+        told: Body = {"/v1/models": {"object": "list", "data": self._listed()}, "/props": self.props}
+        if request.method == "GET" and told.get(request.path):
+            return Response.of(told[request.path])
         if request.method != "POST" or request.path not in self.answering:
             return refusal(404, "no such path", None)
         name = str(request.body.get("model"))

@@ -238,8 +238,8 @@ class ChatTeacher:
             try:
                 with boundary(TeacherError, "teacher"):
                     return cast("BaseMessage", sent.model.invoke(sent.messages)), sent
-            except TeacherError as lost:
-                error = lost.__cause__
+            except TeacherError as failed:
+                error = failed.__cause__
                 if error is None:
                     raise
                 if type(error).__name__ == "ValidationError" and "tool_calls" in str(error):
@@ -255,7 +255,7 @@ class ChatTeacher:
                     continue
                 attempt += 1
                 if attempt > self._options.retries or not may_pass(error):
-                    raise self._lost(error, attempt) from error
+                    raise lost(self.name, error, attempt) from error
                 slow += is_slow(error)
                 shorter = is_slow(error) and slow > 1
                 if shorter:
@@ -281,16 +281,18 @@ class ChatTeacher:
             return model.bind_tools(tools, parallel_tool_calls=False)
         return model.bind_tools(tools)
 
-    def _lost(self, error: BaseException, tries: int) -> TeacherError:
-        code, what = _code(error), _what(error)
-        if untrusted(error):
-            what, hint = UNTRUSTED, UNTRUSTED_HINT
-        elif code is None and not may_pass(error):
-            hint = "the answer is no chat completion: does the URL end in /v1?"
-        else:
-            hint = _HINTS.get(code or 0, "check that the server is up")
-        times = "1 try" if tries == 1 else f"{tries} tries"
-        return TeacherError(f"teacher {self.name!r} gives no answer after {times}: {what}", hint)
+
+def lost(name: str, error: BaseException, tries: int) -> TeacherError:
+    """Return what an error means that left a teacher without an answer."""
+    code, what = _code(error), _what(error)
+    if untrusted(error):
+        what, hint = UNTRUSTED, UNTRUSTED_HINT
+    elif code is None and not may_pass(error):
+        hint = "the answer is no chat completion: does the URL end in /v1?"
+    else:
+        hint = _HINTS.get(code or 0, "check that the server is up")
+    times = "1 try" if tries == 1 else f"{tries} tries"
+    return TeacherError(f"teacher {name!r} gives no answer after {times}: {what}", hint)
 
 
 def no_tools(name: str) -> tuple[str, str]:

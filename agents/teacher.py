@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from preceptor.agents.ollama_wire import never_cut
@@ -77,6 +77,23 @@ def check(spec: str, options: TeacherOptions | None = None) -> None:
         raise InputError(f"teacher {spec!r}: its server does not have it", f"ollama pull {name}")
     if found.tools is False:
         raise InputError(*chat.no_tools(spec))
+
+
+def tried(spec: str, options: TeacherOptions) -> tuple[Literal["ok", "note"], str]:
+    """Ask a model for one tool call; return how that went, and what to say of it.
+
+    Raises:
+        InputError: If the spec names no teacher.
+        TeacherError: If no answer comes.
+    """
+    from preceptor.agents import chat, served, trying
+
+    kind, _, rest = spec.partition(":")
+    name, _, url = rest.partition("@")
+    fewer = replace(options, max_tokens=chat.CALL_TOKENS)
+    return trying.tried(
+        spec, chat_model(kind, name, url, fewer), served.of(spec, options.api_key), options.context
+    )
 
 
 def make(spec: str, options: TeacherOptions | None = None) -> Teacher:

@@ -1,7 +1,7 @@
 """What ``preceptor doctor`` looks at beyond packages: memory, GPU, keys, prices, servers, students.
 
-Owns one check per thing, each with what mends it. Nothing here spends tokens; keys are named, never
-shown.
+Owns one check per thing, each with what mends it. Keys are named, never shown. Nothing here spends
+money: a teacher is tried only where its server is one's own.
 """
 
 from __future__ import annotations
@@ -111,29 +111,40 @@ def teacher(chosen: Settings, environ: Mapping[str, str]) -> Iterator[Check]:
 
 
 def _teacher(spec: str, chosen: Settings, key: str) -> Check:
-    """Look whether a teacher can be set up, may hear anything, and is there if Ollama serves it."""
-    import httpx
-
+    """Look whether a teacher can be set up, may hear anything, and calls a tool."""
     from preceptor.agents import destination
     from preceptor.agents import teacher as teachers
 
+    own = spec.startswith("ollama:") or (spec.startswith("openai:") and "@" in spec)
+    waits = chosen.timeouts.teacher
+    options = teachers.TeacherOptions(api_key=key, timeout=waits, context=chosen.teacher_context)
     try:
-        teachers.make(spec, teachers.TeacherOptions(api_key=key))
+        teachers.make(spec, options)
     except PreceptorError as error:
         return Check("teacher", "missing", f"{masked(spec)}: {error.message}", error.hint)
     if chosen.egress == "local-only" and destination.is_remote(spec):
         mend = "another teacher, or egress = 'redacted'"
         return Check("teacher", "missing", f"{masked(spec)}: the policy lets nothing out", mend)
-    if spec.startswith("ollama:"):
-        name, url = spec.removeprefix("ollama:").partition("@")[0], destination.of(spec)
-        try:
-            listed = httpx.get(f"{_with_scheme(url)}/api/tags", timeout=3.0).json()["models"]
-            there = {str(model["name"]) for model in listed}
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
-            return Check("teacher", "missing", f"{masked(spec)}: no server answers", "ollama serve")
-        if (name if ":" in name else f"{name}:latest") not in there:
-            return Check("teacher", "missing", f"{masked(spec)}: not there", f"ollama pull {name}")
-    return Check("teacher", "ok", masked(spec))
+    if not own:
+        return Check("teacher", "ok", masked(spec))
+    if spec.startswith("ollama:") and not _answers(f"{_with_scheme(destination.of(spec))}/api/version"):
+        return Check("teacher", "missing", f"{masked(spec)}: no server answers", "ollama serve")
+    try:
+        teachers.check(spec, options)
+        state, said = teachers.tried(spec, options)
+    except PreceptorError as error:
+        return Check("teacher", "missing", f"{masked(spec)}: {masked(error.message)}", error.hint)
+    mend = "" if state == "ok" else "a model that is made for tool calls; this one may be given up soon"
+    return Check("teacher", state, f"{masked(spec)}: {said}", mend)
+
+
+def _answers(url: str) -> bool:
+    import httpx
+
+    try:
+        return httpx.get(url, timeout=3.0).is_success
+    except (httpx.HTTPError, httpx.InvalidURL):
+        return False
 
 
 def embedder(chosen: Settings) -> Iterator[Check]:

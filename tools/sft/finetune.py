@@ -39,6 +39,9 @@ from preceptor.tools.sft.recombine import Wanted, recombine
 FEWEST = 40
 """With fewer notes a training is not worth proposing."""
 
+SEVERAL = 3
+"""From so many fields on, asking all of them in one call is proposed along with a training."""
+
 SMALL = 100_000_000
 """Bytes of a base model's weights below which notes are put together anew, to be learned from, too."""
 
@@ -163,8 +166,19 @@ class FineTune:
         if evidence.recipe.adapter is not None:
             gain *= AGAIN
         why = f"a guess: {notes} notes to learn from, {missing:.0%} of the score missing"
-        args: dict[str, JsonValue] = {"profile": "standard"}
-        return [Prospect(tool=self.name, args=args, gain=round(gain, 6), why=why)]
+        usual: dict[str, JsonValue] = {"profile": "standard"}
+        found = [Prospect(tool=self.name, args=usual, gain=round(gain, 6), why=why)]
+        if self._better_together(evidence):
+            why += "; all fields in one call, which reads each note once"
+            args: dict[str, JsonValue] = {**usual, "together": True}
+            found.insert(0, Prospect(tool=self.name, args=args, gain=round(gain, 6), why=why))
+        return found
+
+    def _better_together(self, evidence: Evidence) -> bool:
+        """Return whether asking all fields in one call is worth teaching: a tiny model never saw it."""
+        recipe = evidence.recipe
+        single = recipe.mode == "per_field" and recipe.index is None
+        return single and len(evidence.fields) >= SEVERAL and not is_small(self.weights(recipe))
 
     def hindered(self, evidence: Evidence, found: Sequence[Prospect]) -> str:
         """Return why no training is proposed, an empty text if one is."""

@@ -104,7 +104,8 @@ class Limits(Record):
         seconds: Training ends after so many, over all its processes; what was learned is kept if
             an epoch was done.
         window: The most tokens of a row; the model's own limit if None.
-        checkpoint_seconds: How often a checkpoint is written, beside the end of each epoch.
+        checkpoint_seconds: How often a checkpoint is written, beside the end of each epoch; less often
+            where writing them would take more than a small part of the time.
     """
 
     seconds: float = Field(default=1800.0, gt=0)

@@ -14,7 +14,7 @@ from typing import Any
 
 from preceptor.core.files import write_whole
 from preceptor.core.record import canonical
-from preceptor.tools.sft import packing, ranks
+from preceptor.tools.sft import attention, packing, ranks
 from preceptor.tools.sft.job import Failed, Job
 
 _CONFIG = "adapter_config.json"
@@ -70,9 +70,9 @@ def load(job: Job, folder: Path, start: Path | None, *, pack: bool = False) -> L
     more: dict[str, Any] = {}
     if job.hyper.method == "qlora":
         more = {"quantization_config": _four_bits(), "device_map": {"": ranks.local()}}
-    attention = packing.implementation(device, job.hyper.method) if pack else None
-    if attention is not None:
-        more["attn_implementation"] = attention
+    kernels = packing.implementation(device, job.hyper.method) if pack else None
+    if kernels is not None:
+        more["attn_implementation"] = kernels
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     model = AutoModelForCausalLM.from_pretrained(
         whole or folder,
@@ -80,6 +80,9 @@ def load(job: Job, folder: Path, start: Path | None, *, pack: bool = False) -> L
         local_files_only=True,
         **more,
     )
+    bf16 = job.hyper.bf16 and _has_bf16(device)
+    if bf16 and kernels is None:
+        attention.install(model)
     parameters = sum(p.numel() for p in model.parameters())
     context, ends = _context(model, tokenizer), _ends(model, tokenizer)
     adapter = None if whole is not None else start
@@ -87,8 +90,7 @@ def load(job: Job, folder: Path, start: Path | None, *, pack: bool = False) -> L
         model = _with_adapters(model, job, adapter)
     elif adapter is not None:
         model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
-    bf16 = job.hyper.bf16 and _has_bf16(device)
-    packs = attention is not None
+    packs = kernels is not None
     return Learner(model, tokenizer, parameters, context, ends, device, bf16, packs)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from preceptor.tools.sft import ranks, shards
+from preceptor.tools.sft import attention, ranks, shards
 from preceptor.tools.sft.bundles import (
     FORCED,
     IGNORED,
@@ -88,7 +88,7 @@ def overlap_of(model: Any) -> int | None:
     """Return how far back a model's convolutions look together; None if rows cannot be bundled."""
     config = model.config.get_text_config()
     kinds = getattr(config, "layer_types", None) or []
-    if config._attn_implementation not in ("sdpa", "eager") or not set(kinds) <= {
+    if config._attn_implementation not in ("sdpa", "eager", attention.NAME) or not set(kinds) <= {
         "full_attention",
         "conv",
     }:

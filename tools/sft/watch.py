@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from transformers import TrainerCallback
 
 
+CHECKPOINTING = 0.025
+"""The part of a training that checkpoints beside those of whole epochs may take."""
+
+
 @dataclass
 class Clock:
     """How long and how much was trained, over all processes of a job.
@@ -96,6 +100,11 @@ _WISHES = ("", "save", "time", "cancelled")
 """What may follow a step; of several processes, the first one's wish goes."""
 
 
+def between(least: float, took: float) -> float:
+    """Return the seconds between checkpoints that take ``took`` each; 0: one after each step."""
+    return max(least, took / CHECKPOINTING) if least else 0.0
+
+
 class Watch:
     """The callback's methods, without transformers' base class.
 
@@ -113,6 +122,8 @@ class Watch:
         self._job, self._folder, self._clock = job, folder, clock
         self._say, self._counted = say, counted
         self._first = 0
+        self._asked = 0.0
+        self._between = job.limits.checkpoint_seconds
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Start the clock."""
@@ -154,6 +165,7 @@ class Watch:
         # validation would never get it, and another step might seem the best.
         if wish and not is_epoch(args, state):
             control.should_save = True
+            self._asked = time.monotonic()
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Validate, and save again, whole epochs only: a stop in the middle of one ends it, too.
@@ -171,7 +183,7 @@ class Watch:
         late = clock.is_up or clock.seconds > limits.seconds
         if late and state.global_step < state.max_steps:
             return "time"
-        return "save" if time.monotonic() - clock.saved > limits.checkpoint_seconds else ""
+        return "save" if time.monotonic() - clock.saved > self._between else ""
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Stop when nothing was gained for a while."""
@@ -186,6 +198,9 @@ class Watch:
         """Declare the checkpoint whole, if there was room for it."""
         clock, counted = self._clock, self._counted()
         clock.saved = time.monotonic()
+        if self._asked:
+            took, self._asked = clock.saved - self._asked, 0.0
+            self._between = between(self._job.limits.checkpoint_seconds, took)
         ranks.wait()  # All have written their part of it.
         at = checkpoints.at(Path(args.output_dir), state.global_step)
         if not at.is_dir():

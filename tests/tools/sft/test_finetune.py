@@ -14,7 +14,7 @@ from preceptor.core.ports import Evidence, Tool
 from preceptor.core.record import digest
 from preceptor.core.records import AdapterRef, IndexRef, ModelRef, Recipe, ToolCall
 from preceptor.tools.distill.weak import Labelled, Vote, combine
-from preceptor.tools.sft import base, data
+from preceptor.tools.sft import base, data, finetune
 from preceptor.tools.sft.args import FineTuneArgs
 from preceptor.tools.sft.faces import Face, Faces
 from preceptor.tools.sft.finetune import FineTune
@@ -228,6 +228,26 @@ def test_what_could_not_be_served_is_not_proposed(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="too few prompts"):
         tool.run(FineTuneArgs(recombined=0), small.evidence(notes, served))
     assert not (tmp_path / "jobs").exists()
+
+
+def test_many_fields_in_one_call_are_proposed_first_but_not_for_tiny_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = corpus(45)
+    tool = FineTune(tmp_path, Faces(configured={"mine:latest": small.model()}))
+    seen = small.evidence(notes)
+    many = tuple(seen.fields[0].model_copy(update={"name": f"f{i}"}) for i in range(3))
+
+    def proposed(evidence: Evidence) -> list[bool]:
+        return ["together" in found.args for found in tool.prospects(evidence)]
+
+    asked = replace(seen, fields=many)
+    assert proposed(asked) == [False]  # A tiny model was only ever taught single fields.
+    monkeypatch.setattr(finetune, "SMALL", 0)
+    assert proposed(asked) == [True, False]
+    assert proposed(replace(seen, fields=many[:2])) == [False]
+    joint = seen.recipe.model_copy(update={"mode": "joint"})
+    assert proposed(replace(asked, recipe=joint)) == [False]
 
 
 def test_guards_speak_before_anything_starts(tmp_path: Path) -> None:

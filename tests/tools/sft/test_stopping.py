@@ -16,7 +16,7 @@ pytest.importorskip("trl", reason="pip install preceptor[local]")
 
 from transformers import TrainerCallback
 
-from preceptor.tools.sft import data, train
+from preceptor.tools.sft import data, train, watch
 from preceptor.tools.sft.job import CANCEL, CHECKPOINTS, Failed, Hyper, Limits, Result
 from preceptor.tools.sft.place import Place
 from tests.contracts.evidence import corpus
@@ -117,3 +117,9 @@ def test_a_best_checkpoint_that_is_damaged_meanwhile(tmp_path: Path) -> None:
     result = train.run(Place.read(tmp_path))
     assert result.stopped == "patience"
     assert result.best_step < result.steps
+
+
+def test_checkpoints_that_take_long_are_written_less_often() -> None:
+    assert watch.between(60.0, 0.5) == 60.0
+    assert watch.between(60.0, 5.0) == 200.0
+    assert watch.between(0.0, 5.0) == 0.0  # Asked for after each step.

@@ -1,8 +1,8 @@
 """A real, weak model as teacher: it teaches badly, and the run ends well.
 
 SmolLM2 calls tools over two real implementations: llama.cpp's, whose grammar and parser make the calls,
-and this process's, which reads them out of the text. Runs where the model was fetched (``preceptor models
-fetch smollm2-135m``); it takes minutes.
+and this process's, which reads them out of the text. Runs where the model was fetched (``preceptor
+models fetch smollm2-135m``); it takes minutes.
 """
 
 from __future__ import annotations

@@ -208,7 +208,7 @@ class ChatTeacher:
             looks = min(looks, max(0, rest // 3), _length(asked.transcript))
         earlier = fitting.fit(asked.transcript, looks)
         if most < usual and _length(earlier) < _length(asked.transcript):
-            left_out.append("older results of looks")
+            left_out.append("older messages of the round")
         try:
             chars = min(self._options.brief_tokens * per_token, rest - _length(earlier))
             told = brief.shortened(asked.situation, asked.evidence, asked.tools, chars)

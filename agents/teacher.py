@@ -67,10 +67,12 @@ def check(spec: str, options: TeacherOptions | None = None) -> None:
     """Refuse a model whose server says that it cannot teach; a server that is silent is no error.
 
     Raises:
-        InputError: If the server does not have it, or it takes no tools.
+        InputError: If the spec names no teacher, the server does not have it, or it takes no tools.
+        TeacherError: If the model cannot be set up.
     """
     from preceptor.agents import chat, served
 
+    make(spec, options)
     found = served.of(spec, options.api_key if options else "")
     if found.missing:
         name = spec.removeprefix("ollama:").partition("@")[0]

@@ -165,11 +165,10 @@ def create(
     exploring.check(options, task, parts)
     opened = Students(task, options, _run_gate(root / name, settings, task, parts))
     try:
-        _check_teacher(options, opened.gate)
+        destination.check(options.teacher, opened.gate)
         labelling.check(options, settings.labeller, opened.gate)
         student = opened.of(Recipe(model=ModelRef.asked(options.student, options.precision)))
         start = start_recipe(task, student.ref, options.constrained, options.max_tokens)
-        teacher.make(options.teacher)
         teacher.check(options.teacher)
         options = teacher_embedder.settled(options)
         check_names(options, settings)
@@ -232,7 +231,7 @@ def reopen(
         start = Recipe.model_validate(store.config["start"])
         opened = Students(task, options, _run_gate(store.path, settings, task, parts))
         try:
-            _check_teacher(options, opened.gate)
+            destination.check(options.teacher, opened.gate)
             with _opened(store, (task, parts, opened, start), options, settings, listener) as session:
                 yield session
         finally:
@@ -243,13 +242,6 @@ def _run_gate(folder: Path, settings: Settings, task: Task, parts: splits.Splits
     by_id = {e.id: e for e in task.examples}
     known = [by_id[i] for i in (*parts.train, *parts.unlabelled)]
     return gate(settings, folder / "egress.jsonl", task, known)
-
-
-def _check_teacher(options: Options, door: Egress) -> None:
-    """Refuse a teacher that the policy never lets hear anything, before anything is sent."""
-    url = destination.of(options.teacher)
-    if url:
-        door.refuse(url)
 
 
 def _teacher(

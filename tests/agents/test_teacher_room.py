@@ -96,7 +96,7 @@ def test_all_that_ollama_is_sent_fits_what_its_model_reads(longest: int) -> None
     assert read + whole(options["num_predict"]) <= whole(options["num_ctx"])
     assert turn.calls[0].name == "edit_prompt"
     assert turn.left_out[0] == "notes"
-    assert "older results of looks" in turn.left_out
+    assert "older messages of the round" in turn.left_out
     assert BOX.validate(turn.calls[0])
 
 

@@ -3,8 +3,8 @@
 Owns one turn with a foreign model: the messages, the retries, and what its answer becomes. Leaves the
 words of the brief to ``agents.brief``, the gate to ``agents.screening`` and the reading of a model's
 name to ``agents.teacher``. No error says what a server said: it may quote the notes. Only
-what can pass is tried again (no connection, too slow, 429, 5xx); an answer that makes no sense is
-returned as it is.
+what can pass is tried again (no connection, too slow, 429, 5xx, silence that does not end as an answer,
+a body that is no completion); an answer that makes no sense is returned as it is.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import JsonValue
 
 from preceptor.agents import brief, fitting, screening, served, strict
+from preceptor.agents.messages import length, readable, silent, unreadable
 from preceptor.agents.room import Room, is_too_long
+from preceptor.agents.students.completion import usage
 from preceptor.agents.students.retry import UNTRUSTED, UNTRUSTED_HINT, retry_after, untrusted
 from preceptor.core.errors import InputError, TeacherError, boundary
 from preceptor.core.ports import Evidence, ToolSpec
@@ -62,18 +64,14 @@ def as_turn(message: AIMessage) -> TeacherTurn:
     broken = tuple(
         canonical([call.get("name"), call.get("args")]) for call in message.invalid_tool_calls
     )
-    usage = message.usage_metadata
-    # A server that counts nothing may say so with zeros.
-    if usage and not usage["input_tokens"]:
-        usage = None
+    read, written = usage(message.usage_metadata)
     return TeacherTurn(
         message=cast("dict[str, JsonValue]", messages_to_dict([message])[0]),
         text=str(message.text),
         calls=calls,
         broken=broken,
-        usage=Usage(input_tokens=usage["input_tokens"], output_tokens=usage["output_tokens"])
-        if usage
-        else None,
+        # A server that counts nothing may say so with zeros.
+        usage=Usage(input_tokens=read, output_tokens=written) if read else None,
     )
 
 
@@ -205,19 +203,19 @@ class ChatTeacher:
             left_out.append("explanations of the tools' arguments")
         rest = most - len(canonical([*tools])) - FRAME * (len(asked.transcript) + 2)
         if most < usual:
-            looks = min(looks, max(0, rest // 3), _length(asked.transcript))
+            looks = min(looks, max(0, rest // 3), length(asked.transcript))
         earlier = fitting.fit(asked.transcript, looks)
-        if most < usual and _length(earlier) < _length(asked.transcript):
+        if most < usual and length(earlier) < length(asked.transcript):
             left_out.append("older messages of the round")
         try:
-            chars = min(self._options.brief_tokens * per_token, rest - _length(earlier))
+            chars = min(self._options.brief_tokens * per_token, rest - length(earlier))
             told = brief.shortened(asked.situation, asked.evidence, asked.tools, chars)
         except InputError:
             if room.loosen(usual):
                 return self._sent(asked)
             raise TeacherError(*self._too_small(room, most)) from None
         messages = [SystemMessage(told.system), HumanMessage(told.text)]
-        messages += map(_readable, messages_from_dict([dict(m) for m in earlier]))
+        messages += map(readable, messages_from_dict([dict(m) for m in earlier]))
         if self._options.door is not None:
             messages = screening.outgoing(messages, self._options.door)
         chars = sum(len(str(m.content)) + FRAME for m in messages) + len(canonical([*tools]))
@@ -237,13 +235,17 @@ class ChatTeacher:
         while True:
             try:
                 with boundary(TeacherError, "teacher"):
-                    return cast("BaseMessage", sent.model.invoke(sent.messages)), sent
+                    said = cast("BaseMessage", sent.model.invoke(sent.messages))
+                if attempt >= self._options.retries or not silent(said):
+                    return said, sent
+                attempt += 1
+                self._sleep(PAUSES[min(attempt, len(PAUSES)) - 1])
             except TeacherError as failed:
                 error = failed.__cause__
                 if error is None:
                     raise
                 if type(error).__name__ == "ValidationError" and "tool_calls" in str(error):
-                    return _unreadable(), sent
+                    return unreadable(), sent
                 if is_too_long(_code(error), str(error)) and refused < REFUSALS:
                     refused += 1
                     room.refuse(sent.chars, str(error), getattr(error, "body", None))
@@ -254,7 +256,8 @@ class ChatTeacher:
                     sent = self._sent(asked)
                     continue
                 attempt += 1
-                if attempt > self._options.retries or not may_pass(error):
+                passing = may_pass(error) or _no_completion(error)
+                if attempt > self._options.retries or not passing:
                     raise lost(self.name, error, attempt) from error
                 slow += is_slow(error)
                 shorter = is_slow(error) and slow > 1
@@ -304,35 +307,10 @@ def no_tools(name: str) -> tuple[str, str]:
     )
 
 
-def _length(transcript: Sequence[dict[str, JsonValue]]) -> int:
-    """Return the characters of a transcript that a server reads: what is said, and arguments."""
-    size = 0
-    for message in transcript:
-        data = message.get("data")
-        if isinstance(data, dict):
-            calls = data.get("tool_calls")
-            size += len(str(data.get("content") or "")) + (len(canonical(calls)) if calls else 0)
-    return size
-
-
-def _readable(message: BaseMessage) -> BaseMessage:
-    """Return a message that every server can read back: broken tool calls become words."""
-    from langchain_core.messages import AIMessage
-
-    if not isinstance(message, AIMessage) or not message.invalid_tool_calls:
-        return message
-    broken = ", ".join(str(call.get("name")) for call in message.invalid_tool_calls)
-    said = f"{message.text}\n(a call of {broken} whose arguments were no JSON object)".strip()
-    return AIMessage(content=said, tool_calls=message.tool_calls)
-
-
-def _unreadable() -> AIMessage:
-    """Return what stands for an answer that LangChain could not take apart."""
-    from langchain_core.messages import AIMessage
-    from langchain_core.messages.tool import invalid_tool_call
-
-    call = invalid_tool_call(name="a tool", args="", id="unreadable", error="no JSON object")
-    return AIMessage(content="", invalid_tool_calls=[call])
+def _no_completion(error: BaseException) -> bool:
+    """Return whether LangChain could not take the answer apart: a proxy or a restart may be why."""
+    broken = isinstance(error, TypeError | ValueError | LookupError | AttributeError)
+    return _code(error) is None and (broken or "ResponseValidation" in type(error).__name__)
 
 
 _HINTS = {

@@ -30,7 +30,7 @@ def of(spec: str, environ: Mapping[str, str] = os.environ) -> str:
         return _farthest([u for u in named if u] or [OPENAI])
     if kind == "ollama":
         # Ollama itself passes these on to its makers' servers.
-        if name.endswith((":cloud", "-cloud")):
+        if name.casefold().endswith((":cloud", "-cloud")):
             return OLLAMA_CLOUD
         return _reachable(url or environ.get("OLLAMA_HOST", "") or OLLAMA)
     return f"https://{kind}.invalid"

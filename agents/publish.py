@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from preceptor.core import ollama_names
 from preceptor.core.errors import StudentError
 from preceptor.core.record import DIGEST_CHARS
 from preceptor.core.settings import check_url
@@ -75,17 +76,19 @@ class Publisher:
         """
         return list(self.digests())
 
-    def digests(self) -> dict[str, str]:
+    def digests(self) -> ollama_names.ByName:
         """Return the digest of each model that the server has, as a student of it tells it.
+
+        They are found under any spelling of a model's name.
 
         Raises:
             StudentError: If it does not answer.
         """
         with self._trouble("list its models"):
-            return {
-                model.model or "": (model.digest or "").removeprefix("sha256:")[:DIGEST_CHARS]
+            return ollama_names.ByName(
+                (model.model or "", (model.digest or "").removeprefix("sha256:")[:DIGEST_CHARS])
                 for model in self._client.list().models
-            }
+            )
 
     def level(self, name: str) -> str:
         """Return how a model's weights are stored (``F16``, ``Q4_K_M``); empty if it is not told.

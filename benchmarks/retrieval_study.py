@@ -28,7 +28,7 @@ from preceptor.core.render import Hits
 from preceptor.core.settings import load
 from preceptor.evals import evaluate, splits, stats
 from preceptor.evals.task import Task
-from preceptor.graphs import answering, wiring
+from preceptor.graphs import answering, starting, wiring
 from preceptor.tools.rag.args import IndexExamplesArgs
 from preceptor.tools.rag.artefact import Index
 from preceptor.tools.rag.embed import embedder_for
@@ -131,7 +131,7 @@ def opened(task: str, student: str, seed: int, embedder: str) -> Iterator[Bench]
     students = answering.Students(found, options)
     try:
         ref = students.of(Recipe(model=ModelRef(spec=student))).ref
-        start = wiring.start_recipe(found, ref)
+        start = starting.recipe(found, ref)
         yield Bench(found, splits.make(found, seed), students, start, embedder)
     finally:
         students.close()

@@ -83,7 +83,11 @@ class Check(Record):
 
 
 def check(
-    task: Task, seed: int | None = None, group: str | None = None, others: Table | None = None
+    task: Task,
+    seed: int | None = None,
+    group: str | None = None,
+    others: Table | None = None,
+    max_tokens: int | None = None,
 ) -> Check:
     """Return the figures of a task under one draw of its split.
 
@@ -92,6 +96,7 @@ def check(
         seed: The draw; the task's own if None.
         group: The column of groups, if the data have one.
         others: The columns of the data that the task does not use, in the order of its examples.
+        max_tokens: The answer limit that is set; what the schema asks for if None.
 
     Raises:
         TaskError: If the split cannot be drawn.
@@ -113,6 +118,7 @@ def check(
         *warnings.lopsided([(f.name, f.labelled, f.majority, _mostly_some(f)) for f in fields]),
         *warnings.unanswered(task),
         *warnings.elsewhere(task),
+        *warnings.tight(task, max_tokens),
         *(warnings.warn(warnings.DATA, line) for line in data.remarks(task.examples)),
         *warnings.rare(task, made),
     ]

@@ -16,6 +16,7 @@ from pydantic import Field
 from preceptor.core import kept
 from preceptor.core.blocked import Blocked
 from preceptor.core.fields import FieldSpec
+from preceptor.core.forced import Loose
 from preceptor.core.readable import Readable
 from preceptor.core.record import Record
 from preceptor.core.records import Answer, Attempt, Evaluation, Example, Gold, Interval, Scored
@@ -79,6 +80,7 @@ class ReportInputs:
         unmeasured: Why there are no figures of the sealed test; empty if there are.
         blocked: What stood in the way of each kind of move when the teacher ended the run.
         readable: The untouched student's answers on dev, if half or more could not be read.
+        schema_loose: Those that the server did not hold to the schema, if there were any.
     """
 
     task: str
@@ -108,6 +110,7 @@ class ReportInputs:
     unmeasured: str = ""
     blocked: tuple[Blocked, ...] = ()
     readable: Readable | None = None
+    schema_loose: Loose | None = None
 
 
 class FieldRow(Record):
@@ -144,6 +147,7 @@ class Report(Record):
         unmeasured: Why ``test`` is None.
         blocked: What stood in the way of each kind of move when the teacher ended the run.
         readable: The untouched student's answers on dev, if half or more could not be read.
+        schema_loose: Those that the server did not hold to the schema, if there were any.
     """
 
     version: int = REPORT_VERSION
@@ -172,6 +176,7 @@ class Report(Record):
     unmeasured: str = ""
     blocked: tuple[Blocked, ...] = ()
     readable: Readable | None = None
+    schema_loose: Loose | None = None
 
 
 def _field_row(
@@ -291,6 +296,7 @@ def build(inputs: ReportInputs) -> Report:
         unmeasured=inputs.unmeasured,
         blocked=inputs.blocked,
         readable=inputs.readable,
+        schema_loose=inputs.schema_loose,
     )
 
 

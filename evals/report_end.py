@@ -25,6 +25,8 @@ def warnings(report: Report) -> list[str]:
     lines = []
     if report.readable is not None:
         lines.append(f"Warning: the untouched student, on dev: {_told(report.readable)}.")
+    if report.schema_loose is not None:
+        lines.append(f"Warning: {report.schema_loose.words()}.")
     where, part = ("the sealed test", report.test) if report.test else ("dev", report.dev)
     final: Interval = part.valid[1]
     if final.value <= WORRYING and report.final_recipe != report.baseline_recipe:

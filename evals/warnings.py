@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from preceptor.core import lengths
 from preceptor.core.fields import LabelField, ListField
 from preceptor.core.record import Record
 from preceptor.core.records import Example, Split
@@ -166,6 +167,14 @@ def _copying(task: Task) -> list[ListField]:
 def _absent(example: Example, field: str) -> int:
     items = (example.gold or {}).get(field)
     return sum(nfc(str(item)) not in example.text for item in items) if isinstance(items, list) else 0
+
+
+def tight(task: Task, max_tokens: int | None = None) -> Iterator[Warn]:
+    """Yield whether gold itself is longer than the answer limit."""
+    groups = [task.fields] if task.mode == "joint" else [(field,) for field in task.fields]
+    found = lengths.tight(groups, task.examples, max_tokens or lengths.limit(groups))
+    if found is not None:
+        yield warn(GOLD, found.words())
 
 
 def rare(task: Task, made: splits.Splits) -> Iterator[Warn]:

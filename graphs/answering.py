@@ -67,6 +67,7 @@ class Students:
         task: Whose notes are asked.
         options: How.
         gate: What a student on another machine is asked passes it; without one, there is no such.
+        settings: Where the weights behind a served student are, whose tokenizer counts its prompts.
         run: The folder of the run that trains weights.
         adapter: The folder of the trained weights, outside a run.
         tokenizer: The folder of the tokenizer that prompts are rendered with for a model that was
@@ -76,6 +77,7 @@ class Students:
     task: Task
     options: Options
     gate: Egress = field(default_factory=lambda: Egress("local-only", None))
+    settings: Settings | None = None
     run: Path | None = None
     adapter: Path | None = None
     tokenizer: Path | None = None
@@ -136,6 +138,7 @@ class Students:
         return students.StudentOptions(
             adapter=self.adapter if recipe.model.base else self._weights(recipe),
             tokenizer=tokenizer,
+            counts=training.faces(self.settings).behind(recipe.model.spec),
             models=Path(self.options.models_dir) if self.options.models_dir else None,
             parallel=self.options.parallel,
             timeout=self.options.timeout,

@@ -78,6 +78,8 @@ class Plan(Record):
         turn_tokens: Input tokens of one turn of a chat teacher, from a brief of this task.
         training: Why no training will be made, if the move is offered and something is in the way.
         labels: What labels would cost; they are in no other figure, since few runs ask for them.
+        max_tokens: The longest answer to one call, in tokens.
+        tight: Why gold itself does not fit that, and what to do; empty if it does.
     """
 
     task: str
@@ -100,3 +102,5 @@ class Plan(Record):
     turn_tokens: int = 0
     training: str = ""
     labels: Labels | None = None
+    max_tokens: int = 0
+    tight: str = ""

@@ -27,7 +27,7 @@ from preceptor.evals import findings, scorers
 from preceptor.evals.metrics import resampling
 from preceptor.evals.splits import Splits
 from preceptor.evals.task import Task
-from preceptor.graphs import answering, judged, moves, teaching, training, weak, wiring
+from preceptor.graphs import answering, judged, moves, starting, teaching, training, weak, wiring
 from preceptor.graphs.session import folds
 from preceptor.tools.distill.label import LabelExamples
 from preceptor.tools.sft import base
@@ -232,7 +232,7 @@ def pace(options: wiring.Options, task: Task, drawn: Splits) -> float:
     opened = answering.Students(task, options)
     try:
         student = opened.of(Recipe(model=ModelRef.asked(options.student, options.precision)))
-        recipe = wiring.start_recipe(task, student.ref, options.constrained, options.max_tokens)
+        recipe = starting.untouched(task, student, options)
         notes = list(islice(drawn.examples(task, "train"), SAMPLE + 1))
         asked = [render.calls(recipe, task.fields, note) for note in notes]
         _ask(student, asked[0])

@@ -289,7 +289,7 @@ class _Asking:
             models_dir=wiring.models_dir(settings),
         )
         log = self.job.target.with_name(f"{self.job.target.name}.egress.jsonl")
-        opened = answering.Students(task, asked, answering.gate(settings, log, task))
+        opened = answering.Students(task, asked, answering.gate(settings, log, task), settings)
         opened.at(bundle.place(self.job.folder))
         finders = retrieval.of_bundle(bundle.place(self.job.folder), settings, opened.gate, "extract")
         try:

@@ -22,7 +22,7 @@ from preceptor.core.records import Example, ModelRef, Recipe
 from preceptor.core.settings import Settings
 from preceptor.evals import curve, splits, subsets
 from preceptor.evals.task import Task
-from preceptor.graphs import answering, training, wiring
+from preceptor.graphs import answering, starting, training, wiring
 from preceptor.tools.sft.args import FineTuneArgs
 from preceptor.tools.sft.data import Guard
 from preceptor.tools.sft.faces import Faces
@@ -89,8 +89,9 @@ class Lab:
     def start(self, spec: str, constrained: bool = True) -> Recipe:
         """Return the recipe of an untouched model."""
         model = ModelRef.asked(spec, self.students.options.precision)
-        ref = self.students.of(Recipe(model=model)).ref
-        return wiring.start_recipe(self.task, ref, constrained)
+        student = self.students.of(Recipe(model=model))
+        asked = self.students.options.model_copy(update={"constrained": constrained})
+        return starting.untouched(self.task, student, asked)
 
     def tune(
         self, recipe: Recipe, notes: tuple[Example, ...], args: FineTuneArgs, seed: int, name: str
@@ -106,7 +107,9 @@ class Lab:
         tool = FineTune(self.folder / training.FOLDER, self.faces, here)
         evidence = Evidence(self.task.fields, recipe, notes, (), ())
         result = tool.train(args, evidence)
-        trained = asked_as(args, recipe).model_copy(update={"adapter": result.adapter})
+        trained = asked_as(args, recipe, self.task.fields).model_copy(
+            update={"adapter": result.adapter}
+        )
         return trained, result
 
     def ask(self, recipe: Recipe, name: str) -> curve.Run:
@@ -150,7 +153,7 @@ def opened(asked: Asked, folder: Path, settings: Settings, heard: Heard) -> Iter
     training.launch(settings)
     folder.mkdir(parents=True, exist_ok=True)
     gate = answering.gate(settings, folder / "egress.jsonl", task)
-    students = answering.Students(task, options(asked, settings), gate, run=folder)
+    students = answering.Students(task, options(asked, settings), gate, settings, run=folder)
     kept = tuple(e for e in train if e.id not in alike)
     try:
         with AnswerCache(folder / "cache.sqlite") as cache:

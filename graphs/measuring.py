@@ -17,7 +17,7 @@ from preceptor.core.settings import Settings
 from preceptor.evals import evaluate, splits
 from preceptor.evals.metrics import choice, resampling
 from preceptor.evals.metrics.choice import words
-from preceptor.graphs import answering, bundle, retrieval, wiring
+from preceptor.graphs import answering, bundle, retrieval, starting, wiring
 
 
 class Request(Record):
@@ -81,6 +81,7 @@ def measure(request: Request, settings: Settings, on_progress: OnProgress) -> Me
             "precision": request.precision or settings.precision,
             "parallel": settings.concurrency,
             "timeout": settings.timeouts.student,
+            "max_tokens": settings.max_tokens,
         }
     )
     task = wiring.load_task(options)
@@ -90,7 +91,7 @@ def measure(request: Request, settings: Settings, on_progress: OnProgress) -> Me
     root = Path(settings.runs_dir)
     root.mkdir(parents=True, exist_ok=True)
     gate = answering.gate(settings, root / "eval-egress.jsonl", task)
-    opened = answering.Students(task, options, gate)
+    opened = answering.Students(task, options, gate, settings)
     folder = bundle.place(Path(request.student))
     opened.at(folder)
     finders = retrieval.of_bundle(folder, settings, gate, "eval")
@@ -124,5 +125,5 @@ def measure(request: Request, settings: Settings, on_progress: OnProgress) -> Me
 def _recipe(request: Request, options: wiring.Options, opened: answering.Students) -> Recipe:
     if Path(request.student).is_dir():
         return bundle.at(bundle.read(Path(request.student)), request.precision).recipe
-    model = opened.of(Recipe(model=ModelRef.asked(request.student, options.precision))).ref
-    return wiring.start_recipe(wiring.load_task(options), model)
+    student = opened.of(Recipe(model=ModelRef.asked(request.student, options.precision)))
+    return starting.untouched(wiring.load_task(options), student, options)

@@ -89,6 +89,9 @@ def baseline(session: Session, state: RunState) -> RunState:
     kept = session.put(evaluation)
     seen = readability.of(session, recipe, evaluation)
     warned: dict[str, JsonValue] = {"readable": seen.model_dump(mode="json")} if seen else {}
+    loose = readability.loose(session, recipe, evaluation)
+    if loose is not None:
+        warned["schema"] = loose.model_dump(mode="json")
     train, dev = session.examples(session.splits.train), session.examples(session.splits.dev)
     constant = judged.best_constant(session.task, session.metric, train, dev)
     told: dict[str, JsonValue] = {"constant": constant.model_dump(mode="json"), **warned}

@@ -19,7 +19,16 @@ from preceptor.core.records import ModelRef
 from preceptor.core.settings import Settings
 from preceptor.evals import splits
 from preceptor.evals.task import Task
-from preceptor.graphs import estimates, exploring, judged, labelling, reserve, teaching, wiring
+from preceptor.graphs import (
+    estimates,
+    exploring,
+    judged,
+    labelling,
+    reserve,
+    starting,
+    teaching,
+    wiring,
+)
 from preceptor.graphs.costs import Cost, Labels, Plan
 from preceptor.tools.distill.label import USUAL as LABELLED
 
@@ -64,21 +73,19 @@ def plan(options: wiring.Options, settings: Settings, measure: bool = False) -> 
     wiring.check_names(options, settings)
     metric = judged.of(options.metric, task, drawn)
     model = ModelRef.asked(options.student, options.precision)
-    start = wiring.start_recipe(task, model, max_tokens=options.max_tokens)
+    start = starting.recipe(task, model, max_tokens=options.max_tokens)
     reserve.held_back(options, task, drawn, settings.price_table(), start)
     pace = estimates.pace(options, task, drawn) if measure else None
     sums = _Sums(options, settings, task, drawn, pace)
     rounds = options.limits.rounds
     looks = min(rounds, options.gate.looks)
-    likely_rounds = sums.likely_rounds()
+    likely_rounds, trainings = sums.likely_rounds(), sums.trainings()
     likely_looks = min(looks, LIKELY_LOOKS * likely_rounds)
     kept = min(looks, LIKELY_KEPT * likely_rounds)
-    trainings = sums.trainings()
     worst = sums.cost(
         sums.whole(rounds, looks, looks), sums.worst_turns * rounds, trainings[1], worst=True
     )
     bound = options.budget.limits()
-    met = _met(worst, bound)
     likely = sums.cost(
         sums.whole(likely_rounds, likely_looks, kept), LIKELY_TURNS * likely_rounds, trainings[0]
     )
@@ -99,12 +106,14 @@ def plan(options: wiring.Options, settings: Settings, measure: bool = False) -> 
         round_worst=sums.cost(sums.round(1, 1), sums.worst_turns, min(1, trainings[1]), worst=True),
         likely=_within(likely, bound),
         worst=_within(worst, bound),
-        stopped_by=met,
+        stopped_by=_met(worst, bound),
         likely_stopped_by=_met(likely, bound),
         unpriced=sums.unpriced(),
         turn_tokens=sums.turn,
         training=sums.refused,
         labels=sums.labels(settings),
+        max_tokens=start.decoding.max_tokens,
+        tight=starting.remark(start, task, drawn.examples(task, "train")),
     )
 
 
@@ -126,7 +135,7 @@ class _Sums:
         self._parts = len(drawn.train), len(drawn.dev), len(tested)
         self._folds = max(1, options.limits.folds)
         model = ModelRef.asked(options.student, options.precision)
-        recipe = wiring.start_recipe(task, model, max_tokens=options.max_tokens)
+        recipe = starting.recipe(task, model, max_tokens=options.max_tokens)
         self._recipe = recipe
         self.per_note = 1 if task.mode == "joint" else len(task.fields)
         asked = [call for e in task.examples for call in render.calls(recipe, task.fields, e)]

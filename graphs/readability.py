@@ -1,12 +1,13 @@
-"""Whether the untouched student's answers can be read, told before anything is built on them.
+"""Whether the untouched student's answers can be read, and were held to the schema, told at the start.
 
 Owns where the reasons come from: the run's own cache, so that nothing is asked again.
 """
 
 from __future__ import annotations
 
-from preceptor.core import readable
+from preceptor.core import forced, readable
 from preceptor.core.cache import answer_key, example_key
+from preceptor.core.forced import Loose
 from preceptor.core.readable import Readable
 from preceptor.core.records import Answer, Evaluation, Recipe
 from preceptor.core.trace import read
@@ -35,6 +36,20 @@ def of(session: Session, recipe: Recipe, evaluation: Evaluation) -> Readable | N
         return None
     ids = tuple(s.example_id for s in evaluation.scored)
     return readable.count(answers(session, recipe, ids), recipe)
+
+
+def loose(session: Session, recipe: Recipe, evaluation: Evaluation) -> Loose | None:
+    """Return the counts of answers that the server did not hold to the schema, None if it did."""
+    ids = tuple(s.example_id for s in evaluation.scored)
+    return forced.count(answers(session, recipe, ids), recipe, session.task.fields)
+
+
+def told_loose(session: Session) -> Loose | None:
+    """Return what the trace says of the schema, None if nothing."""
+    for event in read(session.store.trace.path):
+        if event.kind == "baseline" and event.data.get("schema") is not None:
+            return Loose.model_validate(event.data["schema"])
+    return None
 
 
 def told(session: Session) -> Readable | None:

@@ -51,6 +51,7 @@ def gather(session: Session, state: RunState) -> report.ReportInputs:
         unmeasured=unmeasured(measured),
         blocked=stops.blocked(session, reason),
         readable=readability.told(session),
+        schema_loose=readability.told_loose(session),
     )
 
 

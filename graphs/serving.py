@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from preceptor.agents.publish import Publisher
-from preceptor.core import render
+from preceptor.core import ollama_names, render
 from preceptor.core.egress import Egress, is_local
 from preceptor.core.errors import InputError
 from preceptor.core.files import write_whole
@@ -136,10 +136,10 @@ def _may_begin(publisher: Publisher, name: str, target: Target, settings: Settin
             f"nothing is sent to {publisher.url!r}: weights learned from notes cannot be redacted",
             "serve on this machine, or set egress=open",
         )
-    tagged = name if ":" in name else f"{name}:latest"
-    if not target.replace and tagged in publisher.names():
+    there = None if target.replace else ollama_names.find(name, publisher.names())
+    if there is not None:
         raise InputError(
-            f"{publisher.url} has a model {tagged!r} already", "say --replace, or choose a --name"
+            f"{publisher.url} has a model {there!r} already", "say --replace, or choose a --name"
         )
 
 

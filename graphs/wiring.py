@@ -22,7 +22,7 @@ from preceptor.core.errors import StoreError
 from preceptor.core.ledger import Budget, Ledger
 from preceptor.core.ports import Teacher
 from preceptor.core.record import Record
-from preceptor.core.records import Decoding, ModelRef, Precision, Recipe
+from preceptor.core.records import ModelRef, Precision, Recipe
 from preceptor.core.runs import RunStore
 from preceptor.core.settings import Settings
 from preceptor.evals import evaluate, splits
@@ -35,6 +35,7 @@ from preceptor.graphs import (
     moves,
     reserve,
     returning,
+    starting,
     teacher_embedder,
     training,
     weak,
@@ -57,7 +58,7 @@ class Options(Record):
         mode: One call per field or one for all; the task's own if None.
         seed: The draw of the splits; the task's own if None.
         constrained: Whether only texts that fit the schema can come out.
-        max_tokens: The longest answer to one call, in tokens.
+        max_tokens: The longest answer to one call, in tokens; what the schema asks for if None.
         budget: The run's limits of spending.
         limits: When the run ends.
         gate: The rule of acceptance.
@@ -79,7 +80,7 @@ class Options(Record):
     mode: Literal["per_field", "joint"] | None = None
     seed: int | None = None
     constrained: bool = True
-    max_tokens: int = Field(default=256, ge=1)
+    max_tokens: int | None = Field(default=None, ge=1)
     budget: Budget = Budget()
     limits: Limits = Limits()
     gate: GateConfig = GateConfig()
@@ -125,18 +126,6 @@ def models_dir(settings: Settings) -> str:
     return str(settings.models_dir.expanduser().absolute()) if settings.models_dir else ""
 
 
-def start_recipe(
-    task: Task, model: ModelRef, constrained: bool = True, max_tokens: int = 256
-) -> Recipe:
-    """Return the recipe of an untouched student."""
-    return Recipe(
-        model=model,
-        prompt=task.prompt,
-        mode=task.mode,
-        decoding=Decoding(constrained=constrained, max_tokens=max_tokens),
-    )
-
-
 def check_names(options: Options, settings: Settings) -> None:
     """Refuse what can be told from names and numbers alone; nothing is opened or asked.
 
@@ -163,12 +152,13 @@ def create(
     task = load_task(options)
     parts = splits.make(task, options.seed)
     exploring.check(options, task, parts)
-    opened = Students(task, options, _run_gate(root / name, settings, task, parts))
+    opened = Students(task, options, _run_gate(root / name, settings, task, parts), settings)
     try:
         destination.check(options.teacher, opened.gate)
         labelling.check(options, settings.labeller, opened.gate)
         student = opened.of(Recipe(model=ModelRef.asked(options.student, options.precision)))
-        start = start_recipe(task, student.ref, options.constrained, options.max_tokens)
+        start = starting.untouched(task, student, options)
+        starting.check(start, task, parts.examples(task, "train"))
         teacher.check(options.teacher)
         options = teacher_embedder.settled(options)
         check_names(options, settings)
@@ -229,7 +219,7 @@ def reopen(
             )
         parts = splits.make(task, options.seed)
         start = Recipe.model_validate(store.config["start"])
-        opened = Students(task, options, _run_gate(store.path, settings, task, parts))
+        opened = Students(task, options, _run_gate(store.path, settings, task, parts), settings)
         try:
             destination.check(options.teacher, opened.gate)
             with _opened(store, (task, parts, opened, start), options, settings, listener) as session:
@@ -388,6 +378,7 @@ def options(settings: Settings, given: Mapping[str, object]) -> Options:
         "embedder": settings.embedder,
         "teacher_embedder": settings.teacher_embedder,
         "labeller": settings.labeller.model,
+        "max_tokens": settings.max_tokens,
     }
     budget = {**settings.budget.limits(), **Budget.model_validate(given.get("budget", {})).limits()}
     made = Options.model_validate({**defaults, **given, "budget": budget})

@@ -15,8 +15,9 @@ from preceptor.agents.batch.desk import Desk
 from preceptor.agents.batch.lines import Limits, Outcome
 from preceptor.agents.batch.service import Seen
 from preceptor.agents.batch.slips import Slip
+from preceptor.agents.students.completion import said
 from preceptor.agents.students.openai import OpenAIStudent
-from preceptor.agents.students.retry import Refused
+from preceptor.agents.students.retry import Passing, Refused
 from preceptor.core.egress import Door
 from preceptor.core.errors import StudentError
 from preceptor.core.ports import Cancel
@@ -145,11 +146,9 @@ class BatchStudent:
             lost = _failed(call, f"status {outcome.status or 'none'} {outcome.code}".strip())
             return replace(lost, status="truncated") if long else lost
         try:
-            reply = self.student.read(call, self.student.parsed(outcome.body), 0.0)
-        except Refused as refusal:
-            return _failed(call, refusal.why)
-        except (AttributeError, TypeError, ValueError, KeyError, IndexError):
-            return _failed(call, "something that is no completion")
+            reply = self.student.read(call, said(outcome.body), 0.0)
+        except (Passing, Refused) as trouble:
+            return _failed(call, trouble.why)
         door = self.door() if self.door is not None else None
         return replace(reply, raw=door.back(reply.raw)) if door is not None and door.changes else reply
 

@@ -13,14 +13,18 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pydantic import JsonValue
 
+from preceptor.agents.servers.fitting import REFUSAL, cut_text, window_of
 from preceptor.agents.servers.scripted import Body, Request, Response, simplest, tokens
+from preceptor.core import ollama_names
 
 BLOBS = "/api/blobs/"
 NDJSON = "application/x-ndjson"
+LONGEST = 32768
+"""The context of a model that was created."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +129,9 @@ class Library:
             return self._create(request.body)
         if (request.method, request.path) == ("POST", "/api/copy"):
             return self._copy(request.body)
-        name = tagged(str(request.body.get("model") or ""))
-        if name not in self.created:
+        named = tagged(str(request.body.get("model") or ""))
+        name = ollama_names.find(named, self.created)
+        if name is None:
             return None
         if (request.method, request.path) == ("DELETE", "/api/delete"):
             del self.created[name], self._engines[name]
@@ -145,7 +150,9 @@ class Library:
         return Response(b"", 201)
 
     def _create(self, body: Body) -> Response:
-        name, files = tagged(str(body.get("model") or "")), body.get("files")
+        files = body.get("files")
+        named = tagged(str(body.get("model") or ""))
+        name = ollama_names.find(named, self.created) or named
         if not isinstance(files, dict) or not files:
             return Response.of({"error": "neither 'from' or 'files' was specified"}, 400)
         lines: list[dict[str, JsonValue]] = [{"status": "converting model"}]
@@ -165,8 +172,10 @@ class Library:
 
     def _copy(self, body: Body) -> Response:
         source, target = (tagged(str(body.get(key) or "")) for key in ("source", "destination"))
-        if source not in self.created:
+        known = ollama_names.find(source, self.created)
+        if known is None:
             return Response.of({"error": f"model '{source}' not found"}, 404)
+        source, target = known, ollama_names.find(target, self.created) or target
         self.created[target], self._engines[target] = self.created[source], self._engines[source]
         return Response(b"")
 
@@ -192,6 +201,12 @@ class Library:
         if not raw:
             prompt = self.created[name].prompt(*_messages(body))
         said = self._engines[name](prompt, body)
+        window = window_of(body, LONGEST)
+        if said.read > window:
+            if body.get("truncate") is False:
+                return Response.of({"error": REFUSAL}, 400)
+            shorter = cut_text(prompt, len(tokens(prompt)) * (said.read - window) // said.read)
+            said = replace(self._engines[name](shorter, body), read=window)
         last: Body = {
             "model": body.get("model"),
             "created_at": "2026-01-01T00:00:00Z",

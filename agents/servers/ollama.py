@@ -1,8 +1,8 @@
 """A scripted server that speaks Ollama's native API, as its published docs/api.md has it.
 
 ``GET /api/tags``, ``GET /api/version``, ``POST /api/show``, ``POST /api/embed`` and ``POST /api/chat``
-(whole or as a stream of JSON lines). Like the real one it answers 200 to a prompt that does not fit
-``num_ctx``, having read only a part of it, and says so in nothing but ``prompt_eval_count``. Models
+(whole or as a stream of JSON lines). What it does with a prompt that does not fit ``num_ctx`` is
+``servers.fitting``. Models are found under any spelling of their names, as the real one does. Those
 that are created on it are ``servers.hosting``.
 """
 
@@ -14,22 +14,19 @@ from collections.abc import Callable, Iterable, Mapping
 
 from pydantic import JsonValue
 
-from preceptor.agents.servers.hosting import Library, tagged
+from preceptor.agents.servers.fitting import fitted, halves, old
+from preceptor.agents.servers.hosting import LONGEST, Library, tagged
 from preceptor.agents.servers.scripted import (
     Body,
     Request,
     Response,
     ScriptedServer,
     Trouble,
-    prompt_text,
     simplest,
     tokens,
     vectors,
 )
-
-DEFAULT_CTX = 4096
-LONGEST = 32768
-"""The context of a model that was created."""
+from preceptor.core import ollama_names
 
 KNOWN = frozenset(
     {
@@ -64,6 +61,12 @@ class OllamaServer(ScriptedServer):
         levels: What it says of how a model's weights are stored, by name.
         capabilities: What it says that a model can do, by name; to complete texts and to call tools if
             nothing is said here. Like the real one it refuses tools for a model that has none.
+        thinks: The models that can think aloud, with their tags; ``think`` is answered with 400 for all
+            others.
+        digests: What it lists as the digest of a model, where that is not made of its name.
+        answers_as: The model that its answers name; the one that was asked if empty.
+        memory: The widest window that it has memory for.
+        passes_over_truncate: Whether it does not know the parameter; as its version has it if None.
     """
 
     answering = ("/api/chat", "/api/embed", "/api/generate")
@@ -87,6 +90,11 @@ class OllamaServer(ScriptedServer):
         self.version = "0.34.0"
         self.levels: dict[str, str] = {}
         self.capabilities: dict[str, list[JsonValue]] = {}
+        self.thinks: set[str] = set()
+        self.digests: dict[str, str] = {}
+        self.answers_as = ""
+        self.memory: int | None = None
+        self.passes_over_truncate: bool | None = None
         super().__init__(troubles=troubles, latency=latency)
 
     def respond(self, request: Request) -> Response:
@@ -95,7 +103,8 @@ class OllamaServer(ScriptedServer):
         if where == ("GET", "/api/version"):
             return Response.of({"version": self.version})
         if where == ("GET", "/api/tags"):
-            return Response.of({"models": [_listed(n) for n in (*self._models, *self.library.created)]})
+            names = (*self._models, *self.library.created)
+            return Response.of({"models": [_listed(n, self.digests.get(n, "")) for n in names]})
         created = self.library.respond(request)
         if created is not None:
             return created
@@ -103,14 +112,17 @@ class OllamaServer(ScriptedServer):
             return Response(b"404 page not found", 404, type="text/plain")
         name = str(request.body.get("model") or "")
         here = {**dict.fromkeys(self.library.created, LONGEST), **self._models}
-        if tagged(name) not in here or request.method == "DELETE":
+        known = ollama_names.find(name, here)
+        if known is None or request.method == "DELETE":
             return Response.of({"error": f"model '{name}' not found"}, 404)
         if request.path == "/api/show":
-            return Response.of(self._shown(tagged(name), here[tagged(name)]))
+            return Response.of(self._shown(known, here[known]))
         if request.path == "/api/embed":
             found = vectors(request.body.get("input"), EMBEDDING)
             return Response.of({"model": name, "embeddings": [[*v] for v in found]})
-        return self._chat(request.body, self._models[tagged(name)])
+        if request.body.get("think") and known not in self.thinks:
+            return Response.of({"error": f'"{name}" does not support thinking'}, 400)
+        return self._chat(request.body, self._models[known])
 
     def _shown(self, name: str, context: int) -> JsonValue:
         info: Body = {"general.architecture": "scripted", "scripted.context_length": context}
@@ -123,34 +135,34 @@ class OllamaServer(ScriptedServer):
         return {**shown, "template": made.template} if made else shown
 
     def _able(self, name: str) -> list[JsonValue]:
-        return self.capabilities.get(name, ["completion", "tools"])
+        thinks: list[JsonValue] = ["thinking"] if name in self.thinks else []
+        return self.capabilities.get(name, ["completion", "tools", *thinks])
 
     def _chat(self, body: Body, longest: int) -> Response:
         name = str(body.get("model"))
         if body.get("tools") and "tools" not in self._able(tagged(name)):
             return Response.of({"error": f'"{name}" does not support tools'}, 400)
-        options = body.get("options")
-        options = options if isinstance(options, dict) else {}
-        window = min(_whole(options.get("num_ctx")) or DEFAULT_CTX, longest)
-        read = len(tokens(prompt_text(body)))
-        if read > window and (body.get("truncate") is False or body.get("shift") is False):
-            return Response.of({"error": "the input length exceeds the context length"}, 400)
-        # Measured on real servers: a prompt that is too long is shifted to about half the window.
-        read = read if read <= window else window // 2 + 2
-        said = self._answer(body)
+        unknown = old(self.version) if self.passes_over_truncate is None else self.passes_over_truncate
+        asked = {key: value for key, value in body.items() if not (unknown and key == "truncate")}
+        got = fitted(asked, longest, halves(self.version))
+        if isinstance(got, Response):
+            return got
+        if self.memory is not None and got.window > self.memory:
+            words = "model requires more system memory (9.1 GiB) than is available (2.2 GiB)"
+            return Response.of({"error": words}, 500)
+        said = self._answer(got.body)
         message: Body = {"role": "assistant", "content": said} if isinstance(said, str) else said
-        most = _whole(options.get("num_predict"))
-        room = window - read if most is None or most < 0 else min(most, window - read)
+        room = got.room(body)
         pieces = tokens(str(message.get("content") or ""))
         cut = len(pieces) > room
         message = {**message, "content": "".join(pieces[:room])}
         last: Body = {
-            "model": body.get("model"),
+            "model": self.answers_as or body.get("model"),
             "created_at": "2026-01-01T00:00:00Z",
             "done": True,
             "done_reason": "length" if cut else "stop",
             "total_duration": 1_000_000,
-            "prompt_eval_count": read,
+            "prompt_eval_count": got.read,
             "eval_count": min(len(pieces), room),
         }
         last = {k: v for k, v in last.items() if k not in self._omit}
@@ -164,10 +176,6 @@ class OllamaServer(ScriptedServer):
         return Response(text.encode(), type="application/x-ndjson")
 
 
-def _whole(value: JsonValue) -> int | None:
-    return value if isinstance(value, int) else None
-
-
-def _listed(name: str) -> JsonValue:
-    digest = hashlib.sha256(name.encode()).hexdigest()
+def _listed(name: str, digest: str = "") -> JsonValue:
+    digest = digest or hashlib.sha256(name.encode()).hexdigest()
     return {"name": name, "model": name, "digest": digest, "size": 1, "details": {"format": "gguf"}}

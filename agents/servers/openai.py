@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pydantic import JsonValue
 
 from preceptor.agents.servers.batches import PATHS, Counter, Course, refusal
+from preceptor.agents.servers.fitting import cut_to
 from preceptor.agents.servers.scripted import (
     Body,
     Request,
@@ -108,6 +109,7 @@ class OpenAIServer(ScriptedServer):
     Attributes:
         counter: Its files and batches; set another one to script how those go wrong.
         props: What ``GET /props`` answers, as llama.cpp's server does; 404 if empty.
+        cuts_to: How many tokens it reads of a prompt, passing over the others without a word.
     """
 
     answering = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
@@ -128,6 +130,7 @@ class OpenAIServer(ScriptedServer):
         self._reasons = reasons
         self.props: Body = {}
         self.counter = Counter(self.respond)
+        self.cuts_to: int | None = None
         super().__init__(troubles=troubles, latency=latency)
 
     @property
@@ -178,7 +181,8 @@ class OpenAIServer(ScriptedServer):
             return refusal(400, text, "context_length_exceeded")
         with self._lock:
             item = next(self._script, from_schema)
-        reply = item(request.body) if callable(item) else item
+        body = request.body if self.cuts_to is None else cut_to(request.body, self.cuts_to)
+        reply = item(body) if callable(item) else item
         if request.path == "/v1/completions":
             return Response.of(_text(reply))
         return _streamed(reply) if request.body.get("stream") else Response.of(reply)

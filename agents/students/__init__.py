@@ -45,6 +45,8 @@ class StudentOptions:
         adapter: The folder of the adapter or merged weights that the recipe names.
         tokenizer: The folder of the tokenizer of a model of ours at Ollama or llama.cpp: prompts are
             rendered with it here, and sent raw.
+        counts: The folder of the weights behind a model that Ollama serves: its windows are sized with
+            the tokenizer in it, where there is one.
         models: Where models that were fetched by name live; the default place if None.
         script: What ``scripted`` answers.
         examples: What ``simulated`` knows the right answers of.
@@ -63,6 +65,7 @@ class StudentOptions:
     batch_tokens: int = 16384
     adapter: Path | None = None
     tokenizer: Path | None = None
+    counts: Path | None = None
     models: Path | None = None
     script: Mapping[str, Gold] | Callable[[Call], str] | None = None
     examples: tuple[Example, ...] = ()

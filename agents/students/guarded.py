@@ -32,6 +32,11 @@ class GuardedStudent:
         """The longest prompt plus answer in tokens."""
         return self._student.context
 
+    @property
+    def unguarded(self) -> Student:
+        """The student itself, to be asked about what is no note's text."""
+        return self._student
+
     def complete(self, calls: Sequence[Call], cancel: Cancel | None = None) -> Iterator[Reply]:
         """Answer the calls, as they come.
 

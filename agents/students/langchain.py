@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from preceptor.agents import chat
 from preceptor.agents.students import StudentOptions
+from preceptor.agents.students.completion import usage
 from preceptor.agents.students.pool import Pool
 from preceptor.agents.students.retry import (
     UNTRUSTED,
@@ -29,6 +30,9 @@ from preceptor.core.records import Call, ModelRef, Reply
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import AIMessage
+
+ENDED = ("stop", "end_turn", "STOP")
+"""How they say that an answer is whole."""
 
 CUT = ("length", "max_tokens", "MAX_TOKENS")
 """How providers say that an answer was cut off."""
@@ -116,14 +120,15 @@ def _reply(call: Call, said: AIMessage, seconds: float) -> Reply:
     """Return the reply that a message is.
 
     Raises:
-        Refused: If there is no text in it.
+        Passing: If there is no text in it, and it did not end as an answer does.
+        Refused: If it did, without one.
     """
-    usage = said.usage_metadata
-    read, written = (usage["input_tokens"], usage["output_tokens"]) if usage else (None, None)
+    read, written = usage(said.usage_metadata)
     about = said.response_metadata
     text = str(said.text)
-    if str(about.get("finish_reason") or about.get("stop_reason") or about.get("done_reason")) in CUT:
+    end = str(about.get("finish_reason") or about.get("stop_reason") or about.get("done_reason"))
+    if end in CUT:
         return Reply(call.key, text, "truncated", read, written, seconds)
     if not text:
-        raise Refused("no text came")
+        raise Refused("no text came") if end in ENDED else Passing("no text came")
     return Reply(call.key, text, "ok", read, written, seconds)

@@ -11,19 +11,15 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from preceptor.agents.students import StudentOptions
 from preceptor.agents.students.chat import of_folder
+from preceptor.agents.students.completion import Said
 from preceptor.agents.students.grammar import SEPARATORS
-from preceptor.agents.students.openai import OpenAIStudent
-from preceptor.agents.students.retry import Refused
+from preceptor.agents.students.openai import BadRequest, OpenAIStudent
 from preceptor.core.errors import StudentError
 from preceptor.core.fields import object_schema
 from preceptor.core.records import Call, Reply
-
-if TYPE_CHECKING:
-    from openai.types import Completion
 
 
 class LlamaCppStudent(OpenAIStudent):
@@ -40,22 +36,23 @@ class LlamaCppStudent(OpenAIStudent):
     """
 
     def __init__(self, name: str, url: str, options: StudentOptions, tokenizer: Path) -> None:
-        from openai.types import Completion
-
         self._rendered = of_folder(tokenizer)
-        self._text_completion = Completion
         super().__init__(name, url, options)
 
     def _ask(self, call: Call) -> Reply:
         began = time.monotonic()
-        got = self._completed(call)
-        choice = got.choices[0] if getattr(got, "choices", None) else None
-        if choice is None:
-            raise Refused("the server answered with something that is no completion")
-        about = choice, got.usage
-        return self._said(call, choice.text or "", about, time.monotonic() - began)
+        try:
+            got = self._completed(call)
+        except BadRequest as refusal:
+            raise (self._too_long(call) if refusal.truncated else refusal) from None
+        self._served.check(got.model)
+        self._fits = True
+        return self.read(call, got, time.monotonic() - began)
 
-    def _completed(self, call: Call) -> Completion:
+    def _send(self, call: Call) -> object:
+        return self._completed(call)
+
+    def _completed(self, call: Call) -> Said:
         body: dict[str, object] = {
             "model": self._name,
             "prompt": self._rendered.text(call.messages),
@@ -66,7 +63,7 @@ class LlamaCppStudent(OpenAIStudent):
         }
         if call.decoding.constrained:
             body["json_schema"] = {**object_schema(call.fields), "x-guidance": {**SEPARATORS}}
-        return self._post("/completions", body, self._text_completion)
+        return self._post("/completions", body)
 
 
 def templated(url: str, calls: Sequence[Call], timeout: float) -> list[str]:

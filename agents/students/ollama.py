@@ -1,16 +1,19 @@
 """``ollama:NAME``: a model that Ollama serves, over its native ``/api/chat``.
 
-Owns what is sent (the whole JSON Schema as ``format``, ``num_ctx`` always), what each HTTP trouble
-means, and the judgement whether the prompt was cut. Concurrency and retries are ``pool`` and ``retry``.
+Owns what is sent (the whole JSON Schema as ``format``, ``num_ctx`` and ``truncate: false`` always),
+what each HTTP trouble means, and what is done about a prompt that does not fit. Concurrency and
+retries are ``pool`` and ``retry``.
 
-**How a cut prompt is found.** Ollama answers 200 to a prompt that does not fit: it drops the oldest
-messages or shifts the prompt, to about half the window, and shows it in nothing but
-``prompt_eval_count``. So ``num_ctx`` is chosen from an upper estimate of the prompts' tokens, and a
-reply counts as ``truncated`` if the answer was cut (``done_reason`` is ``length``), if prompt and
-answer fill the window, or if fewer tokens were read than the prompt can have been written in.
-Ollama counts tokens that it took from its prompt cache too (since 0.2; structured output needs 0.5),
-except 0.30, which counted only the others: there, and where a count is missing, a low count says
-nothing and only the first two signs are used.
+**No prompt is cut.** By default Ollama answers 200 to a prompt that does not fit: it cuts the middle
+of a long message or leaves out earlier turns, and may show it in nothing at all. Asked not to, it
+answers 400 (``ollama_wire``). Then the window is widened, up to the model's own context (``window``),
+and the note is asked again; what does not fit there is refused as too long for the model. So is
+widened a window that prompt and answer fill, since what comes after that is written with a part of the
+prompt forgotten. The first width is an estimate (``counting``): a wrong one costs a reload, and never
+an answer. Servers that do not know the parameter are watched by their counts (``whole``).
+
+**The model is the one that was asked.** Its digest is looked up at the start, and again after the
+connection failed on the way: a server that was restarted may have another model under the name.
 
 A model of ours, whose tokenizer is here, is asked over ``/api/generate`` with ``raw``: the prompt is
 rendered here, as it was for training, and no template of the server's touches it.
@@ -23,10 +26,12 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from preceptor.agents.students import StudentOptions
+from preceptor.agents.students import StudentOptions, ollama_wire
 from preceptor.agents.students.chat import Chat, of_folder
+from preceptor.agents.students.counting import Count, Sizes, of_tokenizer
 from preceptor.agents.students.pool import Pool
 from preceptor.agents.students.retry import (
     UNTRUSTED,
@@ -38,39 +43,35 @@ from preceptor.agents.students.retry import (
     untrusted,
     worth_another_try,
 )
+from preceptor.agents.students.whole import Watch, without_note
+from preceptor.agents.students.window import Window
+from preceptor.core import ollama_names
 from preceptor.core.errors import StudentError
 from preceptor.core.fields import object_schema
 from preceptor.core.ports import Cancel
-from preceptor.core.records import Call, Message, ModelRef, Reply
+from preceptor.core.record import DIGEST_CHARS
+from preceptor.core.records import Call, Decoding, Message, ModelRef, Reply
 from preceptor.core.settings import check_url, masked
 
 if TYPE_CHECKING:
     import httpx
     import ollama
 
-STEP = 2048
-"""The window grows in steps, because Ollama loads a model anew for every other ``num_ctx``."""
 
-UPPER, LOWER = 2.0, 6.0
-"""Bytes per token: no tokenizer in use needs more tokens than bytes / 2 for prose and clinical
-shorthand, nor fewer than bytes / 6; template tokens come on top of the first."""
-
-TEMPLATE = 16
-"""Tokens that a chat template adds to a message, at most."""
-
-UNCOUNTED = "0.30."
-"""Versions that leave cached tokens out of ``prompt_eval_count``."""
+COMPLETE = ("stop", "length")
+"""The done reasons with which an empty text is an answer, if an unreadable one."""
 
 
-def most_tokens(messages: Sequence[Message]) -> int:
-    """Return an upper estimate of a prompt's tokens."""
-    size = sum(len(m.content.encode("utf-8", "replace")) for m in messages)
-    return int(size / UPPER) + TEMPLATE * (len(messages) + 1)
+class TooLong(Refused):
+    """The prompt does not fit the window; ``tokens`` is what it has, 0 if the server does not say."""
+
+    def __init__(self, why: str, tokens: int = 0) -> None:
+        super().__init__(why, truncated=True)
+        self.tokens = tokens
 
 
-def fewest_tokens(messages: Sequence[Message]) -> int:
-    """Return a lower estimate of a prompt's tokens."""
-    return int(sum(len(m.content.encode("utf-8", "replace")) for m in messages) / LOWER)
+class NoMemory(Refused):
+    """The server has no memory for a model with such a window."""
 
 
 class OllamaStudent:
@@ -79,6 +80,9 @@ class OllamaStudent:
     Args:
         name: The model's name, with or without a tag.
         options: Concurrency, timeout, retries, address, window, keep-alive.
+
+    Attributes:
+        thinks: Whether the model can think aloud before it answers; the call says whether it shall.
 
     Raises:
         StudentError: If Ollama cannot be reached or does not have the model.
@@ -103,14 +107,22 @@ class OllamaStudent:
         self._foreign = (
             ollama.ResponseError, httpx.HTTPError, ConnectionError, ValueError, TypeError
         )  # fmt: skip
-        self._window = 0
+        self._doubt = False
+        self._lock = threading.Lock()
+        self._fits = False
         backoff = Backoff(options.retries)
         self._pool = Pool(self._ask, options.parallel, backoff, self._down())
-        self.ref = ModelRef(spec=f"ollama:{name}", digest=self._find_digest())
-        shown = self._show()
+        try:
+            self.ref = ModelRef(spec=f"ollama:{name}", digest=self._find_digest())
+            shown = self._client.show(name)
+        except self._foreign as error:
+            raise self._unusable(error) from error
         self.context = _context(shown.modelinfo or {})
-        self._thinks = "thinking" in (shown.capabilities or [])
-        self._counts_cached = not self._version().startswith(UNCOUNTED)
+        self.thinks = self._chat is None and "thinking" in (shown.capabilities or [])
+        self._window = Window(self.context, options.num_ctx)
+        self._sizes = Sizes(self._counts_here(options))
+        self._refuses = ollama_wire.knows_truncate(self._version())
+        self._watch = Watch(self._counted)
 
     def complete(self, calls: Sequence[Call], cancel: Cancel | None = None) -> Iterator[Reply]:
         """Answer the calls, as they come.
@@ -118,9 +130,8 @@ class OllamaStudent:
         Raises:
             StudentError: If the server or the model is gone.
         """
-        needed = max((most_tokens(c.messages) + c.decoding.max_tokens for c in calls), default=0)
-        # The window never shrinks, so that a batch of short notes does not reload the model.
-        self._window = max(self._window, self._fitting(needed))
+        sizes = (self._sizes.estimate(c.messages) + self._room(c.decoding) for c in calls)
+        self._window.fit(max(sizes, default=0))
         yield from self._pool.run(calls, cancel)
 
     def close(self) -> None:
@@ -131,48 +142,114 @@ class OllamaStudent:
         # The client's errors carry no headers.
         self._heard.wait = retry_after(response.headers.get("retry-after"))
 
-    def _fitting(self, needed: int) -> int:
-        if self._options.num_ctx:
-            return self._options.num_ctx
-        window = -(-needed // STEP) * STEP
-        return min(window, self.context) if self.context else window
+    def _room(self, decoding: Decoding) -> int:
+        """Return the most tokens that may be written: the server counts thoughts, too."""
+        return decoding.room if self.thinks else decoding.max_tokens
+
+    def _counts_here(self, options: StudentOptions) -> Count | None:
+        """Return what counts prompts with the model's own tokenizer, None if that is not here."""
+        chat = self._chat
+        if chat is not None:
+            return lambda messages: len(chat.ids([messages])[0])
+        return of_tokenizer(options.counts) if options.counts else None
 
     def _ask(self, call: Call) -> Reply:
         began = time.monotonic()
+        while True:
+            window = self._window.size
+            try:
+                got, text = self._sent(call, window)
+            except TooLong as refusal:
+                self._refuses = True
+                needed = refusal.tokens + self._room(call.decoding) if refusal.tokens else 0
+                if not self._window.grow(window, needed):
+                    raise self._too_long(call) from None
+                continue
+            except NoMemory:
+                if not self._window.too_wide(window):
+                    raise Passing("the server has no memory for the model") from None
+                raise Refused(f"the server has no memory for a window of {window:,} tokens") from None
+            self._check_model(got)
+            reply = self._reply(call, got, text, time.monotonic() - began)
+            if self._read_whole(call, reply, window):
+                return reply
+            if not self._window.grow(window):
+                if reply.completion_tokens and self._refuses:
+                    # The prompt was read whole; there is no room for the answer.
+                    return replace(reply, status="truncated")
+                raise self._too_long(call)
+
+    def _read_whole(self, call: Call, reply: Reply, window: int) -> bool:
+        """Return whether prompt and answer had room in the window."""
+        read, written = reply.prompt_tokens or 0, reply.completion_tokens or 0
+        at_limit = reply.status == "truncated" and written >= self._room(call.decoding)
+        full = bool(read) and read + written >= window and not (at_limit and self._refuses)
+        if not full and not self._refuses:
+            full = not self._watch.whole(call.messages, read, window)
+        if not full:
+            self._fits = True
+            self._window.prove(window)
+            if read:
+                self._sizes.learn(call.messages, read)
+        return not full
+
+    def _too_long(self, call: Call) -> Exception:
+        """Return what a prompt means that does not fit the widest window."""
+        limit = self._window.limit
+        if self._window.lowered:
+            return Refused(f"the server has no memory for a window of more than {limit:,} tokens")
+        bare = without_note(call.messages)
+        if not self._fits and bare != call.messages:
+            one = call.decoding.model_copy(update={"max_tokens": 1, "think": "auto"})
+            try:
+                self._sent(replace(call, messages=bare, decoding=one), limit)
+            except TooLong:
+                return StudentError(
+                    f"the prompt does not fit without any note: {self.ref.spec} reads {limit:,} tokens",
+                    "take a student with a longer context, or a shorter prompt (--mode per_field)",
+                )
+            self._fits = True
+        return Refused(f"the note is too long for the model, which reads {limit:,} tokens", True)
+
+    def _counted(self, messages: Sequence[Message]) -> int | None:
+        """Return how many tokens the server reads of a prompt."""
+        call = Call("", (), tuple(messages), Decoding(max_tokens=1, constrained=False))
+        got, _ = self._sent(call, self._window.size)
+        return got.prompt_eval_count or None
+
+    def _sent(
+        self, call: Call, window: int
+    ) -> tuple[ollama.ChatResponse | ollama.GenerateResponse, str]:
         try:
-            got, text = self._asked(call)
+            return self._asked(call, window)
         except self._foreign as error:
             raise self._trouble(error) from None
-        return self._reply(call, got, text, time.monotonic() - began)
 
-    def _asked(self, call: Call) -> tuple[ollama.ChatResponse | ollama.GenerateResponse, str]:
+    def _asked(
+        self, call: Call, window: int
+    ) -> tuple[ollama.ChatResponse | ollama.GenerateResponse, str]:
         """Send a call; return what came back, and the text in it."""
+        import ollama
+
         decoding = call.decoding
-        shape = cast("dict[str, object]", object_schema(call.fields)) if decoding.constrained else None
-        options = {
-            "num_ctx": self._window,
-            "num_predict": decoding.max_tokens,
-            "temperature": decoding.temperature,
-            "seed": decoding.seed,
+        body: dict[str, object] = {
+            "model": self._name,
+            "format": object_schema(call.fields) if decoding.constrained else None,
+            "options": {
+                "num_ctx": window,
+                "num_predict": self._room(decoding),
+                "temperature": decoding.temperature,
+                "seed": decoding.seed,
+            },
+            "keep_alive": self._options.keep_alive,
         }
         if self._chat is not None:
-            raw = self._client.generate(
-                self._name,
-                self._chat.text(call.messages),
-                raw=True,
-                format=shape,
-                options=options,
-                keep_alive=self._options.keep_alive,
-            )
+            body |= {"prompt": self._chat.text(call.messages), "raw": True}
+            raw = ollama_wire.send(self._client, "/api/generate", body, ollama.GenerateResponse)
             return raw, raw.response or ""
-        got = self._client.chat(
-            self._name,
-            [{"role": m.role, "content": m.content} for m in call.messages],
-            format=shape,
-            options=options,
-            think=False if self._thinks else None,
-            keep_alive=self._options.keep_alive,
-        )
+        turns = [{"role": m.role, "content": m.content} for m in call.messages]
+        body |= {"messages": turns, "think": decoding.think == "on" if self.thinks else None}
+        got = ollama_wire.send(self._client, "/api/chat", body, ollama.ChatResponse)
         return got, got.message.content or ""
 
     def _reply(
@@ -183,10 +260,36 @@ class OllamaStudent:
         seconds: float,
     ) -> Reply:
         read, written = got.prompt_eval_count or None, got.eval_count
-        full = bool(read) and (read or 0) + (written or 0) >= self._window
-        short = self._counts_cached and bool(read) and (read or 0) < fewest_tokens(call.messages)
-        cut = got.done_reason == "length" or full or short
+        if not text and got.done_reason not in COMPLETE:
+            # Such as "load": the model was loaded, and nothing was generated.
+            raise Passing(f"no text came (done reason {got.done_reason!r})")
+        cut = got.done_reason == "length"
         return Reply(call.key, text, "truncated" if cut else "ok", read, written, seconds)
+
+    def _check_model(self, got: ollama.ChatResponse | ollama.GenerateResponse) -> None:
+        """Refuse an answer of another model than the one that was asked.
+
+        Raises:
+            StudentError: If it is of another.
+        """
+        if got.model and not ollama_names.same(got.model, self._name):
+            raise StudentError(
+                f"{self._where()} answers as {masked(got.model)!r}, not as {self._name!r}",
+                "is it Ollama that listens there? nothing that it said was counted",
+            )
+        with self._lock:
+            if not self._doubt:
+                return
+            try:
+                digest = self._find_digest()
+            except self._foreign as error:
+                raise self._trouble(error) from None
+            if digest != self.ref.digest:
+                raise StudentError(
+                    f"Ollama came back with another model under the name {self._name!r}",
+                    f"digest before: {self.ref.digest}, now: {digest}; resume with the former",
+                )
+            self._doubt = False
 
     def _trouble(self, error: Exception) -> Exception:
         """Return what an exception of the client means, without the server's own words."""
@@ -194,6 +297,8 @@ class OllamaStudent:
 
         if isinstance(error, self._errors):
             return self._status(error.status_code, error.error)
+        if isinstance(error, ConnectionError | httpx.TransportError):
+            self._doubt = True
         if isinstance(error, ConnectionError):
             if untrusted(error):
                 return StudentError(f"{self._where()}: {UNTRUSTED}", UNTRUSTED_HINT)
@@ -203,35 +308,29 @@ class OllamaStudent:
         if isinstance(error, httpx.TransportError):
             return Passing("the connection broke off")
         if isinstance(error, (json.JSONDecodeError, ValueError, TypeError)):
-            return Refused("Ollama answered with something that is no chat response")
+            return Passing("Ollama answered with something that is no chat response")
         return error
 
     def _status(self, status: int, words: object) -> Exception:
         if status == 404:
             return self._missing()
+        if ollama_wire.too_long(status, words):
+            return TooLong("the prompt does not fit", ollama_wire.tokens_told(words))
+        if ollama_wire.out_of_memory(status, words):
+            return NoMemory("the server has no memory for it")
         if worth_another_try(status):
             return Passing(f"Ollama answered with status {status}", self._heard.wait)
         if status in (401, 403):
             return StudentError(f"Ollama refused access (status {status})", "set OLLAMA_API_KEY")
-        long = status == 400 and "context length" in str(words).lower()
-        return Refused(f"Ollama answered with status {status}", truncated=long)
+        return Refused(f"Ollama answered with status {status}")
 
     def _find_digest(self) -> str:
-        wanted = self._name if ":" in self._name else f"{self._name}:latest"
-        try:
-            listed = self._client.list().models
-        except self._foreign as error:
-            raise self._unusable(error) from error
-        for model in listed:
-            if model.model == wanted:
-                return (model.digest or "").removeprefix("sha256:")[:20]
-        raise self._missing()
-
-    def _show(self) -> ollama.ShowResponse:
-        try:
-            return self._client.show(self._name)
-        except self._foreign as error:
-            raise self._unusable(error) from error
+        listed = self._client.list().models
+        digests = {model.model or "": model.digest or "" for model in listed}
+        there = ollama_names.find(self._name, digests)
+        if there is None:
+            raise self._missing(list(digests))
+        return digests[there].removeprefix("sha256:")[:DIGEST_CHARS]
 
     def _version(self) -> str:
         """Return the server's version, empty if it tells none; the client has no call for it."""
@@ -257,9 +356,9 @@ class OllamaStudent:
     def _where(self) -> str:
         return masked(str(self._client._client.base_url).rstrip("/"))
 
-    def _missing(self) -> StudentError:
+    def _missing(self, listed: Sequence[str] = ()) -> StudentError:
         return StudentError(
-            f"Ollama does not have the model {self._name!r}", f"ollama pull {self._name}"
+            f"Ollama does not have the model {self._name!r}", ollama_names.mend(self._name, listed)
         )
 
 

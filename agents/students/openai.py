@@ -1,10 +1,14 @@
 """``openai:NAME@URL``: a model behind chat completions (vLLM, llama.cpp, any compatible server).
 
 Owns what is sent, what each error of the client means, and the two fallbacks: a server that rejects
-structured output with 400 is asked without it from then on (``without_schema`` says so), and a model
+structured output (400, 422) is asked without it from then on (``without_schema`` says so), and a model
 that reasons, which takes no temperature, is asked as such (``reasons``). Without a URL it is OpenAI's
 own service. Concurrency and retries are ``pool`` and ``retry``; the client's own retries are off,
 because nobody could count them.
+
+A prompt that does not fit is refused by most servers. Those that cut it and say nothing are found by
+the counts that they report (``whole``), unless the server tells its context, as those do that refuse.
+Whose answer it is says ``served_as``.
 """
 
 from __future__ import annotations
@@ -12,14 +16,14 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
-
-from pydantic import JsonValue
 
 from preceptor.agents.destination import OPENAI
 from preceptor.agents.students import StudentOptions
+from preceptor.agents.students.completion import NONE, Said, said
 from preceptor.agents.students.pool import Pool
 from preceptor.agents.students.retry import (
     UNTRUSTED,
@@ -31,19 +35,16 @@ from preceptor.agents.students.retry import (
     untrusted,
     worth_another_try,
 )
+from preceptor.agents.students.served_as import ServedAs
+from preceptor.agents.students.whole import Watch, says_too_long, without_note
 from preceptor.core.errors import StudentError
 from preceptor.core.fields import object_schema
 from preceptor.core.ports import Cancel
-from preceptor.core.records import Call, ModelRef, Reply
+from preceptor.core.records import Call, Decoding, Message, ModelRef, Reply
 from preceptor.core.settings import check_url, masked
 
 if TYPE_CHECKING:
     import openai
-    from openai.types import CompletionChoice, CompletionUsage
-    from openai.types.chat import ChatCompletion
-    from openai.types.chat.chat_completion import Choice
-
-T = TypeVar("T")
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 KEY = "OPENAI_API_KEY"
@@ -75,8 +76,8 @@ def key_for(url: str) -> str:
     return real if real and urlsplit(url).hostname not in LOCAL else "none"
 
 
-class _BadRequest(Refused):
-    """Status 400: too long, or asked for something that the server does not know.
+class BadRequest(Refused):
+    """Status 400 or 422: too long, or asked for something that the server does not know.
 
     Attributes:
         parameter: Which parameter it is that the server does not take, if it says so.
@@ -104,12 +105,10 @@ class OpenAIStudent:
 
     def __init__(self, name: str, url: str, options: StudentOptions) -> None:
         import openai
-        from openai.types.chat import ChatCompletion
 
         named = "the student's name" if url else "OPENAI_BASE_URL"
         check_url(url or os.environ.get("OPENAI_BASE_URL", ""), named)
         self._name = name
-        self._completion = ChatCompletion
         self._url = with_path(url)
         self._timeout = options.timeout
         self.client = openai.OpenAI(
@@ -125,7 +124,13 @@ class OpenAIStudent:
         self.ref = ModelRef(spec=f"openai:{where}")
         down = StudentError(f"no server answers at {self._where()}", "start it, or correct the URL")
         self._pool = Pool(self._ask, options.parallel, Backoff(options.retries), down)
+        self._fits = False
+        self._watch = Watch(self._counted)
+        self._listed: list[str] = []
         self.context = self._longest(down)
+        own = not url and not os.environ.get("OPENAI_BASE_URL")
+        self._refuses = own or self.context is not None
+        self._served = ServedAs(name, self._listed)
 
     def complete(self, calls: Sequence[Call], cancel: Cancel | None = None) -> Iterator[Reply]:
         """Answer the calls, as they come.
@@ -145,16 +150,49 @@ class OpenAIStudent:
         reasons = self.reasons
         try:
             got = self._chat(call, constrained)
-        except _BadRequest as refusal:
+        except BadRequest as refusal:
             if refusal.parameter == "temperature" and not reasons:
                 self.reasons = True
                 return self._ask(call)
-            if not constrained or refusal.truncated:
+            if refusal.truncated:
+                raise self._too_long(call) from None
+            if not constrained:
                 raise
             got = self._chat(call, False)
             # The same request went through without it, so it was the schema that was refused.
             self.without_schema = True
-        return self.read(call, got, time.monotonic() - began)
+        self._served.check(got.model)
+        reply = self.read(call, got, time.monotonic() - began)
+        if not self._refuses and not self._watch.whole(call.messages, reply.prompt_tokens):
+            raise Refused("the note is too long: the server read only a part of it", True)
+        self._fits = True
+        return replace(reply, unforced=call.decoding.constrained and self.without_schema)
+
+    def _too_long(self, call: Call) -> Exception:
+        """Return what a prompt means that the server refuses as too long."""
+        self._refuses = True
+        bare = without_note(call.messages)
+        if not self._fits and bare != call.messages:
+            one = call.decoding.model_copy(update={"max_tokens": 1, "constrained": False})
+            try:
+                self._send(replace(call, messages=bare, decoding=one))
+            except BadRequest as refusal:
+                if refusal.truncated:
+                    return StudentError(
+                        f"the prompt does not fit the context of {self.ref.spec} without any note",
+                        "take a student with a longer context, or a shorter prompt (--mode per_field)",
+                    )
+            self._fits = True
+        return Refused("the note is too long for the model", True)
+
+    def _send(self, call: Call) -> object:
+        """Have the server read a prompt; what it answers does not matter."""
+        return self._chat(call, False)
+
+    def _counted(self, messages: Sequence[Message]) -> int | None:
+        """Return how many tokens the server reads of a prompt."""
+        call = Call("", (), tuple(messages), Decoding(max_tokens=1, constrained=False))
+        return self._chat(call, False).read or None
 
     def body(self, call: Call, constrained: bool) -> dict[str, object]:
         """Return what is sent to ask ``call``.
@@ -178,51 +216,31 @@ class OpenAIStudent:
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
         return body
 
-    def _chat(self, call: Call, constrained: bool) -> ChatCompletion:
-        return self._post("/chat/completions", self.body(call, constrained), self._completion)
+    def _chat(self, call: Call, constrained: bool) -> Said:
+        return self._post("/chat/completions", self.body(call, constrained))
 
-    def _post(self, path: str, body: dict[str, object], shape: type[T]) -> T:
+    def _post(self, path: str, body: dict[str, object]) -> Said:
         import openai
 
         try:
             # ``chat.completions.create`` walks the whole body by its type hints first, which costs
-            # as much as all the rest of a call.
-            return self.client.post(path, body=body, cast_to=shape)
+            # as much as all the rest of a call; and what comes back is read by ``completion``.
+            return said(self.client.post(path, body=body, cast_to=object))
         except openai.OpenAIError as error:
             raise self._trouble(error) from None
-        except (ValueError, TypeError):
-            raise Refused("the server answered with something that is no completion") from None
+        except (ValueError, TypeError, RecursionError):
+            raise Passing(NONE) from None
 
-    def read(self, call: Call, got: ChatCompletion, seconds: float) -> Reply:
+    def read(self, call: Call, got: Said, seconds: float) -> Reply:
         """Return the reply that a completion is.
 
         Raises:
-            Refused: If there is no text in it.
+            Passing: If it has no text, and did not end as an answer does.
+            Refused: If it ended as an answer does, without one.
         """
-        choice = got.choices[0] if getattr(got, "choices", None) else None
-        if choice is None or choice.message is None:
-            raise Refused("the server answered with something that is no completion")
-        return self._said(call, choice.message.content or "", (choice, got.usage), seconds)
-
-    def _said(
-        self,
-        call: Call,
-        text: str,
-        about: tuple[Choice | CompletionChoice, CompletionUsage | None],
-        seconds: float,
-    ) -> Reply:
-        choice, usage = about
-        read = usage.prompt_tokens if usage else None
-        written = usage.completion_tokens if usage else None
-        if choice.finish_reason == "length":
-            return Reply(call.key, text, "truncated", read, written, seconds)
-        if not text:
-            raise Refused(f"no text came (finish reason {choice.finish_reason!r})")
-        return Reply(call.key, text, "ok", read, written, seconds)
-
-    def parsed(self, body: Mapping[str, JsonValue]) -> ChatCompletion:
-        """Return a completion that came as plain JSON; nothing in it is checked."""
-        return self._completion.construct(**body)  # type: ignore[arg-type]
+        got.check()
+        status: Literal["truncated", "ok"] = "truncated" if got.cut else "ok"
+        return Reply(call.key, got.text, status, got.read, got.written, seconds)
 
     def _trouble(self, error: openai.OpenAIError) -> Exception:
         """Return what an error of the client means, without the server's own words."""
@@ -236,7 +254,7 @@ class OpenAIStudent:
             refused = "refused" in str(error.__cause__).lower()
             return Passing("the connection failed or broke off", unreachable=refused)
         if isinstance(error, openai.APIResponseValidationError):
-            return Refused("the server answered with something that is no completion")
+            return Passing(NONE)
         if isinstance(error, openai.APIStatusError):
             return self._status(error)
         return Refused(f"the client failed: {type(error).__name__}")
@@ -253,12 +271,11 @@ class OpenAIStudent:
                 f"the server does not have the model {self._name!r}",
                 f"see which it has: curl {self._where()}models",
             )
-        long = code == "context_length_exceeded" or "maximum context" in str(error).lower()
-        long = long or "context size" in str(error).lower()
+        long = code == "context_length_exceeded" or says_too_long(error)
         why = f"the server answered with status {status} {code}".strip()
-        if status != 400:
+        if status not in (400, 422):
             return Refused(why, truncated=long)
-        refusal = _BadRequest(why, truncated=long)
+        refusal = BadRequest(why, truncated=long)
         refusal.parameter = str(error.param or "") if code in UNSUPPORTED else ""
         return refusal
 
@@ -280,6 +297,7 @@ class OpenAIStudent:
             raise (self._untrusted() if untrusted(error) else down) from error
         except (openai.OpenAIError, ValueError, TypeError, AttributeError):
             return None
+        self._listed += [model.id for model in listed]
         for model in listed:
             longest = (model.model_extra or {}).get("max_model_len")
             if model.id == self._name and isinstance(longest, int):

@@ -102,8 +102,8 @@ def retry_after(header: str | None) -> float | None:
 
 
 def worth_another_try(status: int) -> bool:
-    """Return whether an HTTP status is 429 or a server's own trouble."""
-    return status == 429 or 500 <= status < 600
+    """Return whether an HTTP status is a server's own trouble, or says to come again later."""
+    return status in (408, 425, 429) or 500 <= status < 600
 
 
 def untrusted(error: BaseException | None) -> bool:

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from preceptor.agents import chat, teacher
 from preceptor.agents.servers.ollama import OllamaServer
 from preceptor.agents.servers.openai import OpenAIServer, completion, tool_call
-from preceptor.agents.servers.scripted import Body, Trouble
+from preceptor.agents.servers.scripted import Body, Response, Trouble
 from preceptor.core.egress import Door, Egress
 from preceptor.core.errors import InputError, TeacherError
 from preceptor.core.ports import Evidence, Teacher
@@ -119,6 +119,49 @@ def test_what_can_pass_is_tried_again(trouble: Trouble) -> None:
 def test_a_slow_server_is_given_up_on_and_asked_again() -> None:
     with OpenAIServer([MOVE, MOVE], troubles=[Trouble(delay=1.5)]) as server:
         assert ask(made(server, timeout=0.5)).calls[0].name == "edit_prompt"
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        Trouble(Response.of({**MOVE, "choices": None})),
+        Trouble(Response.of({"error": {"message": "the backend restarts"}})),
+        Trouble(Response(b"<html>Bad gateway</html>", type="text/html")),
+        Trouble(Response.of({**MOVE, "usage": [10, 5]})),
+        Trouble(Response.of(completion("", finish="load"))),
+        Trouble(Response.of(completion(None, finish="content_filter"))),
+    ],
+    ids=["no choices", "error in 200", "page", "usage", "load", "filter"],
+)
+def test_what_is_no_answer_is_asked_again(trouble: Trouble) -> None:
+    with OpenAIServer([MOVE], troubles=[trouble]) as server:
+        assert ask(made(server)).calls[0].name == "edit_prompt"
+        assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"choices": None},
+        {"choices": [{"message": 3}]},
+        {"choices": [{"message": {"content": {"a": 1}}}]},
+    ],
+)
+def test_what_stays_no_answer_is_refused_in_one_line(body: Body) -> None:
+    with OpenAIServer(troubles=[Trouble(Response.of({**MOVE, **body}))] * 9) as server:
+        with pytest.raises(TeacherError, match="after 3 tries") as caught:
+            ask(made(server, retries=2))
+        assert len(server.asked) == 3
+    assert "\n" not in str(caught.value)
+
+
+def test_blocks_of_text_are_read_and_silence_that_is_meant_is_not_asked_again() -> None:
+    blocks: Body = {"role": "assistant", "content": [{"type": "text", "text": "I would rather talk."}]}
+    said: Body = {**completion(""), "choices": [{"message": blocks, "finish_reason": "stop"}]}
+    with OpenAIServer([said, completion("")]) as server:
+        who = made(server)
+        assert ask(who).text == "I would rather talk."
+        assert (ask(who).text, len(server.asked)) == ("", 2)
 
 
 def test_retries_end_and_no_hidden_ones_are_made() -> None:

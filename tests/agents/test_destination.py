@@ -36,6 +36,7 @@ def test_in_process(spec: str) -> None:
         ("ollama:qwen3@http://gpu:11434", {}, "http://gpu:11434"),
         # Ollama on this machine passes these on.
         ("ollama:gpt-oss:120b-cloud", {}, OLLAMA_CLOUD),
+        ("ollama:GLM-4.6:Cloud", {}, OLLAMA_CLOUD),
         ("ollama:glm-4.6:cloud", {"OLLAMA_HOST": "127.0.0.1"}, OLLAMA_CLOUD),
         ("anthropic:claude", {}, "https://anthropic.invalid"),
     ],

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from preceptor.agents.servers.ollama import OllamaServer
 from preceptor.cli import checks, main
 from preceptor.core.settings import Settings
 
@@ -125,6 +126,16 @@ def test_a_teacher_without_key_or_price() -> None:
     assert (key.state, price.state) == ("ok", "ok")
     assert "$2.5" in price.found
     assert [c.state for c in checks.teacher(Settings(), {})] == ["ok", "ok"]
+
+
+@pytest.mark.parametrize("name", ["Big:7B", "library/big:7b", "registry.ollama.ai/library/big:7b"])
+def test_a_teacher_of_ollama_s_in_any_spelling(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with OllamaServer(models={"big:7b": 8192}) as server:
+        monkeypatch.setenv("OLLAMA_HOST", server.url)
+        found = next(iter(checks.teacher(Settings(teacher=f"ollama:{name}"), {})))
+        gone = next(iter(checks.teacher(Settings(teacher="ollama:Big"), {})))
+    assert "answered without one, context 8192 tokens" in found.found
+    assert (gone.state, gone.mend) == ("missing", "the server has big:7b; to get another: ollama pull")
 
 
 def test_qdrant_only_where_it_is_configured() -> None:

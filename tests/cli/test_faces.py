@@ -14,9 +14,10 @@ pytest.importorskip("peft")
 from preceptor.agents.publish import Model, Publisher
 from preceptor.agents.servers.hosting import Library
 from preceptor.agents.servers.ollama import OllamaServer
-from preceptor.cli import main
+from preceptor.cli import faces, main
 from preceptor.core.records import ModelRef, Recipe
 from preceptor.graphs import exporting
+from preceptor.graphs.sameness import Sameness
 from tests.agents.students import tiny
 from tests.graphs import hosted
 
@@ -66,6 +67,10 @@ def test_other_weights_are_asked_about(
 ) -> None:
     code, found = doctor(capsys, tiny.save("llama", tmp_path / "other"))
     assert code == 0, "only other token counts are an error"
+    server.levels[NAME] = "Q4_K_M"
+    _, quantised = doctor(capsys, tmp_path / "other")
+    assert quantised["continuations"]["state"] == "note", "bits do not explain another model"
+    assert "same version" in quantised["continuations"]["mend"]
     assert found["vocabulary"]["state"] == "ok"
     assert found["continuations"]["state"] == "note"
     assert "same version" in found["continuations"]["mend"]
@@ -102,6 +107,48 @@ def test_a_server_that_adds_a_start_token_has_the_same_vocabulary(
     assert (code, found["chat template"]["found"][:6]) == (0, "8 of 8")
     assert "a second start token" in found["vocabulary"]["found"]
     assert "two start tokens" in found["continuations"]["found"]
+
+
+@pytest.mark.parametrize(
+    ("equal", "first", "level", "state", "said"),
+    [
+        (0, 8, "Q4_1", "note", "no greedy continuation is equal; 8 of 8 begin with the same token; "),
+        (0, 2, "Q4_1", "note", "no greedy continuation is equal; 2 of 8 begin with the same token"),
+        (0, 8, "F16", "note", "no greedy continuation is equal; 8 of 8 begin with the same token"),
+        (3, 8, "Q4_1", "ok", "3 of 8 greedy continuations are equal; it is served as Q4_1"),
+        (8, 8, "F16", "ok", "8 of 8 greedy continuations are equal"),
+    ],
+)
+def test_where_no_continuation_is_equal_it_says_so_and_marks_it(
+    equal: int, first: int, level: str, state: str, said: str
+) -> None:
+    found = Sameness(
+        prompts=8, raw_equal=8, chat_equal=8, continued_equal=equal, first_equal=first, level=level
+    )
+    check = list(faces._said(found, "x"))[-1]
+    assert (check.what, check.state) == ("continuations", state)
+    assert check.found.startswith(said)
+    assert bool(check.mend) == (state == "note")
+
+
+@pytest.mark.parametrize("spelt", ["Twin:1", "library/twin:1", "registry.ollama.ai/library/TWIN:1"])
+def test_weights_are_found_under_any_spelling(
+    server: OllamaServer, capsys: pytest.CaptureFixture[str], spelt: str
+) -> None:
+    code = main(
+        [
+            "doctor",
+            "--student",
+            f"ollama:{spelt}",
+            "--json",
+            "--set",
+            f'faces."{NAME}"={hosted.model()}',
+        ]
+    )
+    found = {one["what"]: one for one in json.loads(capsys.readouterr().out)}
+    assert code == 0
+    assert found["weights"]["found"] == str(hosted.model())
+    assert found["vocabulary"]["found"][:6] == "8 of 8"
 
 
 def test_weights_that_are_not_here(server: OllamaServer, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from preceptor.agents.servers.openai import OpenAIServer
 from preceptor.agents.servers.scripted import Response, Trouble
-from preceptor.agents.students import retry
+from preceptor.agents.students import StudentOptions, retry
 from preceptor.cli import main
 from preceptor.core.records import ModelRef
 from preceptor.graphs import bundle
@@ -18,6 +18,7 @@ from tests.hostile.tls import openssl, self_signed
 
 Captured = pytest.CaptureFixture[str]
 PAGE = Trouble(Response(b"<html><body>Please log in</body></html>", type="text/html"))
+TRIES = 1 + StudentOptions().retries
 REFINE = ("refine", "tests.graphs.small:task", "--rounds", "1")
 
 
@@ -78,7 +79,7 @@ def test_a_teacher_s_server_that_answers_with_a_web_page(capsys: Captured) -> No
 def test_an_extract_goes_on_when_the_web_page_is_gone(elsewhere: Path, capsys: Captured) -> None:
     """The server's first 70 answers are good, then a log-in page comes in between."""
     notes = write_notes(elsewhere / "n.jsonl", rows(150))
-    with OpenAIServer(troubles=[*[None] * 70, *[PAGE] * 58]) as server:
+    with OpenAIServer(troubles=[*[None] * 70, *[PAGE] * 58 * TRIES]) as server:
         made = make_bundle(elsewhere / "b")
         found = bundle.read(made)
         recipe = found.recipe.model_copy(update={"model": ModelRef(spec=f"openai:x@{server.base_url}")})

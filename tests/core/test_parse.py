@@ -1,4 +1,5 @@
 import itertools
+import json
 
 import pytest
 from hypothesis import given
@@ -6,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from preceptor.core import parse, render
-from preceptor.core.fields import LabelField, ListField
+from preceptor.core.fields import LabelField, ListField, object_schema
 from preceptor.core.records import Answer, Reply
 
 PAIN = LabelField(name="pain", values=("present", "absent"))
@@ -27,12 +28,82 @@ def reply(raw: str, *names: str, **more: object) -> Reply:
         'Sure! Here it is: {"pain": " ABSENT "} Anything else?',
         '{"pain": "absent", "why": {"because": [1, 2]}}',
         'I think {not json} but {"pain": "absent"}',
-        '{"pain": "absent"}{"pain": "present"}',
         '\ufeff{"pain": "absent"}',
     ],
 )
-def test_the_first_object_counts_wherever_it_stands(raw: str) -> None:
+def test_an_object_is_found_wherever_it_stands(raw: str) -> None:
     assert parse.read(raw, (PAIN,)) == ({"pain": "absent"}, {})
+
+
+THOUGHT = 'First I thought {"pain": "present"}, but '
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        f"<think>{THOUGHT}</think>ANSWER",
+        f"{THOUGHT}</think>ANSWER",
+        f"<think>a</think>{THOUGHT}</think>ANSWER",
+        f"<thinking>{THOUGHT}</thinking>ANSWER",
+        f"<thought>{THOUGHT}</thought>ANSWER",
+        f"<seed:think>{THOUGHT}</seed:think>ANSWER",
+        f"[THINK]{THOUGHT}[/THINK]ANSWER",
+        f"◁think▷{THOUGHT}◁/think▷ANSWER",
+        f"<|START_THINKING|>{THOUGHT}<|END_THINKING|><|START_RESPONSE|>ANSWER<|END_RESPONSE|>",
+        f"<|begin_of_thought|>{THOUGHT}<|end_of_thought|><|begin_of_solution|>ANSWER",
+        f"<|inner_prefix|>{THOUGHT}<|inner_suffix|>ANSWER",
+        f"<|channel>thought\n{THOUGHT}<channel|>ANSWER",
+        f"<|channel|>analysis<|message|>{THOUGHT}<|end|><|start|>assistant<|channel|>final<|message|>ANSWER",
+        f"<|channel|>analysis<|message|>{THOUGHT}<|end|><|start|>assistant"
+        "<|channel|>final <|constrain|>json<|message|>ANSWER<|return|>",
+        f"analysis{THOUGHT}assistantfinalANSWER",
+        f"analysis{THOUGHT}assistantfinaljsonANSWER",
+        f"Here is my thought process: {THOUGHT}\n\nHere is my response:\nANSWER",
+        f"ANSWER<think>{THOUGHT}",
+    ],
+)
+def test_thoughts_are_cut(raw: str) -> None:
+    assert parse.read(raw.replace("ANSWER", '{"pain": "absent"}'), (PAIN,)) == ({"pain": "absent"}, {})
+    assert parse.read(raw.replace("ANSWER", "No idea."), (PAIN,)) == ({}, {"pain": "invalid"})
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [f"<think>{THOUGHT}", f"<|channel|>analysis<|message|>{THOUGHT}", f"[THINK] {THOUGHT}"],
+)
+def test_thoughts_that_never_end_hold_no_answer(raw: str) -> None:
+    assert parse.read(raw, (PAIN,)) == ({}, {"pain": "invalid"})
+
+
+SCHEMA = json.dumps(object_schema((PAIN,)))
+RIGHT = '{"pain": "absent"}'
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        f"{SCHEMA}\n{RIGHT}",
+        f"{RIGHT}\n{SCHEMA}",
+        f"{{}} {RIGHT} {{}}",
+        f'{RIGHT}\nas asked: {{"pain": "..."}}',
+        f'Of {{"pain": ["present", "absent"]}} I say {RIGHT}',
+        f'{{"pain": "present"}} No, wait: {RIGHT}',
+        f'{{"properties": {{"pain": {{"type": "string"}}}}}} {RIGHT} {{"note": "x"}}',
+    ],
+)
+def test_of_several_objects_the_last_with_the_asked_fields_counts(raw: str) -> None:
+    assert parse.read(raw, (PAIN,)) == ({"pain": "absent"}, {})
+
+
+def test_the_object_with_most_of_the_fields_counts() -> None:
+    whole = '{"pain": "absent", "swelling": "present"}'
+    raw = f'{{"pain": "present"}} {whole} In short: {{"pain": "present"}}'
+    assert parse.read(raw, (PAIN, SWELL)) == ({"pain": "absent", "swelling": "present"}, {})
+
+
+@pytest.mark.parametrize("raw", [SCHEMA, "{}", f"{SCHEMA} {{}}"])
+def test_an_echoed_schema_is_no_answer(raw: str) -> None:
+    assert parse.read(raw, (PAIN,)) == ({}, {"pain": "invalid"})
 
 
 @pytest.mark.parametrize(

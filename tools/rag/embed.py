@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from preceptor.core import model_home
+from preceptor.core import model_home, ollama_names
 from preceptor.core.errors import InputError, StudentError, boundary
 from preceptor.core.settings import check_url
 from preceptor.tools.rag.retry import Patience, persist
@@ -206,8 +206,8 @@ class OllamaEmbedder(_Remote):
         self._name = name
         self._client = ollama.Client(host=self._url, timeout=TIMEOUT)
         listed = persist(self._client.list, self._passing, self._what, patience)
-        tagged = name if ":" in name else f"{name}:latest"
-        self.digest = next((m.digest or "" for m in listed.models if m.model == tagged), "")
+        digests = {m.model or "": m.digest or "" for m in listed.models}
+        self.digest = ollama_names.ByName(digests).get(name) or ""
 
     def _ask(self, texts: list[str]) -> Sequence[Sequence[float]]:
         import ollama

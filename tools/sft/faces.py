@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from preceptor.core import model_folder, model_home
+from preceptor.core import model_folder, model_home, ollama_names
 from preceptor.core.errors import InputError
 from preceptor.core.ports import Evidence
 from preceptor.core.records import ModelRef, Recipe
@@ -150,11 +150,20 @@ class Faces:
             "students that can: nano, hf:FOLDER, ollama:NAME with a folder of its weights",
         )
 
+    def behind(self, spec: str) -> Path | None:
+        """Return the weights behind a student of Ollama's, None if they are not known or not here."""
+        kind, _, name = spec.partition(":")
+        try:
+            return self._of_ollama(name) if kind == "ollama" and name else None
+        except InputError:
+            return None
+
     def _of_ollama(self, name: str) -> Path:
-        name = name.removesuffix(":latest")
-        full = name if ":" in name else LATEST.get(name, name)
-        for key in (name, f"{name}:latest", full):
-            if key in self.configured:
+        name = ollama_names.plain(name)
+        full = LATEST.get(name, name)
+        for spelt in (name, full):
+            key = ollama_names.find(spelt, self.configured)
+            if key is not None:
                 return Path(self.configured[key]).expanduser()
         published = TABLE.get(full)
         if published is None:
@@ -173,7 +182,7 @@ class Faces:
 
 def setting(name: str) -> str:
     """Return the setting that names the folder of a model of Ollama's, as TOML writes it."""
-    return f'faces."{name}"'
+    return f'faces."{ollama_names.plain(name)}"'
 
 
 def _face(folder: Path, ref: ModelRef) -> Face:

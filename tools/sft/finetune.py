@@ -15,8 +15,9 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from preceptor.core import machine
+from preceptor.core import lengths, machine
 from preceptor.core.errors import InputError
+from preceptor.core.fields import FieldSpec
 from preceptor.core.ports import Evidence, Retriever, ToolResult
 from preceptor.core.prospect import Prospect
 from preceptor.core.record import digest
@@ -123,7 +124,7 @@ class FineTune:
         if home is not None:
             home.check(evidence.recipe, face, evidence)
         result = self.train(args, evidence)
-        asked = asked_as(args, evidence.recipe)
+        asked = asked_as(args, evidence.recipe, evidence.fields)
         recipe = asked.model_copy(update={"adapter": result.adapter})
         said = telling.told(result, self.prepare(args, evidence)[1])
         if not result.learned:
@@ -213,7 +214,7 @@ class FineTune:
         return known[2]
 
     def _prepare(self, args: FineTuneArgs, evidence: Evidence) -> tuple[Job, bytes, Paths]:
-        recipe, options = asked_as(args, evidence.recipe), self._options
+        recipe, options = asked_as(args, evidence.recipe, evidence.fields), self._options
         face = self._faces(recipe.model)
         check_importable(face, options.importable)
         start = self._start(recipe, face)
@@ -257,7 +258,7 @@ class FineTune:
         Raises:
             InputError: If they were asked for, and these notes cannot be put together.
         """
-        recipe = asked_as(args, evidence.recipe)
+        recipe = asked_as(args, evidence.recipe, evidence.fields)
         count = args.recombined
         if count is None:
             count = RECOMBINED[args.profile] if is_small(folder) and args.data != "weak" else 0
@@ -349,8 +350,8 @@ class FineTune:
         return folder
 
 
-def asked_as(args: FineTuneArgs, recipe: Recipe) -> Recipe:
-    """Return the recipe as it is asked after a training.
+def asked_as(args: FineTuneArgs, recipe: Recipe, fields: Sequence[FieldSpec]) -> Recipe:
+    """Return the recipe as it is asked after a training; an answer to all fields gets room for them.
 
     Raises:
         InputError: If all fields shall be asked in one call, and its examples are for single ones.
@@ -362,7 +363,13 @@ def asked_as(args: FineTuneArgs, recipe: Recipe) -> Recipe:
             "a student that retrieves examples for each field cannot be asked all fields at once",
             "leave 'together' out, or take the index away first",
         )
-    return recipe.model_copy(update={"mode": "joint", "render_version": RENDER_VERSION})
+    most = max(recipe.decoding.max_tokens, lengths.limit([fields]))
+    changed = {
+        "mode": "joint",
+        "render_version": RENDER_VERSION,
+        "decoding": recipe.decoding.model_copy(update={"max_tokens": most}),
+    }
+    return recipe.model_copy(update=changed)
 
 
 def _missing(evidence: Evidence) -> float:

@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-from preceptor.core import machine
+from preceptor.core import machine, ollama_names
 from preceptor.core.errors import PreceptorError
 from preceptor.core.prices import PRICE_HINT
 from preceptor.core.settings import Settings, masked, secrets
@@ -112,6 +112,8 @@ def teacher(chosen: Settings, environ: Mapping[str, str]) -> Iterator[Check]:
 
 def _teacher(spec: str, chosen: Settings, key: str) -> Check:
     """Look whether a teacher can be set up, may hear anything, and calls a tool."""
+    import httpx
+
     from preceptor.agents import destination
     from preceptor.agents import teacher as teachers
 
@@ -125,10 +127,18 @@ def _teacher(spec: str, chosen: Settings, key: str) -> Check:
     if chosen.egress == "local-only" and destination.is_remote(spec):
         mend = "another teacher, or egress = 'redacted'"
         return Check("teacher", "missing", f"{masked(spec)}: the policy lets nothing out", mend)
+    if spec.startswith("ollama:"):
+        name, url = spec.removeprefix("ollama:").partition("@")[0], destination.of(spec)
+        try:
+            listed = httpx.get(f"{_with_scheme(url)}/api/tags", timeout=3.0).json()["models"]
+            there = {str(model["name"]) for model in listed}
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
+            return Check("teacher", "missing", f"{masked(spec)}: no server answers", "ollama serve")
+        if ollama_names.find(name, there) is None:
+            mend = ollama_names.mend(name, sorted(there))
+            return Check("teacher", "missing", f"{masked(spec)}: not there", mend)
     if not own:
         return Check("teacher", "ok", masked(spec))
-    if spec.startswith("ollama:") and not _answers(f"{_with_scheme(destination.of(spec))}/api/version"):
-        return Check("teacher", "missing", f"{masked(spec)}: no server answers", "ollama serve")
     try:
         teachers.check(spec, options)
         state, said = teachers.tried(spec, options)
@@ -136,15 +146,6 @@ def _teacher(spec: str, chosen: Settings, key: str) -> Check:
         return Check("teacher", "missing", f"{masked(spec)}: {masked(error.message)}", error.hint)
     mend = "" if state == "ok" else "a model that is made for tool calls; this one may be given up soon"
     return Check("teacher", state, f"{masked(spec)}: {said}", mend)
-
-
-def _answers(url: str) -> bool:
-    import httpx
-
-    try:
-        return httpx.get(url, timeout=3.0).is_success
-    except (httpx.HTTPError, httpx.InvalidURL):
-        return False
 
 
 def embedder(chosen: Settings) -> Iterator[Check]:
@@ -230,6 +231,9 @@ def _ollama_template(name: str) -> Check:
         return Check("template", "note", "not known", "ollama serve")
     if not shown or shown.strip() == "{{ .Prompt }}":
         return Check(
-            "template", "note", "none: the model reads bare text", f"ollama show {name} --modelfile"
+            "template",
+            "note",
+            "none: the model reads bare text",
+            f"ollama show {ollama_names.plain(name)} --modelfile",
         )
     return Check("template", "ok", "the model's own")

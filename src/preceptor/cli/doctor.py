@@ -11,15 +11,12 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from preceptor.cli import checks, faces
+from preceptor.cli import checks, faces, trying
 from preceptor.cli.checks import Check, State
 from preceptor.cli.options import add_json, add_settings, settings
 from preceptor.core import machine, model_home
 from preceptor.core.errors import InputError
 from preceptor.core.settings import Settings, check_url, masked
-
-LEAST_CONTEXT = 1024
-"""Tokens; a note of two pages and its prompt do not fit in fewer."""
 
 LOCAL = ("torch", "transformers", "trl", "peft", "datasets", "llguidance", "gguf")
 
@@ -40,9 +37,10 @@ def run(args: argparse.Namespace) -> int:
     found = [*_machine(chosen), *_packages(), *_models(chosen), *_data(chosen)]
     found += [_ollama(), *_services(chosen)]
     spec = args.student or (chosen.student if chosen.student != Settings().student else "")
-    student = _student(spec, chosen) if spec else None
+    tried = trying.student(spec, chosen) if spec else []
+    student = tried[0] if tried else None
     if student:
-        found.append(student)
+        found += tried
         found += _more(spec, student, chosen)
     if args.json:
         print(json.dumps([asdict(check) for check in found], indent=2))
@@ -135,31 +133,3 @@ def _ollama() -> Check:
         return Check(
             "ollama", "note", f"no server at {masked(url)}", "for ollama: students start: ollama serve"
         )
-
-
-def _student(spec: str, chosen: Settings) -> Check:
-    from preceptor.agents import students
-    from preceptor.core.errors import PreceptorError
-    from preceptor.core.fields import LabelField
-    from preceptor.core.records import Example, ModelRef, Recipe
-    from preceptor.core.render import calls
-
-    try:
-        options = students.StudentOptions(models=chosen.models_dir)
-        student = students.make(ModelRef.asked(spec, chosen.precision), options=options)
-        field = LabelField(name="pain", values=("yes", "no"))
-        note = Example(id="doctor", group="doctor", text="He reports pain.")
-        reply = next(iter(student.complete(calls(Recipe(model=student.ref), (field,), note))))
-        student.close()
-    except PreceptorError as error:
-        return Check(masked(spec), "missing", error.message, error.hint)
-    if reply.status == "failed":
-        return Check(masked(spec), "missing", reply.error, "check its URL and the server's log")
-    if student.context is None:
-        return Check(
-            masked(spec), "ok", f"answers {reply.raw!r}, context unknown (the server's own limit)"
-        )
-    short = student.context < LEAST_CONTEXT
-    mend = "take a student with a longer context, or cut the notes into parts" if short else ""
-    said = f"answers {reply.raw!r}, context {student.context} tokens"
-    return Check(masked(spec), "note" if short else "ok", said, mend)

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from preceptor.cli.checks import Check
+from preceptor.core import ollama_names
 from preceptor.core.settings import Settings
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 ENOUGH = 0.75
 """With fewer equal continuations whole weights are worth a question."""
+
+SMALLER = "a likely effect of so few bits: eval on a few notes says what it costs"
 
 
 def checks(spec: str, chosen: Settings) -> Iterator[Check]:
@@ -61,7 +64,8 @@ def _said(found: Sameness, name: str) -> Iterator[Check]:
             "chat template",
             "chat",
             found.chat_equal,
-            f"compare: ollama show {name} --modelfile, with the weights' chat_template",
+            f"compare: ollama show {ollama_names.plain(name)} --modelfile, "
+            "with the weights' chat_template",
         ),
     ):
         counted = f"{equal} of {found.prompts} prompts have as many tokens as with the weights here"
@@ -71,15 +75,26 @@ def _said(found: Sameness, name: str) -> Iterator[Check]:
             yield Check(what, "ok", "as many tokens as with the weights here, and a second start token")
         else:
             yield Check(what, "missing", f"{counted} ({off.get(route, '')})", mend)
-    told = f"{found.continued_equal} of {found.prompts} greedy continuations are equal"
+    yield _continuations(found, name)
+
+
+def _continuations(found: Sameness, name: str) -> Check:
+    """Put the continuations into words; where none is equal the first tokens must speak for them."""
+    from preceptor.tools.sft.faces import setting
+
+    none = not found.continued_equal
+    equal = "no" if none else f"{found.continued_equal} of {found.prompts}"
+    told = f"{equal} greedy continuation{'' if none else 's'} {'is' if none else 'are'} equal"
     if found.second_start:
         told += ", asked with two start tokens"
+    mend = f"is {setting(name)} the same version of the model, and not its base?"
+    if none:
+        told += f"; {found.first_equal} of {found.prompts} begin with the same token"
+        if found.quantised and found.first_equal >= ENOUGH * found.prompts:
+            return Check("continuations", "note", f"{told}; it is served as {found.level}", SMALLER)
+        return Check("continuations", "note", told, mend)
     if found.quantised:
-        yield Check(
-            "continuations", "ok", f"{told}; it is served as {found.level}, so that some may differ"
-        )
-    elif found.continued_equal < ENOUGH * found.prompts:
-        mend = f"is {setting(name)} the same version of the model, and not its base?"
-        yield Check("continuations", "note", told, mend)
-    else:
-        yield Check("continuations", "ok", told)
+        told += f"; it is served as {found.level}, so that some may differ"
+        return Check("continuations", "ok", told)
+    few = found.continued_equal < ENOUGH * found.prompts
+    return Check("continuations", "note" if few else "ok", told, mend if few else "")

@@ -39,7 +39,8 @@ def text(found: Plan) -> str:
 
     sizes = ", ".join(f"{count} {part}" for part, count in found.notes.items())
     head = [
-        f"{found.task}: {sizes} notes; {found.mode}, {found.calls_per_note} calls per note.",
+        f"{found.task}: {sizes} notes; {found.mode}, {found.calls_per_note} calls per note, "
+        f"answers of up to {found.max_tokens:,} tokens.",
         f"Student {found.student}, teacher {found.teacher}, at most {found.rounds} rounds, "
         f"likely {found.likely_rounds}. Judged by {words(found.metric)}.",
         "",
@@ -75,6 +76,8 @@ def text(found: Plan) -> str:
 
 def _extra(found: Plan) -> list[str]:
     lines = []
+    if found.tight:
+        lines.append(f"Warning: {found.tight}.")
     if found.training:
         lines.append(f"No training is counted: {found.training}.")
     if found.labels is not None:

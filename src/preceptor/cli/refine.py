@@ -56,7 +56,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--approve", action="store_true", help="ask before each changing move")
     parser.add_argument(
-        "--max-tokens", type=int, help="the longest answer to one call, in tokens (default: 256)"
+        "--max-tokens",
+        type=int,
+        help="the longest answer to one call, in tokens (default: from the schema)",
     )
     parser.add_argument("--unconstrained", action="store_true", help="do not force the schema")
     add_budget(parser, "budget (no limit if not given)")

@@ -90,7 +90,7 @@ def _check(args: argparse.Namespace) -> int:
         print(grouping.told(path, grouping.write(path, task), args.json))
         return 0
     group, unused = others.unused(path, task) if path else (None, {})
-    found = check.check(task, args.seed, group, unused)
+    found = check.check(task, args.seed, group, unused, settings(args).max_tokens)
     rows = table.on_dev(task, args.seed) if args.baselines else ()
     if args.json:
         told = {"baselines": [row.model_dump(mode="json") for row in rows]} if args.baselines else {}

@@ -8,6 +8,7 @@ from pydantic import JsonValue
 
 from preceptor.core import telling
 from preceptor.core.blocked import read as read_blocked
+from preceptor.core.forced import Loose
 from preceptor.core.readable import Readable
 from preceptor.core.records import Finding
 
@@ -128,7 +129,14 @@ def _baseline(data: Data) -> str:
     constant = data.get("constant")
     if isinstance(constant, Mapping):
         head += f"; the best constant answer ({constant['name']}): {interval(constant['score'])}"
-    return "\n".join([head, *unreadable(data)])
+    return "\n".join([head, *unreadable(data), *_loose(data)])
+
+
+def _loose(data: Data) -> list[str]:
+    """Return a line where the server did not force the schema."""
+    if data.get("schema") is None:
+        return []
+    return [f"  warning: {Loose.model_validate(data['schema']).words()}"]
 
 
 def _stopped(data: Data) -> str:

@@ -30,11 +30,12 @@ def most_written(call: Call) -> int:
     longest = 0
     for field in call.fields:
         if not field.values or not call.decoding.constrained:
-            return call.decoding.max_tokens
+            return call.decoding.room
         # A list may repeat its longest value, and puts quotes and a comma around each.
         times = 1 if isinstance(field, LabelField) else field.max_items
         longest += len(field.name) + times * (max(map(len, field.values)) + 4) + 4
-    return min(call.decoding.max_tokens, longest // 2 + FRAME_TOKENS)
+    thoughts = call.decoding.room - call.decoding.max_tokens
+    return thoughts + min(call.decoding.max_tokens, longest // 2 + FRAME_TOKENS)
 
 
 @dataclass

@@ -1,40 +1,43 @@
 """The one parser: what a student wrote becomes values.
 
-Owns how forgiving reading is: the first JSON object in the text counts, in a code fence or in prose;
-labels match without case; names and values are composed (NFC), as notes are. What cannot be read is
-``invalid``, never an exception; what is no text (half of a surrogate pair) becomes a question mark, so
-that every answer can be stored.
+Owns how forgiving reading is: a model's thoughts are cut (``core.thoughts``); of the JSON objects in
+the text, in a code fence or in prose, the one counts of which most asked fields can be read, the last
+of several; labels match without case; names and values are composed (NFC), as notes are. What cannot be
+read is ``invalid``, never an exception; what is no text (half of a surrogate pair) becomes a question
+mark, so that every answer can be stored.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from pydantic import JsonValue
 
 from preceptor.core.fields import FieldSpec
 from preceptor.core.records import Answer, Gold, Reply, Status
 from preceptor.core.spelling import nfc
+from preceptor.core.thoughts import answer_in
 
-PARSE_VERSION = 2
+PARSE_VERSION = 3
 """Rises whenever the same raw text gives other values; part of every cache key."""
 
 _ORDER: tuple[Status, ...] = ("ok", "invalid", "truncated", "failed")
 _DECODER = json.JSONDecoder()
 
 
-def first_object(raw: str) -> dict[str, JsonValue] | None:
-    """Return the first JSON object in ``raw``, None if there is none."""
-    start = raw.find("{")
+def objects(text: str) -> Iterator[dict[str, JsonValue]]:
+    """Yield the JSON objects in ``text``, in order; those inside of another one are part of it."""
+    start = text.find("{")
     while start >= 0:
         try:
-            value, _ = _DECODER.raw_decode(raw, start)
+            value, end = _DECODER.raw_decode(text, start)
         except (ValueError, RecursionError):  # a ValueError, too, for a number of 5,000 digits
-            start = raw.find("{", start + 1)
-            continue
-        return value if isinstance(value, dict) else None
-    return None
+            end = start + 1
+        else:
+            yield value
+        start = text.find("{", end)
 
 
 def _well_formed(value: JsonValue) -> JsonValue:
@@ -45,23 +48,26 @@ def _well_formed(value: JsonValue) -> JsonValue:
     return [_well_formed(item) for item in value] if isinstance(value, list) else value
 
 
-def _composed_names(found: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
-    return None if found is None else {nfc(name): value for name, value in found.items()}
-
-
 def read(raw: str, fields: Sequence[FieldSpec]) -> tuple[Gold, dict[str, Status]]:
     """Return (values that could be read, problem per field that could not)."""
-    found = _composed_names(first_object(raw))
+    best: Gold = {}
+    for found in objects(answer_in(raw)):
+        values = _values(found, fields)
+        # Not more than none: an echoed schema, or {}, is no answer.
+        if values and len(values) >= len(best):
+            best = values
+    return best, {f.name: "invalid" for f in fields if f.name not in best}
+
+
+def _values(found: dict[str, JsonValue], fields: Sequence[FieldSpec]) -> Gold:
+    """Return what can be read of the fields in one object."""
+    named = {nfc(name): value for name, value in found.items()}
     values: Gold = {}
-    problems: dict[str, Status] = {}
     for field in fields:
-        try:
-            if found is None or field.name not in found:
-                raise ValueError(field.name)
-            values[field.name] = field.read(_well_formed(found[field.name]))
-        except (ValueError, RecursionError):
-            problems[field.name] = "invalid"
-    return values, problems
+        if field.name in named:
+            with suppress(ValueError, RecursionError):
+                values[field.name] = field.read(_well_formed(named[field.name]))
+    return values
 
 
 def _sum(counts: Sequence[int | None]) -> int | None:
@@ -107,4 +113,5 @@ def answer(example_id: str, fields: Sequence[FieldSpec], replies: Sequence[Reply
         calls=len(replies),
         seconds=sum(r.seconds for r in replies),
         confidence=sure or None,
+        unforced=any(r.unforced for r in replies),
     )

@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field, JsonValue, SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from preceptor.core.blocked import Blocked
+from preceptor.core.decoding import Decoding as Decoding
 from preceptor.core.fields import FieldSpec
 from preceptor.core.prospect import Prospect
 from preceptor.core.record import Record
@@ -111,15 +112,6 @@ class Shot(Record):
     text: str
     answer: Gold
     reason: str = ""
-
-
-class Decoding(Record):
-    """How an answer is sampled. ``constrained``: only texts that fit the schema can come out."""
-
-    temperature: float = Field(default=0.0, ge=0)
-    seed: int = 0
-    max_tokens: int = Field(default=256, ge=1)
-    constrained: bool = True
 
 
 class IndexRef(Record):
@@ -225,6 +217,7 @@ class Reply:
         error: Why it failed.
         probability: That the student gives this answer and no other that was allowed; None if the
             backend does not say.
+        unforced: Whether the server refused the schema, and was asked without.
     """
 
     key: tuple[str, tuple[str, ...]]
@@ -235,6 +228,7 @@ class Reply:
     seconds: float = 0.0
     error: str = ""
     probability: float | None = None
+    unforced: bool = False
 
 
 class Answer(Record):
@@ -253,6 +247,7 @@ class Answer(Record):
         seconds: Wall time, or this note's share of a batch.
         confidence: The probability of each field's answer, for fields that were asked alone; None if
             the backend does not say.
+        unforced: Whether the server refused the schema of one of the calls.
     """
 
     example_id: str
@@ -266,6 +261,7 @@ class Answer(Record):
     dropped_hits: int = 0
     seconds: float = 0.0
     confidence: dict[str, float] | None = None
+    unforced: bool = False
 
 
 FindingKind = Literal[

@@ -106,6 +106,7 @@ class Settings(Record):
         teacher_context: The most tokens that a chat teacher's model reads and writes; what its server
             tells if 0.
         precision: What a student in process computes in; other answers, by rounding.
+        max_tokens: The longest answer to one call, in tokens; from the task's schema if not set.
         concurrency: The most requests to a student's server at one time.
         egress: What may leave this machine.
         embedder: What turns texts into dense vectors for retrieval; words alone if empty.
@@ -128,6 +129,7 @@ class Settings(Record):
     teacher: str = "rules"
     teacher_context: int = Field(default=0, ge=0)
     precision: Precision = "auto"
+    max_tokens: int | None = Field(default=None, ge=1)
     concurrency: int = Field(default=8, ge=1, le=1024)
     egress: Policy = "redacted"
     embedder: str = ""

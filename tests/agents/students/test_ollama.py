@@ -12,11 +12,13 @@ from preceptor.agents.servers.ollama import OllamaServer
 from preceptor.agents.servers.scripted import Body, Response, Trouble
 from preceptor.agents.students import StudentOptions, make
 from preceptor.agents.students.ollama import OllamaStudent
+from preceptor.core.decoding import THOUGHTS, Thinking
 from preceptor.core.errors import StudentError
 from preceptor.core.fields import object_schema
 from preceptor.core.records import Decoding, Example, ModelRef
 from tests.contracts.student import EXAMPLES, FIELDS, SECRET, StudentContract, calls_about
 
+CHAT: Body = {"message": {"role": "assistant", "content": ""}, "done": True}
 GOOD = '{"pain": "present"}'
 Serve = Callable[..., OllamaServer]
 
@@ -56,6 +58,7 @@ def test_sends_the_whole_schema_and_every_option(serve: Serve) -> None:
     assert sent["messages"] == [{"role": m.role, "content": m.content} for m in call.messages]
     assert sent["options"] == {"num_ctx": 2048, "num_predict": 99, "temperature": 0.5, "seed": 7}
     assert (sent["model"], sent["stream"], sent["keep_alive"]) == ("qwen:0.5b", False, "10m")
+    assert sent["truncate"] is False
 
 
 def test_unconstrained_sends_no_schema(serve: Serve) -> None:
@@ -103,22 +106,6 @@ def test_a_prompt_cut_off_is_truncated(serve: Serve) -> None:
     assert replies == {"n1": "ok", "long": "truncated"}
 
 
-def test_a_low_count_from_a_server_that_hides_cached_tokens_says_nothing(serve: Serve) -> None:
-    def cached(version: str) -> str:
-        server = serve(troubles=[Trouble(Response.of({**chat, "prompt_eval_count": 2}))])
-        server.version = version
-        call = calls_about(EXAMPLES[:1])[0]
-        return next(iter(student_of(server).complete([call]))).status
-
-    chat: Body = {
-        "message": {"role": "assistant", "content": GOOD},
-        "done": True,
-        "done_reason": "stop",
-    }
-    assert cached("0.30.1") == "ok"
-    assert cached("0.34.0") == "truncated"
-
-
 def test_missing_counts_are_unknown(serve: Serve) -> None:
     student = student_of(serve(omit=("prompt_eval_count", "eval_count")))
     reply = next(iter(student.complete(calls_about(EXAMPLES[:1]))))
@@ -128,6 +115,23 @@ def test_missing_counts_are_unknown(serve: Serve) -> None:
 def test_missing_model_says_how_to_get_it(serve: Serve) -> None:
     with pytest.raises(StudentError, match=r"ollama pull llama3\.2"):
         student_of(serve(), "llama3.2")
+
+
+@pytest.mark.parametrize(
+    "spelt", ["Smol:135M", "library/smol:135m", "registry.ollama.ai/library/smol:135m", "smol:135m"]
+)
+def test_every_spelling_that_the_server_takes(serve: Serve, spelt: str) -> None:
+    server = serve(models={"smol:135m": 2048})
+    student = student_of(server, spelt)
+    assert student.context == 2048
+    assert student.ref.digest == student_of(server, "smol:135m").ref.digest
+    assert {r.status for r in student.complete(calls_about(EXAMPLES[:1]))} == {"ok"}
+
+
+def test_a_missing_model_s_hint_names_what_is_there(serve: Serve) -> None:
+    with pytest.raises(StudentError) as error:
+        student_of(serve(models={"smol:135m": 2048}), "Smol")
+    assert error.value.hint == "the server has smol:135m; to get another: ollama pull"
 
 
 def test_model_removed_meanwhile(serve: Serve) -> None:
@@ -166,8 +170,13 @@ def test_server_gone_on_the_way(serve: Serve) -> None:
         Trouble.status(429, retry_after="0.01"),
         Trouble(drop=True),
         Trouble(delay=1.0),
+        Trouble(Response.of({**CHAT, "done_reason": "load"})),
+        Trouble(Response.of({**CHAT, "done_reason": None})),
+        Trouble(Response.of({"error": "the runner was stopped"})),
+        Trouble(Response.of({**CHAT, "message": {"role": "assistant", "content": [{"a": 1}]}})),
+        Trouble(Response.of({**CHAT, "prompt_eval_count": ["12"]})),
     ],
-    ids=["500", "503", "429", "dropped", "slow"],
+    ids="500 503 429 dropped slow loaded unknown error blocks counts".split(),
 )
 def test_passing_trouble_is_tried_again(serve: Serve, trouble: Trouble) -> None:
     server = serve(lambda body: GOOD, troubles=[trouble])
@@ -183,8 +192,8 @@ def test_passing_trouble_is_tried_again(serve: Serve, trouble: Trouble) -> None:
         (Trouble.status(500), 2),
         (Trouble(drop=True), 2),
         (Trouble.status(400), 1),
-        (Trouble(Response(b"<html>no json")), 1),
-        (Trouble(Response(b'{"done": true}')), 1),
+        (Trouble(Response(b"<html>no json")), 2),
+        (Trouble(Response(b'{"done": true}')), 2),
         (Trouble(Response(json.dumps({"error": f"bad {SECRET}"}).encode(), 400)), 1),
     ],
     ids=["500", "dropped", "400", "garbage", "no message", "quoting"],
@@ -213,3 +222,33 @@ def test_concurrency_is_bounded(serve: Serve) -> None:
     server = serve(latency=0.03)
     assert len(list(student_of(server, parallel=4).complete(calls_about(EXAMPLES) * 4))) == 36
     assert server.most_parallel == 4
+
+
+def test_an_empty_answer_that_ended_as_one_is_one(serve: Serve) -> None:
+    server = serve(lambda body: "")
+    replies = list(student_of(server).complete(calls_about(EXAMPLES[:1])))
+    assert [(r.status, r.raw) for r in replies] == [("ok", "")] * 3
+    assert len(server.asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("think", "sent", "room"), [("auto", False, 99), ("off", False, 99), ("on", True, 99 + THOUGHTS)]
+)
+def test_a_model_that_thinks_aloud_is_told_whether_to(
+    serve: Serve, think: Thinking, sent: bool, room: int
+) -> None:
+    server = serve()
+    server.thinks.add("scripted:latest")
+    student = student_of(server)
+    assert student.thinks
+    list(student.complete(calls_about(EXAMPLES[:1], decoding=Decoding(max_tokens=99, think=think))))
+    assert {body["think"] for body in server.asked} == {sent}
+    assert {body["options"]["num_predict"] for body in server.asked} == {room}  # type: ignore[index,call-overload]
+
+
+def test_a_model_that_cannot_think_aloud_is_told_nothing_of_it(serve: Serve) -> None:
+    server = serve()
+    student = student_of(server)
+    assert not student.thinks
+    list(student.complete(calls_about(EXAMPLES[:1], decoding=Decoding(max_tokens=99, think="on"))))
+    assert {body.get("think") for body in server.asked} == {None}

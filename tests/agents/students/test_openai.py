@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import JsonValue
 
 from preceptor.agents.servers.openai import OpenAIServer, completion, tool_call
 from preceptor.agents.servers.scripted import Response, Trouble
@@ -132,9 +133,75 @@ def test_cut_off_answers_and_prompts_are_truncated(serve: Serve) -> None:
 
 
 def test_no_text_is_a_failure(serve: Serve) -> None:
-    items = [completion(None, finish="content_filter"), completion(None, calls=[tool_call("f", {})])]
-    replies = list(student_of(serve(items), parallel=1).complete(calls_about(EXAMPLES[:1])))
-    assert sorted(r.status for r in replies) == ["failed", "failed", "ok"]
+    filtered, called = completion(None, finish="content_filter"), completion(calls=[tool_call("f", {})])
+    server = serve([filtered, filtered, called, called, completion("", finish="stop")])
+    replies = list(student_of(server, parallel=1).complete(calls_about(EXAMPLES[:1])))
+    assert [r.status for r in replies] == ["failed"] * 3
+    assert len(server.asked) == 5, "what did not end as an answer does is asked again, once here"
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        Trouble(Response.of(completion("", finish="load"))),
+        Trouble(Response.of({"error": {"message": "the backend restarts"}})),
+        Trouble(Response(b"<html>Bad gateway</html>", type="text/html")),
+        Trouble(Response.of({**completion(GOOD), "choices": None})),
+        Trouble(Response.of({**completion(GOOD), "choices": [{"message": {"content": 3}}]})),
+        Trouble(Response.of(["no object"])),
+        Trouble.status(408),
+        Trouble.status(502),
+    ],
+    ids=["load", "error in 200", "page", "no choices", "number", "list", "408", "502"],
+)
+def test_what_is_no_completion_is_asked_again(serve: Serve, trouble: Trouble) -> None:
+    server = serve([completion(GOOD)], troubles=[trouble])
+    reply = next(iter(student_of(server).complete(calls_about(EXAMPLES[:1])[:1])))
+    assert (reply.status, reply.raw) == ("ok", GOOD)
+    assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "raw"),
+    [
+        ([{"type": "text", "text": GOOD[:9]}, {"type": "text", "text": GOOD[9:]}], GOOD),
+        ([{"type": "thinking", "thinking": [{"type": "text", "text": "{}"}]},
+          {"type": "text", "text": GOOD}], GOOD),
+        ([GOOD], GOOD),
+        ({"pain": "present"}, GOOD),
+        ({"type": "text", "text": {"value": GOOD}}, GOOD),
+    ],
+    ids=["blocks", "thoughts", "texts", "object", "block"],
+)  # fmt: skip
+def test_content_of_another_shape_is_read(serve: Serve, content: JsonValue, raw: str) -> None:
+    body = completion("x")
+    body["choices"] = [{"message": {"role": "assistant", "content": content}, "finish_reason": "stop"}]
+    reply = next(iter(student_of(serve([body])).complete(calls_about(EXAMPLES[:1])[:1])))
+    assert (reply.status, reply.raw) == ("ok", raw)
+
+
+@pytest.mark.parametrize(
+    ("usage", "counted"),
+    [
+        ({"input_tokens": 12, "output_tokens": 3}, (12, 3)),
+        ({"prompt_tokens": 12.0, "completion_tokens": "3"}, (12, 3)),
+        ({"prompt_tokens": [12], "completion_tokens": None}, (None, None)),
+        ([12, 3], (None, None)),
+        ("12 in, 3 out", (None, None)),
+    ],
+)
+def test_usage_of_another_shape_is_read_or_unknown(
+    serve: Serve, usage: JsonValue, counted: tuple[int | None, int | None]
+) -> None:
+    body = {**completion(GOOD), "usage": usage}
+    reply = next(iter(student_of(serve([body])).complete(calls_about(EXAMPLES[:1])[:1])))
+    assert (reply.status, reply.prompt_tokens, reply.completion_tokens) == ("ok", *counted)
+
+
+def test_a_reply_says_that_the_schema_was_refused(serve: Serve) -> None:
+    replies = list(student_of(serve(schemas=False)).complete(calls_about(EXAMPLES)))
+    assert all(r.unforced for r in replies)
+    assert not any(r.unforced for r in student_of(serve()).complete(calls_about(EXAMPLES)))
 
 
 def test_missing_model(serve: Serve) -> None:
@@ -187,8 +254,8 @@ def test_retry_after_is_obeyed(serve: Serve) -> None:
     [
         (Trouble.status(500), 2),
         (Trouble(drop=True), 2),
-        (Trouble(Response(b"<html>no json")), 1),
-        (Trouble(Response(b'{"choices": []}')), 1),
+        (Trouble(Response(b"<html>no json")), 2),
+        (Trouble(Response(b'{"choices": []}')), 2),
         (Trouble(Response(f'{{"error": {{"message": "{SECRET}"}}}}'.encode(), 400)), 2),
     ],
     ids=["500", "dropped", "garbage", "no choices", "quoting"],

@@ -72,6 +72,7 @@ def test_texts_go_in_batches_and_come_back_in_order(kind: str) -> None:
 def test_ollama_tells_which_model_it_is() -> None:
     with server_of("ollama") as server:
         assert len(at("ollama", server).digest) == 64
+        assert at("ollama", server, "library/M:latest").digest == at("ollama", server).digest
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from pydantic import JsonValue
 
+from preceptor.core import lengths
 from preceptor.core.errors import BudgetStop, InputError
+from preceptor.core.fields import LabelField
 from preceptor.core.ports import Evidence, Tool
 from preceptor.core.record import digest
 from preceptor.core.records import AdapterRef, IndexRef, ModelRef, Recipe, ToolCall
@@ -17,7 +19,7 @@ from preceptor.tools.distill.weak import Labelled, Vote, combine
 from preceptor.tools.sft import base, data, finetune
 from preceptor.tools.sft.args import FineTuneArgs
 from preceptor.tools.sft.faces import Face, Faces
-from preceptor.tools.sft.finetune import FineTune
+from preceptor.tools.sft.finetune import FineTune, asked_as
 from preceptor.tools.sft.job import PROFILES, Job
 from preceptor.tools.sft.options import FineTuneOptions, Grant
 from preceptor.tools.sft.recombine import PREFIX
@@ -120,6 +122,15 @@ def test_a_student_can_be_trained_to_be_asked_all_fields_at_once(tool: FineTune)
     retrieving = joint.model_copy(update={"mode": "per_field", "index": IndexRef(digest="0", k=1)})
     with pytest.raises(InputError, match="cannot be asked all fields at once"):
         prepared(tool, small.evidence(said=retrieving), together=True)
+
+
+def test_a_student_that_is_asked_all_fields_from_now_on_gets_room_for_its_answers() -> None:
+    recipe, args = small.recipe(), FineTuneArgs(together=True)
+    few = tuple(LabelField(name=f"sign {i}", values=("present", "absent")) for i in range(3))
+    many = tuple(LabelField(name=f"sign number {i}", values=("present", "absent")) for i in range(60))
+    assert asked_as(args, recipe, few).decoding == recipe.decoding
+    assert asked_as(args, recipe, many).decoding.max_tokens == lengths.limit([many]) > 1000
+    assert asked_as(FineTuneArgs(), recipe, many).decoding == recipe.decoding
 
 
 def test_what_decides_the_weights_is_the_identity(tool: FineTune) -> None:

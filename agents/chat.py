@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import JsonValue
@@ -90,12 +90,13 @@ def bound(tool: ToolSpec, strictly: bool = False, plainly: bool = False) -> dict
 
 @dataclass(frozen=True)
 class Question:
-    """What a turn is asked about."""
+    """What a turn is asked about; ``cut`` if the round's older messages were left out."""
 
     situation: Situation
     evidence: Evidence
     transcript: Sequence[dict[str, JsonValue]]
     tools: Sequence[ToolSpec]
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -205,12 +206,17 @@ class ChatTeacher:
         if most < usual:
             looks = min(looks, max(0, rest // 3), length(asked.transcript))
         earlier = fitting.fit(asked.transcript, looks)
-        if most < usual and length(earlier) < length(asked.transcript):
+        if (most < usual and length(earlier) < length(asked.transcript)) or asked.cut:
             left_out.append("older messages of the round")
         try:
-            chars = min(self._options.brief_tokens * per_token, rest - length(earlier))
+            chars = self._options.brief_tokens * per_token
+            # An earlier call of any length is no reason for a shorter brief where nothing is limited.
+            chars = min(chars, rest - length(earlier)) if room.limited else chars
             told = brief.shortened(asked.situation, asked.evidence, asked.tools, chars)
         except InputError:
+            latest = fitting.latest(asked.transcript)
+            if len(latest) < len(asked.transcript):
+                return self._sent(replace(asked, transcript=latest, cut=True))
             if room.loosen(usual):
                 return self._sent(asked)
             raise TeacherError(*self._too_small(room, most)) from None

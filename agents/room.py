@@ -56,6 +56,11 @@ class Room:
     window: int = 0
 
     @property
+    def limited(self) -> bool:
+        """Whether anything says how much may be sent."""
+        return self.context is not None or self.limit is not None
+
+    @property
     def answer_tokens(self) -> int:
         """The most tokens of the next answer."""
         return min(self.answer, self.context // PARTS) if self.context else self.answer

@@ -100,6 +100,22 @@ def test_all_that_ollama_is_sent_fits_what_its_model_reads(longest: int) -> None
     assert BOX.validate(turn.calls[0])
 
 
+def test_calls_that_are_long_together_leave_the_last_turn() -> None:
+    words: JsonValue = [f"phrase {i}" for i in range(300)]
+    said: list[dict[str, JsonValue]] = []
+    for i in range(3):
+        args = {"patches": [{"kind": "add_look_for", "field": "nausea", "phrases": words}]}
+        call = AIMessage("", tool_calls=[{"name": "edit_prompt", "args": args, "id": f"c{i}"}])
+        said += messages_to_dict([call, ToolMessage("at most 120 items", tool_call_id=f"c{i}")])
+    for longest, roles in ((8192, 4), (None, 8)):
+        with OpenAIServer([counted], models={"m": longest}) as server:
+            turn = ask(made(f"openai:m@{server.base_url}"), said)
+            sent = server.asked[-1]["messages"]
+        assert isinstance(sent, list)
+        assert len(sent) == roles
+        assert ("older messages of the round" in turn.left_out) == (roles == 4)
+
+
 def test_where_there_is_room_nothing_is_left_out() -> None:
     with OllamaServer(calling, models={"large": 131_072}) as server:
         turn = ask(made(f"ollama:large@{server.url}"))

@@ -291,7 +291,7 @@ class _Asking:
         log = self.job.target.with_name(f"{self.job.target.name}.egress.jsonl")
         opened = answering.Students(task, asked, answering.gate(settings, log, task), settings)
         opened.at(bundle.place(self.job.folder))
-        finders = retrieval.of_bundle(bundle.place(self.job.folder), settings, opened.gate)
+        finders = retrieval.of_bundle(bundle.place(self.job.folder), settings, opened.gate, "extract")
         try:
             with AnswerCache(self.work / CACHE) as cache:
                 evaluator = evaluator_of(self.made, (opened, finders), cache, cancel)

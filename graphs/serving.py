@@ -202,7 +202,7 @@ def calls_about(
     Raises:
         InputError: If they are too few to compare two models.
     """
-    finders = retrieval.of_bundle(folder, settings, Egress("local-only", None))
+    finders = retrieval.of_bundle(folder, settings, Egress("local-only", None), "export")
     try:
         finder = finders.of(made.recipe)
         hits = finder.hits(notes, made.fields) if finder else [{} for _ in notes]

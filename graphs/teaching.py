@@ -66,6 +66,7 @@ def teach(session: Session, state: RunState) -> RunState:
             "calls": [session.unquoted.value(c.model_dump(mode="json")) for c in turn.calls],
             "broken": len(turn.broken),
             "usage": turn.usage.model_dump(mode="json") if turn.usage else None,
+            **({"left_out": [*turn.left_out]} if turn.left_out else {}),
         },
     )
     return {"transcript": session.put_list([*transcript, turn.message])}

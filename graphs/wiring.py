@@ -154,12 +154,12 @@ def create(
     exploring.check(options, task, parts)
     opened = Students(task, options, _run_gate(root / name, settings, task, parts), settings)
     try:
-        _check_teacher(options, opened.gate)
+        destination.check(options.teacher, opened.gate)
         labelling.check(options, settings.labeller, opened.gate)
         student = opened.of(Recipe(model=ModelRef.asked(options.student, options.precision)))
         start = starting.untouched(task, student, options)
         starting.check(start, task, parts.examples(task, "train"))
-        teacher.make(options.teacher)
+        teacher.check(options.teacher)
         options = teacher_embedder.settled(options)
         check_names(options, settings)
         embedder_of(options.embedder, models=models(options))
@@ -221,7 +221,7 @@ def reopen(
         start = Recipe.model_validate(store.config["start"])
         opened = Students(task, options, _run_gate(store.path, settings, task, parts), settings)
         try:
-            _check_teacher(options, opened.gate)
+            destination.check(options.teacher, opened.gate)
             with _opened(store, (task, parts, opened, start), options, settings, listener) as session:
                 yield session
         finally:
@@ -234,19 +234,16 @@ def _run_gate(folder: Path, settings: Settings, task: Task, parts: splits.Splits
     return gate(settings, folder / "egress.jsonl", task, known)
 
 
-def _check_teacher(options: Options, door: Egress) -> None:
-    """Refuse a teacher that the policy never lets hear anything, before anything is sent."""
-    url = destination.of(options.teacher)
-    if url:
-        door.refuse(url)
-
-
-def _teacher(options: Options, settings: Settings, opened: Egress, dense: Embedder | None) -> Teacher:
+def _teacher(
+    options: Options, settings: Settings, opened: Egress, dense: Embedder | None, heard: Listener
+) -> Teacher:
     url = destination.of(options.teacher)
     made = teacher.TeacherOptions(
         timeout=settings.timeouts.teacher,
         door=opened.door(url, "teacher") if url else None,
         meaning=teacher_embedder.meaning(options, dense, opened),
+        context=settings.teacher_context,
+        say=lambda line: heard.event("teacher_waits", {"why": line}),
     )
     return teacher.make(options.teacher, made)
 
@@ -282,7 +279,7 @@ def _opened(
         task=task,
         splits=drawn,
         start=start,
-        teacher=_teacher(options, settings, opened.gate, dense),
+        teacher=_teacher(options, settings, opened.gate, dense, heard),
         toolbox=moves.toolbox(
             store,
             options,

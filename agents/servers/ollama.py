@@ -59,6 +59,8 @@ class OllamaServer(ScriptedServer):
 
     Attributes:
         levels: What it says of how a model's weights are stored, by name.
+        capabilities: What it says that a model can do, by name; to complete texts and to call tools if
+            nothing is said here. Like the real one it refuses tools for a model that has none.
         thinks: The models that can think aloud, with their tags; ``think`` is answered with 400 for all
             others.
         digests: What it lists as the digest of a model, where that is not made of its name.
@@ -87,6 +89,7 @@ class OllamaServer(ScriptedServer):
         self._omit = frozenset(omit)
         self.version = "0.34.0"
         self.levels: dict[str, str] = {}
+        self.capabilities: dict[str, list[JsonValue]] = {}
         self.thinks: set[str] = set()
         self.digests: dict[str, str] = {}
         self.answers_as = ""
@@ -134,10 +137,16 @@ class OllamaServer(ScriptedServer):
         if made is not None:
             told = {**self.library.shown(name), "template": made.template}
             info, details = _mapping(told["model_info"]), {**_mapping(told["details"]), **details}
-        able = ["completion", "tools", *(["thinking"] if name in self.thinks else [])]
-        return {**told, "capabilities": [*able], "model_info": info, "details": details}
+        return {**told, "capabilities": self._able(name), "model_info": info, "details": details}
+
+    def _able(self, name: str) -> list[JsonValue]:
+        thinks: list[JsonValue] = ["thinking"] if name in self.thinks else []
+        return self.capabilities.get(name, ["completion", "tools", *thinks])
 
     def _chat(self, body: Body, longest: int) -> Response:
+        name = str(body.get("model"))
+        if body.get("tools") and "tools" not in self._able(tagged(name)):
+            return Response.of({"error": f'"{name}" does not support tools'}, 400)
         unknown = old(self.version) if self.passes_over_truncate is None else self.passes_over_truncate
         asked = {key: value for key, value in body.items() if not (unknown and key == "truncate")}
         got = fitted(asked, longest, halves(self.version))

@@ -269,10 +269,11 @@ def tokens(text: str) -> list[str]:
 
 
 def prompt_text(body: Body) -> str:
-    """Return the text of all messages of a chat request."""
-    messages = body.get("messages")
+    """Return the text of all messages of a chat request, and of its tools."""
+    messages, tools = body.get("messages"), body.get("tools")
     found = [m for m in messages if isinstance(m, dict)] if isinstance(messages, list) else []
-    return "\n".join(str(m.get("content") or "") for m in found)
+    texts = [str(m.get("content") or "") for m in found]
+    return "\n".join([*texts, json.dumps(tools)] if tools else texts)
 
 
 def vectors(given: JsonValue, size: int) -> list[list[float]]:

@@ -13,6 +13,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from pydantic import JsonValue
+
 from preceptor.core import parse
 from preceptor.core.fields import FieldSpec, LabelField
 from preceptor.core.ports import Student
@@ -80,7 +82,7 @@ def _lost(reply: Reply, name: str, own: str) -> float:
     share = reply.probability
     if reply.status != "ok" or share is None:
         return math.inf
-    found = parse.first_object(reply.raw) or {}
+    found: dict[str, JsonValue] = next(parse.objects(reply.raw), {})
     share = share if found.get(name) == own else 1 - share
     return math.inf if share >= 1 else math.log(max(share, 1e-12)) - math.log(1 - share)
 

@@ -39,6 +39,9 @@ def test_the_adapters_of_our_trainings_pass(tmp_path: Path) -> None:
     foreign.check_adapter(
         adapter(tmp_path, target_modules="all-linear", a_later_key=None, another=False)
     )
+    library = "transformers.models.lfm2.modeling_lfm2"
+    said: JsonValue = {"base_model_class": "Lfm2ForCausalLM", "parent_library": library}
+    foreign.check_adapter(adapter(tmp_path, auto_mapping=said, task_type=None))
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ MOST_BYTES = 1 << 20
 """No configuration is longer."""
 
 _MODULE = re.compile(r"[A-Za-z_][\w.\-]{0,199}", re.ASCII)
+_LIBRARY = re.compile(r"transformers\.models\.[a-z0-9_]+\.modeling_[a-z0-9_]+")
 _WORDS = {
     "peft_type": ("LORA",),
     "task_type": ("CAUSAL_LM",),
@@ -117,6 +118,11 @@ def _unknown(key: str, value: JsonValue) -> Literal["", "is a pattern", "is not 
             isinstance(v, str) and _MODULE.fullmatch(v) for v in value
         )
         return "" if plain else "is a pattern"
+    if key == "auto_mapping":
+        # PEFT imports the library that it names, in ways that are not used here.
+        library = value.get("parent_library") if isinstance(value, dict) else None
+        known = isinstance(library, str) and _LIBRARY.fullmatch(library)
+        return "" if known else "is not known here"
     if isinstance(value, str) and (key in _FREE or value in _WORDS.get(key, ())):
         return ""
     return "is not known here"

@@ -371,8 +371,8 @@ class Training:
 
 ANSWERS, FEWEST, MOST = 48, 4, 16
 """Answers per step where none are named, of so many notes at least and at most. The answers of a note
-err together: steps of a note alone wander about until the rate comes down
-(``docs/results/training_recipe_smollm2.md``)."""
+err together: steps of a note alone wander about until the rate comes down (the arms of
+``benchmarks/training_recipe.py`` show it)."""
 
 
 def batch_of(answers: int | None, per_bundle: float) -> int:

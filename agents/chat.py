@@ -18,6 +18,7 @@ from pydantic import JsonValue
 from preceptor.agents import brief, fitting, screening, strict
 from preceptor.agents.students.completion import usage
 from preceptor.agents.students.retry import UNTRUSTED, UNTRUSTED_HINT, retry_after, untrusted
+from preceptor.core import wire
 from preceptor.core.errors import TeacherError, boundary
 from preceptor.core.ports import Evidence, ToolSpec
 from preceptor.core.record import canonical
@@ -157,6 +158,9 @@ class ChatTeacher:
                 error = lost.__cause__
                 if error is None:
                     raise
+                moved = wire.redirected(error)
+                if moved is not None:
+                    raise TeacherError(f"teacher {self.name!r}: {moved.message}", moved.hint) from error
                 if type(error).__name__ == "ValidationError" and "tool_calls" in str(error):
                     return _unreadable()
                 if self._strict and _code(error) == 400:

@@ -50,6 +50,7 @@ LEAST = 1e-6
 """Seconds that are reserved for merging, creating and comparing: nobody knows them before."""
 
 STATE, PARITY, WORK = "returned.json", "parity.json", "work"
+WEIGHTS = "weights learned from notes"
 WHOLE = frozenset({"", "F32", "F16", "BF16", "UNKNOWN"})
 MADE = {"Q4_K_M": "q4_K_M", "Q4_K_S": "q4_K_S", "Q8_0": "q8_0"}
 OTHERWISE = "q8_0"
@@ -113,7 +114,7 @@ class ServerHome:
             exporting.told(face.folder, recipe)
         except Failed as cause:
             raise InputError(cause.message, cause.hint) from cause
-        publisher = Publisher()
+        publisher = Publisher("", self.settings.api_key_env)
         try:
             quantize = level(publisher, recipe)
         finally:
@@ -143,7 +144,7 @@ class ServerHome:
         place = training.served_folder(self.folder.parent, recipe.adapter)
         claim = self.ledger.reserve(f"returning:{uuid.uuid4().hex[:8]}", compute_seconds=LEAST)
         begun = time.perf_counter()
-        publisher = Publisher()
+        publisher = Publisher("", self.settings.api_key_env)
         try:
             quantize = level(publisher, recipe)
             there = publisher.digests()
@@ -240,7 +241,7 @@ class ServerHome:
     def _log(self, recipe: Recipe, serving: exporting.Serving) -> None:
         """Write down that weights leave this machine, if they do."""
         url = destination.of(recipe.model.spec)
-        self.gate.check(url, 0, base.weights_digest(serving.files), "weights")
+        self.gate.check(url, 0, base.weights_digest(serving.files), "weights", WEIGHTS)
 
     def _judge(
         self, trained: tuple[Recipe, Face], known: Returned, asked: Asked, place: Path
@@ -249,7 +250,7 @@ class ServerHome:
         assert recipe.adapter is not None
         calls = 3.0 * len(asked.calls)
         claim = self.ledger.reserve(f"parity:{recipe.adapter.digest}", student_calls=calls)
-        served = Served(known.name, known.url, place / "tokenizer", bool(known.quantize))
+        served = Served(known.name, known.url, place / "tokenizer", self.gate, bool(known.quantize))
         folder = base.adapter_folder(self.folder, recipe.adapter)
         try:
             mine = comparing.reference(face.folder, recipe.adapter, folder)
@@ -295,7 +296,7 @@ def may_leave(spec: str, settings: Settings) -> None:
     url = destination.of(spec)
     if not is_local(url) and settings.egress != "open":
         raise InputError(
-            f"nothing is sent to {url!r}: weights learned from notes cannot be redacted",
+            f"nothing is sent to {url!r}: {WEIGHTS} cannot be redacted",
             "serve the student on this machine, or set egress=open",
         )
 

@@ -15,12 +15,10 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from preceptor.agents import destination, students, teacher
+from preceptor.agents import students, teacher
 from preceptor.core import settings as settings_file
-from preceptor.core.egress import Egress
 from preceptor.core.errors import StoreError
 from preceptor.core.ledger import Budget, Ledger
-from preceptor.core.ports import Teacher
 from preceptor.core.record import Record
 from preceptor.core.records import ModelRef, Precision, Recipe
 from preceptor.core.runs import RunStore
@@ -32,6 +30,7 @@ from preceptor.graphs import (
     fits,
     judged,
     labelling,
+    leaving,
     moves,
     reserve,
     returning,
@@ -40,11 +39,10 @@ from preceptor.graphs import (
     training,
     weak,
 )
-from preceptor.graphs.answering import Students, gate
+from preceptor.graphs.answering import Students
 from preceptor.graphs.gates import GateConfig
 from preceptor.graphs.retrieval import Retrievers, embedder_of
 from preceptor.graphs.session import Limits, Listener, Session
-from preceptor.tools.rag.embed import Embedder
 from preceptor.tools.sft.options import FineTuneOptions
 
 
@@ -152,17 +150,17 @@ def create(
     task = load_task(options)
     parts = splits.make(task, options.seed)
     exploring.check(options, task, parts)
-    opened = Students(task, options, _run_gate(root / name, settings, task, parts), settings)
+    opened = Students(task, options, leaving.gate_of(root / name, settings, task, parts), settings)
     try:
-        _check_teacher(options, opened.gate)
+        leaving.check(options, settings, opened.gate)
         labelling.check(options, settings.labeller, opened.gate)
         student = opened.of(Recipe(model=ModelRef.asked(options.student, options.precision)))
         start = starting.untouched(task, student, options)
         starting.check(start, task, parts.examples(task, "train"))
-        teacher.make(options.teacher)
+        teacher.make(options.teacher, teacher.TeacherOptions(keys=settings.api_key_env))
         options = teacher_embedder.settled(options)
         check_names(options, settings)
-        embedder_of(options.embedder, models=models(options))
+        embedder_of(options.embedder, opened.gate, models(options), settings.api_key_env)
         reserve.held_back(options, task, parts, settings.price_table(), start)
         fits.check(student, start, task)
         metric = judged.of(options.metric, task, parts)
@@ -219,36 +217,13 @@ def reopen(
             )
         parts = splits.make(task, options.seed)
         start = Recipe.model_validate(store.config["start"])
-        opened = Students(task, options, _run_gate(store.path, settings, task, parts), settings)
+        opened = Students(task, options, leaving.gate_of(store.path, settings, task, parts), settings)
         try:
-            _check_teacher(options, opened.gate)
+            leaving.check(options, settings, opened.gate)
             with _opened(store, (task, parts, opened, start), options, settings, listener) as session:
                 yield session
         finally:
             opened.close()
-
-
-def _run_gate(folder: Path, settings: Settings, task: Task, parts: splits.Splits) -> Egress:
-    by_id = {e.id: e for e in task.examples}
-    known = [by_id[i] for i in (*parts.train, *parts.unlabelled)]
-    return gate(settings, folder / "egress.jsonl", task, known)
-
-
-def _check_teacher(options: Options, door: Egress) -> None:
-    """Refuse a teacher that the policy never lets hear anything, before anything is sent."""
-    url = destination.of(options.teacher)
-    if url:
-        door.refuse(url)
-
-
-def _teacher(options: Options, settings: Settings, opened: Egress, dense: Embedder | None) -> Teacher:
-    url = destination.of(options.teacher)
-    made = teacher.TeacherOptions(
-        timeout=settings.timeouts.teacher,
-        door=opened.door(url, "teacher") if url else None,
-        meaning=teacher_embedder.meaning(options, dense, opened),
-    )
-    return teacher.make(options.teacher, made)
 
 
 @contextmanager
@@ -264,9 +239,12 @@ def _opened(
     metric = judged.kept(store, options.metric, task, drawn)
     limits, rule = judged.limits(options.limits, task), judged.rule(options.gate, task)
     opened.run = store.path
-    dense = embedder_of(options.embedder, opened.gate, models(options))
-    retrievers = Retrievers(store.artefacts.get, frozenset(drawn.train), dense, settings.qdrant_url)
-    retrievers.models = models(options)
+    named = settings.api_key_env
+    dense = embedder_of(options.embedder, opened.gate, models(options), named)
+    retrievers = Retrievers(
+        store.artefacts.get, frozenset(drawn.train), dense, settings.qdrant_url, opened.gate
+    )
+    retrievers.models, retrievers.keys = models(options), named
     prices = settings.price_table()
     kept = reserve.held_back(options, task, drawn, prices, start)
     ledger = Ledger(store.ledger_path, kept, prices)
@@ -282,7 +260,7 @@ def _opened(
         task=task,
         splits=drawn,
         start=start,
-        teacher=_teacher(options, settings, opened.gate, dense),
+        teacher=leaving.teacher_of(options, settings, opened.gate, dense),
         toolbox=moves.toolbox(
             store,
             options,
@@ -359,6 +337,7 @@ def _labeller(
         folder=store.path / labelling.FOLDER,
         cancel=cancel,
         heard=lambda p: heard.progress("labels", p),
+        keys=settings.api_key_env,
     )
     return labelling.Labeller(place)
 

@@ -43,7 +43,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def far(server: OpenAIServer) -> str:
     """Return the server's address in a form that is not known to be this machine."""
-    return server.base_url.replace("127.0.0.1", "0.0.0.0")
+    return server.base_url.replace("127.0.0.1", "127.1")
 
 
 def ran(root: Path, policy: egress.Policy, **options: object) -> RunState:
@@ -60,7 +60,7 @@ def test_under_local_only_nothing_is_sent_and_no_run_is_made(tmp_path: Path) -> 
     with OpenAIServer([FINISH]) as server:
         for who in ("teacher", "student"):
             with pytest.raises(
-                InputError, match=r"nothing is sent to '0.0.0.0': the policy is local-only"
+                InputError, match=r"nothing is sent to '127.1': the policy is local-only"
             ):
                 ran(tmp_path, "local-only", **{who: f"openai:far@{far(server)}"})
         assert server.requests == []
@@ -88,7 +88,7 @@ def test_a_remote_teacher_gets_pseudonyms_and_tools_get_what_they_stand_for(tmp_
     lines = departures(tmp_path)
     assert len(lines) == len(server.asked) == 3
     assert {(d.host, d.what, d.policy, d.allowed) for d in lines} == {
-        ("0.0.0.0", "teacher", "redacted", True)
+        ("127.1", "teacher", "redacted", True)
     }
     kept = tmp_path / "run/pseudonyms.jsonl"
     assert kept.stat().st_mode & 0o777 == 0o600

@@ -1,6 +1,6 @@
-"""Where the points of an index are searched: Qdrant in memory, or a Qdrant server.
+"""Where the points of an index are searched: the requests to Qdrant, and Qdrant in memory.
 
-Owns the requests to Qdrant and the life of a collection. Distances, fusion, filters and grouping are
+Owns what Qdrant is asked; a server is ``rag.server``. Distances, fusion, filters and grouping are
 Qdrant's. The filter (not of this patient, one of the asked fields) stands on every prefetch and on the
 outer query: a prefetch without it would fill its places with what the outer filter then removes, and
 where an outer filter does not reach (older servers) it would leak. Leaves what is asked, and what is
@@ -9,20 +9,17 @@ made of the answer, to ``rag.retriever``.
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from preceptor.core.errors import StudentError
 from preceptor.tools.rag.artefact import Index
 from preceptor.tools.rag.bm25 import Sparse
-from preceptor.tools.rag.retry import Patience, persist
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient, models
 
-T = TypeVar("T")
+    from preceptor.tools.rag.veil import Veil
 
 NOTHING = Sparse()
 WORDS, SENSE = "words", "sense"
@@ -35,8 +32,6 @@ DEPTH = 200
 """How many points each part of a fused query gives."""
 
 BATCH = 256
-TIMEOUT = 20
-NAME = "preceptor-"
 
 Fusion = Literal["rrf", "dbsf"]
 
@@ -164,19 +159,28 @@ def _diverse(
     }
 
 
-def points(index: Index) -> Iterator[models.PointStruct]:
-    """Yield the points of an index; numbers are those of its passages."""
+def points(index: Index, veil: Veil | None = None) -> Iterator[models.PointStruct]:
+    """Yield the points of an index; numbers are those of its passages.
+
+    Args:
+        index: The index.
+        veil: What stands for its words, patients and labels at a server; None in this process.
+    """
     from qdrant_client import models
 
     bm25 = index.config.bm25
     for number, passage in enumerate(index.passages):
         vector: dict[str, Any] = {}
         words = bm25.document(passage.text, passage.marks)
+        if veil is not None:
+            words = veil.words(words)
         if words:
             vector[WORDS] = models.SparseVector(indices=list(words.indices), values=list(words.values))
         if index.vectors and any(index.vectors[number]):
             vector[SENSE] = list(index.vectors[number])
         payload = {"group": passage.group, "field": passage.field, "key": passage.key}
+        if veil is not None:
+            payload = veil.payload(**payload)
         yield models.PointStruct(id=number, vector=vector, payload=payload)
 
 
@@ -191,10 +195,10 @@ def create(client: QdrantClient, name: str, index: Index) -> None:
     client.create_collection(name, vectors_config=dense, sparse_vectors_config=sparse)
 
 
-def fill(client: QdrantClient, name: str, index: Index) -> None:
+def fill(client: QdrantClient, name: str, index: Index, veil: Veil | None = None) -> None:
     """Put the points of an index into a collection, in batches."""
     batch: list[models.PointStruct] = []
-    for point in points(index):
+    for point in points(index, veil):
         batch.append(point)
         if len(batch) == BATCH:
             client.upsert(name, batch, wait=True)
@@ -247,117 +251,3 @@ def grouped(client: QdrantClient, name: str, query: Query, keys: int) -> dict[st
         )
         for group in got.groups
     }
-
-
-class ServerStore:
-    """A Qdrant server: one collection per index, named by its content hash.
-
-    A collection is filled under another name, and gets its alias only when it is whole; so a rebuild
-    never serves a half-built index, and two processes that build the same one do no harm.
-
-    Args:
-        index: The index.
-        url: Where the server is.
-        patience: How often a request is tried again.
-        api_key: What the server asks for, if anything.
-
-    Raises:
-        StudentError: If the server does not answer.
-    """
-
-    def __init__(
-        self, index: Index, url: str, patience: Patience | None = None, api_key: str = ""
-    ) -> None:
-        from qdrant_client import QdrantClient
-
-        self._patience = patience or Patience()
-        self._what = f"the Qdrant server at {url}"
-        self._client = QdrantClient(
-            url=url, timeout=TIMEOUT, api_key=api_key or None, check_compatibility=False
-        )
-        self._index = index
-        self._keys = len({p.key for p in index.passages})
-        self.name = NAME + index.digest
-        if not self._is_whole():
-            self._build()
-
-    def search(self, query: Query) -> dict[str, list[Found]]:
-        """Return what was found, by field and value, best first."""
-        return self._ask(lambda: grouped(self._client, self.name, query, self._keys))
-
-    def close(self) -> None:
-        """Close the connections; the collection stays."""
-        self._client.close()
-
-    def remove(self) -> None:
-        """Delete the collection from the server."""
-        for name in self._behind():
-            self._ask(lambda n=name: self._client.delete_collection(n))  # type: ignore[misc]
-
-    def _behind(self) -> list[str]:
-        """Return the collection that the alias stands for, if there is one."""
-        listed = self._ask(self._client.get_aliases).aliases
-        return [a.collection_name for a in listed if a.alias_name == self.name]
-
-    def _is_whole(self) -> bool:
-        if not self._behind():
-            return False
-        count = self._ask(lambda: self._client.count(self.name, exact=True)).count
-        return count == len(self._index.passages)
-
-    def _build(self) -> None:
-        from qdrant_client import models
-
-        temporary = f"{self.name}-{uuid.uuid4().hex[:8]}"
-        try:
-            self._ask(lambda: create(self._client, temporary, self._index))
-            self._ask(lambda: self._payload_indexes(temporary))
-            self._ask(lambda: fill(self._client, temporary, self._index))
-            before = self._behind()
-            switch: list[Any] = [
-                models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=self.name))
-                for _ in before
-            ]
-            made = models.CreateAlias(collection_name=temporary, alias_name=self.name)
-            switch.append(models.CreateAliasOperation(create_alias=made))
-            self._ask(lambda: self._client.update_collection_aliases(switch))
-        except StudentError:
-            self._drop(temporary)
-            raise
-        for name in before:
-            self._drop(name)
-
-    def _payload_indexes(self, name: str) -> None:
-        from qdrant_client import models
-
-        for key in ("group", "field", "key"):
-            kind = models.PayloadSchemaType.KEYWORD
-            self._client.create_payload_index(name, key, field_schema=kind)
-
-    def _drop(self, name: str) -> None:
-        """Delete a collection if the server still answers; what stays behind serves nobody."""
-        quick = Patience(retries=0)
-        try:
-            persist(lambda: self._client.delete_collection(name), self._passing, self._what, quick)
-        except StudentError:
-            return
-
-    def _ask(self, request: Callable[[], T]) -> T:
-        from qdrant_client.http.exceptions import UnexpectedResponse
-
-        try:
-            return persist(request, self._passing, self._what, self._patience)
-        except UnexpectedResponse as error:
-            raise StudentError(
-                f"{self._what} refuses: status {error.status_code}", "see the server's log"
-            ) from None
-
-    @staticmethod
-    def _passing(error: Exception) -> bool:
-        import httpx
-        from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
-
-        if isinstance(error, UnexpectedResponse):
-            status = error.status_code or 0
-            return status == 429 or status >= 500
-        return isinstance(error, ResponseHandlingException | httpx.TransportError | ConnectionError)

@@ -7,7 +7,14 @@ import json
 import sys
 from pathlib import Path
 
-from preceptor.cli.options import add_json, add_precision, add_settings, settings
+from preceptor.cli.options import (
+    add_allow_remote,
+    add_json,
+    add_precision,
+    add_settings,
+    say_what_a_bundle_sends,
+    settings,
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mode", choices=("per_field", "joint"), help="fields per call")
     parser.add_argument("--metric", help="what the score is; the task's own if not given")
     add_precision(parser)
+    add_allow_remote(parser)
     add_settings(parser)
     add_json(parser)
 
@@ -40,6 +48,9 @@ def run(args: argparse.Namespace) -> int:
     chosen = settings(args)
     run = Path(chosen.runs_dir) / args.student
     named = (run / "run.json").is_file() and not Path(args.student).exists()
+    student = run if named else Path(args.student)
+    if student.is_dir():
+        say_what_a_bundle_sends(student, chosen)
     console = Console()
     measured = measuring.measure(
         measuring.Request(
@@ -50,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
             mode=args.mode,
             metric=args.metric or "",
             precision=args.precision,
+            allow=tuple(args.allow_remote),
         ),
         chosen,
         lambda progress: console.progress(args.split, progress),

@@ -20,7 +20,8 @@ from preceptor.tools.rag.edge import EdgeStore
 from preceptor.tools.rag.embed import embedder_for
 from preceptor.tools.rag.retriever import QdrantRetriever, ranked
 from preceptor.tools.rag.retry import Patience
-from preceptor.tools.rag.store import Found, MemoryStore, PointStore, Query, ServerStore
+from preceptor.tools.rag.server import ServerStore
+from preceptor.tools.rag.store import Found, MemoryStore, PointStore, Query
 from tests.contracts.evidence import FIELDS, corpus
 from tests.contracts.retriever import RetrieverContract, flat
 from tests.tools.rag.built import HASH, NOTES, built, index_of, passage, ref, retriever

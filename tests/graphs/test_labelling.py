@@ -27,7 +27,7 @@ from preceptor.core.render import messages
 from preceptor.core.settings import LabellerSettings, Settings
 from preceptor.evals import splits
 from preceptor.evals.task import Task
-from preceptor.graphs import labelling, moves, refine, weak, wiring
+from preceptor.graphs import labelling, leaving, moves, refine, weak, wiring
 from preceptor.graphs.labelling import Labeller
 from preceptor.graphs.retrieval import Retrievers
 from preceptor.graphs.session import Limits, Session
@@ -93,7 +93,7 @@ def unlabelled(whole: Task) -> list[Example]:
 
 def voter(session: Session, settings: Settings, options: wiring.Options) -> Labeller:
     drawn = session.splits
-    gate = wiring._run_gate(session.store.path, settings, session.task, drawn)
+    gate = leaving.gate_of(session.store.path, settings, session.task, drawn)
     place = labelling.Place(
         task=session.task,
         allowed=frozenset((*drawn.train, *drawn.unlabelled)),

@@ -129,7 +129,7 @@ def test_trace_shows_what_left(tmp_path: Path, capsys: pytest.CaptureFixture[str
     run = str(tmp_path / "run")
     assert main(["trace", run, "--egress"]) == 0
     text = capsys.readouterr().out
-    assert re.search(r"sent +0\.0\.0\.0 +teacher +redacted +[\d,]+ characters", text)
+    assert re.search(r"sent +127\.1 +teacher +redacted +[\d,]+ characters", text)
     assert "1 texts" in text
     assert main(["trace", run, "--egress", "--json"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
@@ -181,11 +181,11 @@ def test_a_run_knocks_at_no_door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert knocked == []
 
 
-def test_tracing_that_is_switched_on_is_switched_off() -> None:
+def test_tracing_that_the_environment_switches_on_is_switched_off() -> None:
     program = (
         "import os, sys, time\n"
         "from preceptor.core.quiet import hush\n"
-        "hush(sys.argv[1], os.environ)\n"
+        "sys.argv[1] in ('local-only', 'open') and hush(sys.argv[1], os.environ)\n"
         "from langchain_core.runnables import RunnableLambda\n"
         "RunnableLambda(lambda x: x).invoke('a note')\n"
         "time.sleep(3); os._exit(0)\n"  # Its sender lives in a thread.
@@ -193,7 +193,7 @@ def test_tracing_that_is_switched_on_is_switched_off() -> None:
     path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
     heard = {}
     with OpenAIServer() as listener:
-        for policy in ("local-only", "open"):
+        for policy in ("local-only", "open", "nobody asked"):
             clean = {k: v for k, v in os.environ.items() if k not in quiet.OFF}
             env = {**clean, "PYTHONPATH": path, "LANGSMITH_TRACING": "true",
                    "LANGCHAIN_TRACING_V2": "true",
@@ -203,9 +203,9 @@ def test_tracing_that_is_switched_on_is_switched_off() -> None:
                 env=env, cwd=ROOT, check=True, capture_output=True,
             )  # fmt: skip
             heard[policy] = len(listener.requests)
-    assert heard["local-only"] == 0
-    # The listener would have heard it: the same run under «open» does trace.
-    assert heard["open"] > 0
+    assert heard["local-only"] == heard["open"] == 0
+    # The listener would have heard it: the same without the switch does trace.
+    assert heard["nobody asked"] > 0
 
 
 def copying(body: Body) -> Body:

@@ -154,13 +154,15 @@ class ChatTeacher:
                     return said
                 attempt += 1
                 self._sleep(PAUSES[min(attempt, len(PAUSES)) - 1])
+            except wire.Redirected as moved:
+                raise self._elsewhere(moved) from moved
             except TeacherError as lost:
                 error = lost.__cause__
                 if error is None:
                     raise
-                moved = wire.redirected(error)
-                if moved is not None:
-                    raise TeacherError(f"teacher {self.name!r}: {moved.message}", moved.hint) from error
+                found = wire.redirected(error)
+                if found is not None:
+                    raise self._elsewhere(found) from error
                 if type(error).__name__ == "ValidationError" and "tool_calls" in str(error):
                     return _unreadable()
                 if self._strict and _code(error) == 400:
@@ -178,6 +180,9 @@ class ChatTeacher:
         if self.name.startswith("openai:"):
             return self._model.bind_tools(made, parallel_tool_calls=False)
         return self._model.bind_tools(made)
+
+    def _elsewhere(self, moved: wire.Redirected) -> TeacherError:
+        return TeacherError(f"teacher {self.name!r}: {moved.message}", moved.hint)
 
     def _lost(self, error: BaseException, tries: int) -> TeacherError:
         code = _code(error)

@@ -138,6 +138,7 @@ def _openai(name: str, url: str, options: TeacherOptions) -> BaseChatModel:
         # The model's name would decide otherwise, and only OpenAI itself knows that path.
         use_responses_api=False if url else None,
         http_client=wire.openai_client(address, options.timeout),
+        http_async_client=wire.openai_async_client(),
         # The environment's own proxy for this client would stand beside ours.
         openai_proxy="",
     )

@@ -185,6 +185,13 @@ def openai_client(address: Address, timeout: float) -> Any:
     return DefaultHttpxClient(timeout=timeout, **settings(address, library))
 
 
+def openai_async_client() -> Any:
+    """Return what stands where LangChain wants a client that nobody asks: it takes nothing on."""
+    from openai import DefaultAsyncHttpxClient
+
+    return DefaultAsyncHttpxClient(follow_redirects=False, trust_env=False)
+
+
 def _only(address: Address, key: str | None) -> Callable[[_Request], None]:
     """Return a hook that lets no request go elsewhere, and sets what the server is asked with."""
 

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks import leaving
 from preceptor.agents import brief
 from preceptor.agents.rules import RuleTeacher
 from preceptor.core.fields import LabelField
@@ -114,6 +115,7 @@ def main() -> None:
     for name, text in NOTES.items():
         print(note_row(name, text))
     print(END, end="")
+    leaving.main()
 
 
 if __name__ == "__main__":

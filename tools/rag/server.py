@@ -43,8 +43,8 @@ class ServerStore:
     """A Qdrant server: one collection per index, named by a keyed hash of its content.
 
     The server is told keyed hashes of words, patients, fields and labels: see ``rag.veil``. A
-    collection is filled under another name, and gets its alias only when it is whole; so a rebuild never
-    serves a half-built index, and two processes that build the same one do no harm.
+    collection is filled under another name, and gets its alias only when it is whole; so a rebuild
+    never serves a half-built index, and two processes that build the same one do no harm.
 
     Args:
         index: The index.

@@ -10,10 +10,10 @@ import os
 from collections.abc import Mapping
 
 from preceptor.core import served
-from preceptor.core.egress import is_local
+from preceptor.core.egress import Egress, is_local
 from preceptor.core.served import IN_PROCESS, OLLAMA, OLLAMA_CLOUD, OPENAI
 
-__all__ = ["IN_PROCESS", "OLLAMA", "OLLAMA_CLOUD", "OPENAI", "is_remote", "of"]
+__all__ = ["IN_PROCESS", "OLLAMA", "OLLAMA_CLOUD", "OPENAI", "check", "is_remote", "of"]
 
 
 def of(spec: str, environ: Mapping[str, str] = os.environ) -> str:
@@ -29,3 +29,13 @@ def is_remote(spec: str, environ: Mapping[str, str] = os.environ) -> bool:
     """Return whether text for ``spec`` leaves this machine."""
     url = of(spec, environ)
     return bool(url) and not is_local(url)
+
+
+def check(spec: str, gate: Egress) -> None:
+    """Refuse a model that the policy never lets hear anything, before anything is sent.
+
+    Raises:
+        InputError: If it is one.
+    """
+    if url := of(spec):
+        gate.refuse(url)

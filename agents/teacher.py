@@ -6,10 +6,11 @@ own retries are switched off: hidden ones would escape the ledger and the breake
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
 
+from preceptor.agents.students.ollama_wire import never_cut
 from preceptor.core import keys, served, wire
 from preceptor.core.egress import Door
 from preceptor.core.errors import InputError, TeacherError, boundary
@@ -45,6 +46,8 @@ class TeacherOptions:
         transcript_tokens: The most tokens of a round's earlier turns and tool results (estimated).
         door: The gate that everything that is sent passes; None for a model on this machine.
         meaning: What phrases mean, for the rule teacher; it counts words alone if None.
+        context: The most tokens that the model reads and writes; what its server tells if 0.
+        say: Hears that a server is asked again.
     """
 
     timeout: float = 120.0
@@ -57,6 +60,44 @@ class TeacherOptions:
     transcript_tokens: int = 6_000
     door: Door | None = None
     meaning: Meaning | None = None
+    context: int = 0
+    say: Callable[[str], None] = lambda line: None
+
+
+def check(spec: str, options: TeacherOptions | None = None) -> None:
+    """Refuse a model whose server says that it cannot teach; a server that is silent is no error.
+
+    Raises:
+        InputError: If the spec names no teacher, the server does not have it, or it takes no tools.
+        TeacherError: If the model cannot be set up.
+    """
+    from preceptor.agents import chat
+    from preceptor.agents import served as told
+
+    make(spec, options)
+    found = told.of(spec, options.api_key if options else "", options.keys if options else None)
+    if found.missing:
+        name = served.read(spec).model
+        raise InputError(f"teacher {spec!r}: its server does not have it", f"ollama pull {name}")
+    if found.tools is False:
+        raise InputError(*chat.no_tools(spec))
+
+
+def tried(spec: str, options: TeacherOptions) -> tuple[Literal["ok", "note"], str]:
+    """Ask a model for one tool call; return how that went, and what to say of it.
+
+    Raises:
+        InputError: If the spec names no teacher.
+        TeacherError: If no answer comes.
+    """
+    from preceptor.agents import chat, trying
+    from preceptor.agents import served as told
+
+    named = served.read(spec)
+    fewer = replace(options, max_tokens=chat.CALL_TOKENS)
+    model = chat_model(named.kind, named.model, named.url, fewer)
+    known = told.of(spec, options.api_key, options.keys)
+    return trying.tried(spec, model, known, options.context)
 
 
 def make(spec: str, options: TeacherOptions | None = None) -> Teacher:
@@ -150,15 +191,16 @@ def _ollama(name: str, url: str, options: TeacherOptions) -> BaseChatModel:
     from langchain_ollama import ChatOllama
 
     address = served.ollama(url)
+    sends = wire.settings(address, key=keys.ollama(address, options.keys))
+    sends["event_hooks"]["request"].append(never_cut)
     return ChatOllama(
         model=name,
         base_url=address.url,
         temperature=options.temperature,
         num_predict=options.max_tokens,
-        # Ollama cuts a longer prompt off without a word.
         num_ctx=options.brief_tokens + options.transcript_tokens + 2 * options.max_tokens,
         client_kwargs={"timeout": options.timeout},
-        sync_client_kwargs=wire.settings(address, key=keys.ollama(address, options.keys)),
+        sync_client_kwargs=sends,
         # Nothing asks through it; if something did, it would go nowhere else either.
         async_client_kwargs={"follow_redirects": False, "trust_env": not address.is_local},
     )

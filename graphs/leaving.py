@@ -16,6 +16,7 @@ from preceptor.evals import splits
 from preceptor.evals.task import Task
 from preceptor.graphs import retrieval, teacher_embedder
 from preceptor.graphs.answering import gate
+from preceptor.graphs.session import Listener
 from preceptor.tools.rag.embed import Embedder
 
 if TYPE_CHECKING:
@@ -31,13 +32,13 @@ def gate_of(folder: Path, settings: Settings, task: Task, parts: splits.Splits) 
 
 def check(options: Options, settings: Settings, door: Egress) -> None:
     """Refuse a teacher or an index's server that the policy lets have nothing, before all else."""
-    url = destination.of(options.teacher)
-    if url:
-        door.refuse(url)
+    destination.check(options.teacher, door)
     retrieval.check(settings.qdrant_url, door)
 
 
-def teacher_of(options: Options, settings: Settings, opened: Egress, dense: Embedder | None) -> Teacher:
+def teacher_of(
+    options: Options, settings: Settings, opened: Egress, dense: Embedder | None, heard: Listener
+) -> Teacher:
     """Return a run's teacher, behind the gate if it is a model."""
     url = destination.of(options.teacher)
     made = teacher.TeacherOptions(
@@ -45,5 +46,7 @@ def teacher_of(options: Options, settings: Settings, opened: Egress, dense: Embe
         door=opened.door(url, "teacher") if url else None,
         keys=settings.api_key_env,
         meaning=teacher_embedder.meaning(options, dense, opened, settings.api_key_env),
+        context=settings.teacher_context,
+        say=lambda line: heard.event("teacher_waits", {"why": line}),
     )
     return teacher.make(options.teacher, made)

@@ -20,6 +20,7 @@ from preceptor.core.records import IndexRef, Recipe
 from preceptor.core.settings import Settings
 from preceptor.tools.rag.artefact import Index
 from preceptor.tools.rag.embed import Embedder, embedder_for
+from preceptor.tools.rag.retry import Patience, same
 from preceptor.tools.rag.store import PointStore
 
 Read = Callable[[str], bytes]
@@ -42,6 +43,7 @@ class Retrievers:
             one, nothing goes to another machine.
         models: Where models that were fetched by name live; the default place if None.
         keys: The variables that hold the keys of servers, as in the settings (``api_key_env``).
+        patience: How often a server is asked again, and what to do when it does not come back.
     """
 
     read: Read
@@ -51,6 +53,7 @@ class Retrievers:
     gate: Egress | None = None
     models: Path | None = None
     keys: Mapping[str, str] = field(default_factory=dict)
+    patience: Patience = field(default_factory=Patience)
     _open: dict[str, Retriever] = field(default_factory=dict)
 
     def of(self, recipe: Recipe) -> Retriever | None:
@@ -78,7 +81,9 @@ class Retrievers:
         dense = retriever.settings_of(recipe.index).mode in ("dense", "hybrid")
         embedder = self.embedder
         if dense and embedder is None:
-            embedder = embedder_of(index.config.embedder, self.gate, self.models, self.keys)
+            embedder = embedder_of(
+                index.config.embedder, self.gate, self.models, self.patience, self.keys
+            )
         points = self._server(index) if self.url else None
         return retriever.QdrantRetriever(index, recipe.index, embedder, points)
 
@@ -89,11 +94,16 @@ class Retrievers:
         address = server.address_of(self.url)
         gate = self.gate or Egress("local-only", None)
         gate.refuse(address.url, WHOLE)
+
+        def told(chars: int, said: str) -> None:
+            gate.check(address.url, chars, said, "index", WHOLE)
+
         return server.ServerStore(
             index,
             address.url,
+            self.patience,
             api_key=keys.qdrant(address, self.keys),
-            told=lambda chars, said: gate.check(address.url, chars, said, "index", WHOLE),
+            told=None if address.is_local else told,
         )
 
     def close(self) -> None:
@@ -130,6 +140,7 @@ def embedder_of(
     spec: str,
     gate: Egress | None = None,
     models: Path | None = None,
+    patience: Patience | None = None,
     named: Mapping[str, str] | None = None,
 ) -> Embedder | None:
     """Return the embedder that a setting names, None for an empty one.
@@ -138,6 +149,7 @@ def embedder_of(
         spec: Its name.
         gate: What every text passes on its way to a server.
         models: Where models that were fetched by name live; the default place if None.
+        patience: How often a server is asked again, and what to do when it does not come back.
         named: The variables that hold the keys of servers, as in the settings (``api_key_env``).
 
     Raises:
@@ -153,16 +165,26 @@ def embedder_of(
     url = served.leads_to(served.read(spec))
     if url and gate is not None:
         gate.refuse(url)
-    return embedder_for(spec, admit if gate is not None else None, models=models, named=named)
+    return embedder_for(spec, admit if gate is not None else None, patience, models, named)
 
 
-def of_bundle(folder: Path, settings: Settings, gate: Egress) -> Retrievers:
-    """Return what retrieves for the recipe of a bundle."""
+def of_bundle(folder: Path, settings: Settings, gate: Egress, verb: str) -> Retrievers:
+    """Return what retrieves for the recipe of a bundle.
+
+    Args:
+        folder: The bundle's.
+        settings: Which embedder and Qdrant server.
+        gate: What texts pass on their way to an embedder's server, and points to Qdrant's.
+        verb: The command that asks, and that goes on when it is given again.
+
+    Raises:
+        InputError: If the policy lets no index have the Qdrant server.
+    """
     check(settings.qdrant_url, gate)
-    named = settings.api_key_env
-    dense = embedder_of(settings.embedder, gate, settings.models_dir, named)
+    patience, named = Patience(later=same(verb)), settings.api_key_env
+    dense = embedder_of(settings.embedder, gate, settings.models_dir, patience, named)
     found = Retrievers(snapshots(folder), None, dense, settings.qdrant_url, gate)
-    return replace(found, models=settings.models_dir, keys=named)
+    return replace(found, models=settings.models_dir, patience=patience, keys=named)
 
 
 def snapshots(folder: Path) -> Read:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from preceptor.agents.publish import Publisher
-from preceptor.core import ollama_names, render
+from preceptor.core import ollama_names, pretokenizer, render
 from preceptor.core.egress import Egress
 from preceptor.core.errors import InputError
 from preceptor.core.files import write_whole
@@ -90,6 +90,7 @@ def serve(
     publisher, gate = Publisher(target.host, settings.api_key_env), gate_of(folder, settings)
     try:
         _may_begin(publisher, name, target, gate)
+        check_tokenizer(folder / "model")
         calls = calls_about(made, folder, notes, settings)
         fresh = candidate(name)
         gate.check(publisher.url, 0, base.weights_digest(serving.files), "weights", WEIGHTS)
@@ -149,6 +150,20 @@ def _may_begin(publisher: Publisher, name: str, target: Target, gate: Egress) ->
         )
 
 
+def check_tokenizer(model: Path) -> None:
+    """Refuse to send safetensors whose text the server would split otherwise, without saying so.
+
+    Raises:
+        InputError: If Ollama's importer does not know the tokenizer.
+    """
+    if pretokenizer.imported(model) == pretokenizer.DEFAULT:
+        raise InputError(
+            "Ollama's importer does not know how this model's tokenizer splits text: "
+            "what it made would read other tokens",
+            "write a GGUF file, which ollama create takes as it is: preceptor export FOLDER --to gguf",
+        )
+
+
 def dev_notes(
     made: bundle.Bundle, notes_of: Path, target: Target, settings: Settings
 ) -> tuple[Example, ...]:
@@ -193,7 +208,7 @@ def calls_about(
     Raises:
         InputError: If they are too few to compare two models.
     """
-    finders = retrieval.of_bundle(folder, settings, gate_of(folder, settings))
+    finders = retrieval.of_bundle(folder, settings, gate_of(folder, settings), "export")
     try:
         finder = finders.of(made.recipe)
         hits = finder.hits(notes, made.fields) if finder else [{} for _ in notes]

@@ -79,7 +79,7 @@ def meaning(
         return Meaning(lambda: dense)
 
     def make() -> Embedder:
-        made = embedder_of(spec, gate, _home(options), named)
+        made = embedder_of(spec, gate, _home(options), named=named)
         assert made is not None
         return made
 

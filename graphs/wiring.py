@@ -157,10 +157,10 @@ def create(
         student = opened.of(Recipe(model=ModelRef.asked(options.student, options.precision)))
         start = starting.untouched(task, student, options)
         starting.check(start, task, parts.examples(task, "train"))
-        teacher.make(options.teacher, teacher.TeacherOptions(keys=settings.api_key_env))
+        teacher.check(options.teacher, teacher.TeacherOptions(keys=settings.api_key_env))
         options = teacher_embedder.settled(options)
         check_names(options, settings)
-        embedder_of(options.embedder, opened.gate, models(options), settings.api_key_env)
+        embedder_of(options.embedder, opened.gate, models(options), named=settings.api_key_env)
         reserve.held_back(options, task, parts, settings.price_table(), start)
         fits.check(student, start, task)
         metric = judged.of(options.metric, task, parts)
@@ -240,7 +240,7 @@ def _opened(
     limits, rule = judged.limits(options.limits, task), judged.rule(options.gate, task)
     opened.run = store.path
     named = settings.api_key_env
-    dense = embedder_of(options.embedder, opened.gate, models(options), named)
+    dense = embedder_of(options.embedder, opened.gate, models(options), named=named)
     retrievers = Retrievers(
         store.artefacts.get, frozenset(drawn.train), dense, settings.qdrant_url, opened.gate
     )
@@ -249,7 +249,7 @@ def _opened(
     kept = reserve.held_back(options, task, drawn, prices, start)
     ledger = Ledger(store.ledger_path, kept, prices)
     given = _trainings((store, *parts), settings, (ledger, retrievers))
-    tuner = training.tool(store.path, given, lambda p: heard.progress("training", p), cancel, settings)
+    tuner = training.tool(store.path, given, heard.of("training"), cancel, settings)
     asked = evaluate.EvaluatorSettings(task.fields, own=metric.function)
     evaluator = evaluate.CachedEvaluator(
         asked, opened.of, store.cache, ledger=ledger, retriever=retrievers.of, cancel=cancel
@@ -260,13 +260,13 @@ def _opened(
         task=task,
         splits=drawn,
         start=start,
-        teacher=leaving.teacher_of(options, settings, opened.gate, dense),
+        teacher=leaving.teacher_of(options, settings, opened.gate, dense, heard),
         toolbox=moves.toolbox(
             store,
             options,
             dense,
             tuner,
-            weak.labeller(task, drawn, given.guard, evaluator, labeller),
+            weak.labeller(task, drawn, given.guard, evaluator, labeller, heard.of("labels")),
             settings,
         ),
         evaluator=evaluator,
@@ -336,7 +336,7 @@ def _labeller(
         retrievers=books[1],
         folder=store.path / labelling.FOLDER,
         cancel=cancel,
-        heard=lambda p: heard.progress("labels", p),
+        heard=heard.of("labels"),
         keys=settings.api_key_env,
     )
     return labelling.Labeller(place)

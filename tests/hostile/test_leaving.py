@@ -128,7 +128,8 @@ def publish(target: Listener) -> object:
         weights = Path("model.safetensors")
         weights.write_text(CANARY)
         model = Model("m:1", {"model.safetensors": weights}, "{{ .Prompt }}", CANARY)
-        return Publisher(server.url).create(model, lambda _: None)
+        Publisher(server.url).create(model, lambda _: None)
+    return None
 
 
 def template(target: Listener) -> object:

@@ -30,11 +30,12 @@ from preceptor.tools.rag.retriever import QdrantRetriever
 from preceptor.tools.rag.server import ServerStore
 from preceptor.tools.rag.tokens import frequencies, token_id
 from preceptor.tools.rag.veil import Veil
+from tests.contracts.evidence import FIELDS
 from tests.graphs import small
 from tests.graphs.corpora import make_bundle, rows, write_notes
 from tests.hostile.listener import PROXIES, Listener
 from tests.hostile.test_leaving import CALL, SERVERS
-from tests.tools.rag.built import FIELDS, NOTES, built
+from tests.tools.rag.built import NOTES, built
 from tests.tools.rag.fake import FakeQdrant
 
 ROOT = Path(__file__).parents[2]
@@ -93,7 +94,7 @@ def test_under_open_an_index_goes_there_and_every_request_of_text_is_logged(qdra
     assert found is not None
     assert found.hits(NOTES[:3], FIELDS)
     lines = list(egress.read(Path("egress.jsonl")))
-    asked = [r for r in qdrant.requests if r.path.endswith("/query/groups")]
+    asked = [r for r in qdrant.requests if r.path.endswith("/query/batch")]
     assert [line.what for line in lines] == ["index"] * (1 + len(asked))
     assert lines[0].digest == INDEX.digest
     assert all(line.allowed and line.chars and line.host == "127.1" for line in lines)

@@ -1,14 +1,14 @@
 """A Qdrant server: one collection per index, told keyed hashes, behind the gate.
 
-Owns the life of a collection, the client, and what its troubles mean. What is asked is ``rag.store``,
-what the server is told instead of words and names is ``rag.veil``.
+Owns the life of a collection, the client, and what its troubles mean. What is asked is
+``rag.searching``, what the server is told instead of words and names is ``rag.veil``.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from preceptor.core import wire
 from preceptor.core.address import Address, parse
@@ -16,8 +16,13 @@ from preceptor.core.errors import StudentError
 from preceptor.core.record import canonical, digest
 from preceptor.tools.rag.artefact import Index
 from preceptor.tools.rag.retry import Patience, persist
-from preceptor.tools.rag.store import Found, Query, create, fill, grouped
+from preceptor.tools.rag.searching import Found, Query, Searcher
+from preceptor.tools.rag.store import create, fill
 from preceptor.tools.rag.veil import Veil
+
+if TYPE_CHECKING:
+    from qdrant_client import models
+    from qdrant_client.http import models as answers
 
 T = TypeVar("T")
 
@@ -82,20 +87,20 @@ class ServerStore:
             **wire.settings(address),
         )
         self._index = index
-        self._keys = len({p.key for p in index.passages})
+        self._searcher = Searcher(index, self._query, whole=False, told=self._veil.wanted)
         self.name = NAME + self._veil.name(f"collection:{index.digest}")
         if not self._is_whole():
             self._build()
 
-    def search(self, query: Query) -> dict[str, list[Found]]:
-        """Return what was found, by field and value, best first."""
-        asked = self._veil.query(query)
+    def search(self, queries: Sequence[Query]) -> list[dict[str, list[Found]]]:
+        """Return for every query what was found, by field and value, best first."""
+        return self._searcher.search(queries)
+
+    def _query(self, asked: Sequence[models.QueryRequest]) -> Sequence[answers.QueryResponse]:
         if self._told is not None:
-            said = canonical([asked.group, asked.fields, asked.words.indices, asked.sense])
+            said = canonical([one.model_dump(mode="json", exclude_none=True) for one in asked])
             self._told(len(said), digest(said))
-        found = self._ask(lambda: grouped(self._client, self.name, asked, self._keys))
-        shown = self._veil.shown
-        return {shown[key]: hits for key, hits in found.items() if key in shown}
+        return self._ask(lambda: self._client.query_batch_points(self.name, asked))
 
     def close(self) -> None:
         """Close the connections; the collection stays."""

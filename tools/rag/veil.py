@@ -12,11 +12,10 @@ import hashlib
 import hmac
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import cached_property
 
 from preceptor.tools.rag.artefact import Index
 from preceptor.tools.rag.bm25 import Sparse
-from preceptor.tools.rag.store import Query
+from preceptor.tools.rag.searching import Query, Wanted
 
 ROUNDS = 6
 """Of the permutation (Luby & Rackoff 1988 need four)."""
@@ -33,17 +32,11 @@ class Veil:
 
     def __init__(self, index: Index) -> None:
         self._key = hmac.digest(b"preceptor index at a server", index.data, "sha256")
-        self._keys = sorted({p.key for p in index.passages})
         self._numbers: dict[int, int] = {}
 
     def name(self, text: str) -> str:
         """Return what stands for a patient, a field, a label or a collection."""
         return hmac.digest(self._key, text.encode("utf-8", "surrogatepass"), "sha256").hex()[:HEX]
-
-    @cached_property
-    def shown(self) -> dict[str, str]:
-        """The field and value (``Passage.key``) that each hash stands for."""
-        return {self.name(f"key:{key}"): key for key in self._keys}
 
     def words(self, sparse: Sparse) -> Sparse:
         """Return a sparse vector whose token numbers say nothing."""
@@ -58,8 +51,12 @@ class Veil:
             "key": self.name(f"key:{key}"),
         }
 
-    def query(self, query: Query) -> Query:
-        """Return a query as the server is asked it."""
+    def wanted(self, wanted: Wanted) -> Wanted:
+        """Return a list of points as the server is asked for it."""
+        key = self.name(f"key:{wanted.key}") if wanted.key else ""
+        return replace(wanted, query=self._query(wanted.query), key=key)
+
+    def _query(self, query: Query) -> Query:
         return replace(
             query,
             group=None if query.group is None else self.name(f"group:{query.group}"),

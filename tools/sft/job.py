@@ -23,7 +23,7 @@ import math
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from preceptor.core.errors import InputError, PreceptorError
 from preceptor.core.record import Record
@@ -60,6 +60,7 @@ class Hyper(Record):
             each, where the time limit leaves room for that (``probing``).
         share: Whether what a note's rows have in common is computed once, where that changes no loss.
         bf16: Whether products are computed in bfloat16 where the machine does that fast.
+        skip: Linear layers that get no adapters, by the end of their names.
     """
 
     method: Method = "lora"
@@ -75,6 +76,15 @@ class Hyper(Record):
     probe: bool = False
     share: bool = True
     bf16: bool = True
+    skip: tuple[str, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _told(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Leave out what skips nothing, so that the hashes of jobs stay what they were."""
+        made: dict[str, object] = handler(self)
+        if not self.skip:
+            del made["skip"]
+        return made
 
 
 PROFILES: dict[ProfileName, Hyper] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from preceptor.cli.options import (
@@ -48,25 +49,22 @@ def run(args: argparse.Namespace) -> int:
     chosen = settings(args)
     run = Path(chosen.runs_dir) / args.student
     named = (run / "run.json").is_file() and not Path(args.student).exists()
-    student = run if named else Path(args.student)
-    if student.is_dir():
-        say_what_a_bundle_sends(student, chosen)
-    console = Console()
-    measured = measuring.measure(
-        measuring.Request(
-            student=str(run) if named else args.student,
-            task=args.task,
-            split=args.split,
-            seed=args.seed,
-            mode=args.mode,
-            metric=args.metric or "",
-            precision=args.precision,
-            allow=tuple(args.allow_remote),
-        ),
-        chosen,
-        lambda progress: console.progress(args.split, progress),
+    request = measuring.Request(
+        student=str(run) if named else args.student,
+        task=args.task,
+        split=args.split,
+        seed=args.seed,
+        mode=args.mode,
+        metric=args.metric or "",
+        precision=args.precision,
+        allow=tuple(args.allow_remote),
     )
-    console.close()
+    if Path(request.student).is_dir():
+        say_what_a_bundle_sends(Path(request.student), chosen)
+    with closing(Console()) as console:
+        measured = measuring.measure(
+            request, chosen, lambda progress: console.progress(args.split, progress)
+        )
     if args.json:
         print(json.dumps(measured.model_dump(mode="json"), indent=2))
     else:

@@ -174,6 +174,8 @@ def drive(session: object, as_json: bool, decide: Decide | None = None) -> int:
         verb = "answer it with: preceptor approve" if isinstance(stop, Waiting) else ""
         again = f"{verb or 'go on with: preceptor resume'} {os.path.relpath(folder)}"
         raise Interrupted(stop.message, again) from stop
+    finally:
+        session.listener.close()
     if as_json:
         print((folder / "report.json").read_text("utf-8"), end="")
     else:

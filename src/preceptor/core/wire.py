@@ -142,19 +142,21 @@ def settings(address: Address, library: str = "httpx", key: str | None = None) -
     """
     http = import_module(library)
     limits = http.Limits(max_connections=CONNECTIONS, max_keepalive_connections=KEPT)
+    by = proxy(address)
     return {
         # A transport of our own keeps the client from reading the environment's proxies.
-        "transport": http.HTTPTransport(limits=limits, proxy=proxy(address) or None),
+        "transport": http.HTTPTransport(limits=limits),
+        "mounts": {"all://": http.HTTPTransport(limits=limits, proxy=by)} if by else {},
         "follow_redirects": False,
         "event_hooks": {"request": [_only(address, key)], "response": [refuse_redirect]},
     }
 
 
-def client(address: Address, timeout: float) -> httpx.Client:
-    """Return a client for one server; paths are added to its address."""
+def client(address: Address, timeout: float, key: str | None = None) -> httpx.Client:
+    """Return a client for one server; paths are added to its address; ``key`` as for ``settings``."""
     import httpx
 
-    return httpx.Client(base_url=address.url, timeout=timeout, **settings(address))
+    return httpx.Client(base_url=address.url, timeout=timeout, **settings(address, key=key))
 
 
 def seal(made: object, depth: int = 4) -> None:

@@ -239,12 +239,8 @@ def _opened(
     metric = judged.kept(store, options.metric, task, drawn)
     limits, rule = judged.limits(options.limits, task), judged.rule(options.gate, task)
     opened.run = store.path
-    named = settings.api_key_env
-    dense = embedder_of(options.embedder, opened.gate, models(options), named=named)
-    retrievers = Retrievers(
-        store.artefacts.get, frozenset(drawn.train), dense, settings.qdrant_url, opened.gate
-    )
-    retrievers.models, retrievers.keys = models(options), named
+    dense = embedder_of(options.embedder, opened.gate, models(options), named=settings.api_key_env)
+    retrievers = _retrievers((store, *parts), options, settings, dense)
     prices = settings.price_table()
     kept = reserve.held_back(options, task, drawn, prices, start)
     ledger = Ledger(store.ledger_path, kept, prices)
@@ -289,6 +285,25 @@ def _opened(
         retrievers.close()
         if labeller is not None:
             labeller.close()
+
+
+def _retrievers(
+    run: tuple[RunStore, Task, splits.Splits, Students, Recipe],
+    options: Options,
+    settings: Settings,
+    dense: Embedder | None,
+) -> Retrievers:
+    """Return what finds worked examples in a run's indexes."""
+    store, _, drawn, opened, _ = run
+    return Retrievers(
+        store.artefacts.get,
+        frozenset(drawn.train),
+        dense,
+        settings.qdrant_url,
+        opened.gate,
+        models(options),
+        keys=settings.api_key_env,
+    )
 
 
 def _trainings(

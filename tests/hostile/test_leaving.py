@@ -6,6 +6,7 @@ a note is counted: nothing.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -36,6 +37,7 @@ from tests.contracts.evidence import blind, corpus, evidence_of
 from tests.contracts.teacher import FINISH, situation_of
 from tests.hostile.listener import PROXIES, Listener, Mover, moved
 from tests.hostile.notes import CANARY
+from tests.house.test_house import sources
 from tests.tools.rag.built import built
 from tests.tools.rag.fake import FakeQdrant
 
@@ -380,3 +382,37 @@ def test_names_that_hold_an_at_of_their_own() -> None:
         served.read("openai:@cf/m@http://h")
     with pytest.raises(InputError, match="takes no URL"):
         served.read("anthropic:m@https://evil.example")
+
+
+# --- no client is made elsewhere ------------------------------------------------------------------
+
+MAKERS = {
+    "httpx": {"Client", "AsyncClient", "get", "post", "put", "head", "request", "stream"},
+    "ollama": {"Client", "AsyncClient", "chat", "generate", "embed", "list", "show"},
+    "openai": {"OpenAI", "AsyncOpenAI"},
+    "requests": {"get", "post", "request"},
+    "urllib.request": {"urlopen", "urlretrieve"},
+    "request": {"urlopen", "urlretrieve"},
+}
+BARE = {"ChatOpenAI", "ChatOllama", "QdrantClient", "AsyncQdrantClient", "urlopen"}
+HOW = ("**wire.", "**sends", "=sends", "=wire.openai_client(", "':memory:'")
+DOWNLOADS = ("evals/tasks/fetch.py",)
+"""They follow redirects, and send no text."""
+
+
+def test_every_client_is_made_as_the_rules_say() -> None:
+    found = 0
+    for path in sorted(p for p in sources() if not str(p).endswith(DOWNLOADS)):
+        if "benchmarks" in path.parts or (path.name == "wire.py" and path.parent.name == "core"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and _makes_a_client(ast.unparse(node.func)):
+                found += 1
+                said = ast.unparse(node)
+                assert any(how in said for how in HOW), f"{path.name}:{node.lineno}: {said}"
+    assert found >= 8
+
+
+def _makes_a_client(name: str) -> bool:
+    library, _, made = name.rpartition(".")
+    return made in MAKERS.get(library, ()) or (not library and made in BARE)

@@ -43,6 +43,7 @@ from preceptor.graphs.answering import Students
 from preceptor.graphs.gates import GateConfig
 from preceptor.graphs.retrieval import Retrievers, embedder_of
 from preceptor.graphs.session import Limits, Listener, Session
+from preceptor.tools.rag.embed import Embedder
 from preceptor.tools.sft.options import FineTuneOptions
 
 

@@ -183,6 +183,10 @@ def qdrant(chosen: Settings) -> Iterator[Check]:
 
     try:
         address = address_of(chosen.qdrant_url)
+    except PreceptorError as error:
+        yield Check("qdrant", "missing", error.message, error.hint)
+        return
+    try:
         if chosen.egress != "open" and not address.is_local:
             said = f"{address.url}: the policy is {chosen.egress}, and an index cannot be redacted"
             yield Check("qdrant", "missing", said, "a server on this machine, or egress = 'open'")

@@ -123,6 +123,9 @@ def _ollama() -> Check:
 
     try:
         address = served.ollama()
+    except PreceptorError as error:
+        return Check("ollama", "note", error.message, error.hint)
+    try:
         with wire.client(address, 2.0) as client:
             found = client.get("/api/tags").json()
         return Check("ollama", "ok", f"{len(found['models'])} models at {address.url}")

@@ -169,6 +169,8 @@ def seal(made: object, depth: int = 4) -> None:
     # Some make their client when it is first asked for.
     late = [getattr(made, name, None) for name in ("_client", "client", "root_client", "async_client")]
     for held in (*late, *list(getattr(made, "__dict__", {}).values())):
+        if held is None:
+            continue
         if hasattr(held, "follow_redirects") and hasattr(held, "event_hooks"):
             held.follow_redirects = False
         elif depth and hasattr(held, "__dict__") and not isinstance(held, type):

@@ -72,6 +72,7 @@ class FineTuneArgs(Record):
         if whole:
             known["method"] = "full"
         if many:
-            known |= {"epochs": 2 if self.profile == "thorough" else 1, "validation": 0.0}
+            long = self.profile == "thorough"
+            known |= {"epochs": 2 if long else 1, "validation": 0.0, "batch": 16}
         changed = {k: v for k, v in self.change.model_dump().items() if v is not None}
         return Hyper.model_validate({**known, **changed, "skip": skip})

@@ -50,8 +50,8 @@ class Hyper(Record):
         alpha: Their scale; the update is multiplied by alpha / rank.
         rate: The highest learning rate; by the model's size if None (``rate_for``).
         epochs: Passes over the rows, at most.
-        batch: Answers to one field per step, those of a note at least; memory decides how many rows
-            are computed at once.
+        batch: Answers to one field per step, those of a note at least; if None, those of several
+            notes (``training.batch_of``). Memory decides how many rows are computed at once.
         warmup: The part of the steps in which the rate rises; it falls as a cosine after.
         validation: The part of the training patients that is not trained on but tells when to stop.
         patience: Epochs without a lower loss on them that end training; 0: never.
@@ -68,7 +68,7 @@ class Hyper(Record):
     alpha: int = Field(default=32, ge=4, le=256)
     rate: float | None = Field(default=None, ge=1e-6, le=1e-2)
     epochs: int = Field(default=4, ge=1, le=20)
-    batch: int = Field(default=16, ge=1, le=128)
+    batch: int | None = Field(default=None, ge=1, le=128)
     warmup: float = Field(default=0.1, ge=0, le=0.5)
     validation: float = Field(default=0.15, ge=0, le=0.4)
     patience: int = Field(default=2, ge=0, le=10)

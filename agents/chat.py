@@ -21,6 +21,7 @@ from preceptor.agents.messages import length, readable, silent, unreadable
 from preceptor.agents.room import Room, is_too_long
 from preceptor.agents.students.completion import usage
 from preceptor.agents.students.retry import UNTRUSTED, UNTRUSTED_HINT, retry_after, untrusted
+from preceptor.core import wire
 from preceptor.core.errors import InputError, TeacherError, boundary
 from preceptor.core.ports import Evidence, ToolSpec
 from preceptor.core.record import canonical
@@ -240,8 +241,7 @@ class ChatTeacher:
         attempt = slow = refused = 0
         while True:
             try:
-                with boundary(TeacherError, "teacher"):
-                    said = cast("BaseMessage", sent.model.invoke(sent.messages))
+                said = self._heard(sent)
                 if attempt >= self._options.retries or not silent(said):
                     return said, sent
                 attempt += 1
@@ -272,6 +272,17 @@ class ChatTeacher:
                     sent = self._sent(asked)
                 self._tell(error, shorter)
                 self._sleep(pause(error, attempt - 1))
+
+    def _heard(self, sent: Sent) -> BaseMessage:
+        try:
+            with boundary(TeacherError, "teacher"):
+                return cast("BaseMessage", sent.model.invoke(sent.messages))
+        except (TeacherError, wire.Redirected) as error:
+            moved = wire.redirected(error)
+            if moved is None:
+                raise
+            # Without a cause, it is not tried again.
+            raise TeacherError(f"teacher {self.name!r}: {moved.message}", moved.hint) from None
 
     def _tell(self, error: BaseException, shorter: bool) -> None:
         """Say that the server is asked again: a long wait is not silent."""

@@ -7,7 +7,6 @@ should, is decided elsewhere. Nothing is sent twice: a file that the server has 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,10 +15,9 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from preceptor.core import ollama_names
+from preceptor.core import keys, ollama_names, served, wire
 from preceptor.core.errors import StudentError
 from preceptor.core.record import DIGEST_CHARS
-from preceptor.core.settings import check_url
 
 Say = Callable[[str], None]
 """Hears what is being done, a line at a time."""
@@ -83,20 +81,25 @@ class Publisher:
 
     Args:
         host: Its address; ``OLLAMA_HOST`` or the usual port if empty.
+        named: The variables that hold the keys of servers, as in the settings (``api_key_env``).
+
+    Raises:
+        InputError: If that is no address.
     """
 
-    def __init__(self, host: str = "") -> None:
-        # The library reads the address when it is imported.
-        check_url(os.environ.get("OLLAMA_HOST", ""), "OLLAMA_HOST")
-        check_url(host, "--host")
+    def __init__(self, host: str = "", named: Mapping[str, str] | None = None) -> None:
+        # The library, too, reads OLLAMA_HOST, when it is imported.
+        served.ollama()
+        self._address = served.ollama(host)
         import ollama
 
-        self._client = ollama.Client(host=host or None, timeout=TIMEOUT)
+        sends = wire.settings(self._address, key=keys.ollama(self._address, named or {}))
+        self._client = ollama.Client(host=self._address.url, timeout=TIMEOUT, **sends)
 
     @property
     def url(self) -> str:
         """Where it is."""
-        return str(self._client._client.base_url).rstrip("/")
+        return self._address.url
 
     def names(self) -> list[str]:
         """Return what the server has.

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
-from preceptor.agents import destination
+from preceptor.core import keys, wire
+from preceptor.core import served as names
+from preceptor.core.errors import PreceptorError, TeacherError
 
 if TYPE_CHECKING:
     import httpx
@@ -39,26 +41,29 @@ class Served:
     thinks: bool = False
 
 
-def of(spec: str, api_key: str = "") -> Served:
+def of(spec: str, api_key: str = "", named: Mapping[str, str] | None = None) -> Served:
     """Return what the server of a teacher tells; nothing if it does not answer.
 
     Args:
         spec: The teacher, as a run names it. Only a server of one's own is asked.
-        api_key: What it asks for, if anything.
+        api_key: What it asks for, if anything; the server's own, see ``core.keys``, if empty.
+        named: The variables that hold the keys of servers, as in the settings (``api_key_env``).
     """
     import httpx
 
-    kind, _, rest = spec.partition(":")
-    name, _, url = rest.rpartition("@") if "://" in rest else (rest, "", "")
-    if kind not in ("ollama", "openai") or (kind == "openai" and not url):
+    found = names.read(spec)
+    if found.kind not in ("ollama", "openai") or (found.kind == "openai" and not found.url):
         return Served()
-    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-    where = destination.of(spec)
-    where = (where if "://" in where else f"http://{where}").rstrip("/")
+    ollama = found.kind == "ollama"
+    address = names.ollama(found.url) if ollama else names.openai(found.url)
+    key = api_key or (keys.ollama if ollama else keys.openai)(address, named or {})
     try:
-        with httpx.Client(timeout=SECONDS, headers=headers) as client:
-            return _ollama(client, where, name) if kind == "ollama" else _openai(client, where, name)
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+        with wire.client(address, SECONDS, key) as client:
+            tell = _ollama if ollama else _openai
+            return tell(client, address.url, found.model)
+    except wire.Redirected as moved:
+        raise TeacherError(f"teacher {spec!r}: {moved.message}", moved.hint) from moved
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, PreceptorError):
         return Served()
 
 

@@ -6,13 +6,12 @@ own retries are switched off: hidden ones would escape the ledger and the breake
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import urlsplit
 
 from preceptor.agents.students.ollama_wire import never_cut
+from preceptor.core import keys, served, wire
 from preceptor.core.egress import Door
 from preceptor.core.errors import InputError, TeacherError, boundary
 from preceptor.core.ports import Teacher
@@ -42,7 +41,8 @@ class TeacherOptions:
         temperature: How the model samples; None leaves it to the server (some models refuse it).
         max_tokens: The most tokens of one answer.
         brief_tokens: The most tokens of the brief (estimated).
-        api_key: For ``openai:``; ``OPENAI_API_KEY`` if empty.
+        api_key: For ``openai:``; the server's own, see ``core.keys``, if empty.
+        keys: The variables that hold the keys of servers, as in the settings (``api_key_env``).
         transcript_tokens: The most tokens of a round's earlier turns and tool results (estimated).
         door: The gate that everything that is sent passes; None for a model on this machine.
         meaning: What phrases mean, for the rule teacher; it counts words alone if None.
@@ -56,6 +56,7 @@ class TeacherOptions:
     max_tokens: int = 4096
     brief_tokens: int = 10_000
     api_key: str = ""
+    keys: Mapping[str, str] = field(default_factory=dict)
     transcript_tokens: int = 6_000
     door: Door | None = None
     meaning: Meaning | None = None
@@ -70,12 +71,13 @@ def check(spec: str, options: TeacherOptions | None = None) -> None:
         InputError: If the spec names no teacher, the server does not have it, or it takes no tools.
         TeacherError: If the model cannot be set up.
     """
-    from preceptor.agents import chat, served
+    from preceptor.agents import chat
+    from preceptor.agents import served as told
 
     make(spec, options)
-    found = served.of(spec, options.api_key if options else "")
+    found = told.of(spec, options.api_key if options else "", options.keys if options else None)
     if found.missing:
-        name = spec.removeprefix("ollama:").partition("@")[0]
+        name = served.read(spec).model
         raise InputError(f"teacher {spec!r}: its server does not have it", f"ollama pull {name}")
     if found.tools is False:
         raise InputError(*chat.no_tools(spec))
@@ -88,14 +90,14 @@ def tried(spec: str, options: TeacherOptions) -> tuple[Literal["ok", "note"], st
         InputError: If the spec names no teacher.
         TeacherError: If no answer comes.
     """
-    from preceptor.agents import chat, served, trying
+    from preceptor.agents import chat, trying
+    from preceptor.agents import served as told
 
-    kind, _, rest = spec.partition(":")
-    name, _, url = rest.partition("@")
+    named = served.read(spec)
     fewer = replace(options, max_tokens=chat.CALL_TOKENS)
-    return trying.tried(
-        spec, chat_model(kind, name, url, fewer), served.of(spec, options.api_key), options.context
-    )
+    model = chat_model(named.kind, named.model, named.url, fewer)
+    known = told.of(spec, options.api_key, options.keys)
+    return trying.tried(spec, model, known, options.context)
 
 
 def make(spec: str, options: TeacherOptions | None = None) -> Teacher:
@@ -119,14 +121,15 @@ def make(spec: str, options: TeacherOptions | None = None) -> Teacher:
     from preceptor.agents.chat import ChatTeacher
 
     options = options or TeacherOptions()
-    name, _, url = rest.partition("@")
-    if url and urlsplit(url).scheme not in ("http", "https"):
+    named = served.read(spec)
+    if named.url and "://" not in named.url:
         raise InputError(
-            f"teacher {spec!r}: {url!r} is no URL", "write openai:NAME@http://HOST:PORT/v1"
+            f"teacher {spec!r}: {named.url!r} is no URL", "write openai:NAME@http://HOST:PORT/v1"
         )
+    served.leads_to(named)
     hint = "see the provider's package and key; preceptor doctor shows what is there"
     with boundary(TeacherError, f"teacher {spec!r} cannot be set up", hint):
-        model = chat_model(kind, name, url, options)
+        model = chat_model(kind, named.model, named.url, options)
     return ChatTeacher(spec, model, options)
 
 
@@ -153,6 +156,7 @@ def chat_model(kind: str, name: str, url: str, options: TeacherOptions) -> BaseC
         max_tokens=options.max_tokens,
         temperature=options.temperature,
     )
+    wire.seal(model)
     return model
 
 
@@ -160,12 +164,13 @@ def _openai(name: str, url: str, options: TeacherOptions) -> BaseChatModel:
     from langchain_openai import ChatOpenAI
     from pydantic import SecretStr
 
-    key = options.api_key or os.environ.get("OPENAI_API_KEY", "")
-    if not key and not url:
+    address = served.openai(url)
+    key = options.api_key or keys.openai(address, options.keys)
+    if not key and address.url == served.OPENAI:
         raise TeacherError(f"no key for openai:{name}", "set OPENAI_API_KEY, or use openai:NAME@URL")
     return ChatOpenAI(
         model=name,
-        base_url=url or None,
+        base_url=address.url,
         api_key=SecretStr(key or LOCAL_KEY),
         timeout=options.timeout,
         max_retries=0,
@@ -173,18 +178,29 @@ def _openai(name: str, url: str, options: TeacherOptions) -> BaseChatModel:
         max_completion_tokens=options.max_tokens,
         # The model's name would decide otherwise, and only OpenAI itself knows that path.
         use_responses_api=False if url else None,
+        http_client=wire.openai_client(address, options.timeout),
+        http_async_client=wire.openai_async_client(),
+        # The environment's own proxy for this client would stand beside ours.
+        openai_proxy="",
     )
 
 
 def _ollama(name: str, url: str, options: TeacherOptions) -> BaseChatModel:
+    # The library, too, reads OLLAMA_HOST, when it is imported.
+    served.ollama()
     from langchain_ollama import ChatOllama
 
+    address = served.ollama(url)
+    sends = wire.settings(address, key=keys.ollama(address, options.keys))
+    sends["event_hooks"]["request"].append(never_cut)
     return ChatOllama(
         model=name,
-        base_url=url or None,
+        base_url=address.url,
         temperature=options.temperature,
         num_predict=options.max_tokens,
         num_ctx=options.brief_tokens + options.transcript_tokens + 2 * options.max_tokens,
         client_kwargs={"timeout": options.timeout},
-        sync_client_kwargs={"event_hooks": {"request": [never_cut]}},
+        sync_client_kwargs=sends,
+        # Nothing asks through it; if something did, it would go nowhere else either.
+        async_client_kwargs={"follow_redirects": False, "trust_env": not address.is_local},
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from preceptor.agents import chat
+from preceptor.core import wire
 from preceptor.core.errors import TeacherError, boundary
 from preceptor.core.ports import ToolSpec
 
@@ -50,6 +51,8 @@ def tried(
     try:
         with boundary(TeacherError, "teacher"):
             said = model.bind_tools([chat.bound(READY)]).invoke([HumanMessage(QUESTION)])
+    except wire.Redirected as moved:
+        raise TeacherError(f"teacher {spec!r}: {moved.message}", moved.hint) from moved
     except TeacherError as lost:
         error = lost.__cause__
         raise chat.lost(spec, error, 1) if error is not None else lost from error

@@ -27,7 +27,8 @@ from preceptor.tools.rag.edge import EdgeStore
 from preceptor.tools.rag.embed import Vector, embedder_for
 from preceptor.tools.rag.phrases import words_of
 from preceptor.tools.rag.retriever import QdrantRetriever
-from preceptor.tools.rag.store import MemoryStore, PointStore, ServerStore
+from preceptor.tools.rag.server import ServerStore
+from preceptor.tools.rag.store import MemoryStore, PointStore
 
 FIELDS = task().fields
 DIM = 128

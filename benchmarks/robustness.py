@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import robustness_foreign
+from benchmarks import leaving, robustness_foreign
 from preceptor.agents import brief
 from preceptor.agents.rules import RuleTeacher
 from preceptor.core.fields import LabelField
@@ -116,6 +116,7 @@ def main() -> None:
         print(note_row(name, text))
     print(END, end="")
     robustness_foreign.write()
+    leaving.main()
 
 
 if __name__ == "__main__":

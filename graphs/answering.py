@@ -24,7 +24,7 @@ from preceptor.core.records import AdapterRef, Example, Recipe
 from preceptor.core.settings import Settings
 from preceptor.core.weights import IN_PROCESS
 from preceptor.evals.task import Task
-from preceptor.graphs import training
+from preceptor.graphs import tracing, training
 from preceptor.tools.sft import base
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 def gate(settings: Settings, log: Path, task: Task, notes: Sequence[Example] = ()) -> Egress:
     """Return the gate that everything that leaves the machine passes, and silence all else.
+
+    Traces, if they are asked for, pass it too.
 
     Args:
         settings: The policy.
@@ -51,12 +53,14 @@ def gate(settings: Settings, log: Path, task: Task, notes: Sequence[Example] = (
         made.learn((n.text for n in notes), (i for n in notes for i in (n.id, n.group)))
         return made
 
-    return Egress(
+    made = Egress(
         settings.egress,
         log,
         lambda text: redactor().redact(text),
         lambda text: redactor().restore(text),
     )
+    tracing.start(settings, made, os.environ)
+    return made
 
 
 @dataclass
@@ -140,6 +144,7 @@ class Students:
             tokenizer=tokenizer,
             counts=training.faces(self.settings).behind(recipe.model.spec),
             models=Path(self.options.models_dir) if self.options.models_dir else None,
+            keys=self.settings.api_key_env if self.settings else {},
             parallel=self.options.parallel,
             timeout=self.options.timeout,
             threads=int(os.environ.get("OMP_NUM_THREADS", "0") or 0),

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from preceptor.agents import students
+from preceptor.agents.students.guarded import GuardedStudent
+from preceptor.core.egress import Egress, is_local
 from preceptor.core.fields import FieldSpec
 from preceptor.core.ports import Cancel, Student
 from preceptor.core.record import Record
@@ -53,23 +55,31 @@ class Served:
         name: What it is called there.
         url: Where that is.
         tokenizer: The folder of its tokenizer here.
+        gate: What it is asked passes it if it is on another machine; None only where nothing of a note
+            is asked.
         quantised: Whether its weights were made smaller.
     """
 
     name: str
     url: str
     tokenizer: Path
+    gate: Egress | None
     quantised: bool = False
 
     def open(self, route: str, settings: Settings) -> Student:
         """Return the student that asks it, ``raw`` or by ``chat``."""
         options = students.StudentOptions(
             base_url=self.url,
+            keys=settings.api_key_env,
             parallel=settings.concurrency,
             timeout=settings.timeouts.student,
             tokenizer=self.tokenizer if route == "raw" else None,
         )
-        return students.make(ModelRef(spec=f"ollama:{self.name}"), options=options)
+        made = students.make(ModelRef(spec=f"ollama:{self.name}"), options=options)
+        gate = self.gate
+        if gate is None or is_local(self.url):
+            return made
+        return GuardedStudent(made, lambda: gate.door(self.url, "student"))
 
 
 @dataclass(frozen=True)

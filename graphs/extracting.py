@@ -34,7 +34,16 @@ from preceptor.core.records import Answer, Example, Precision
 from preceptor.core.settings import Settings
 from preceptor.evals import data, evaluate, evidence
 from preceptor.evals.task import Task
-from preceptor.graphs import answering, answers, appending, bundle, corpus, retrieval, wiring
+from preceptor.graphs import (
+    answering,
+    answers,
+    appending,
+    bundle,
+    corpus,
+    foreign,
+    retrieval,
+    wiring,
+)
 from preceptor.graphs.index import Index
 
 CHUNK = 64
@@ -58,6 +67,7 @@ class Job:
         pipe: Where the notes come from if it is no file.
         said: Who says what texts are made of, where it is not the caller.
         precision: What the student computes in, if not what it was measured in.
+        allow: Hosts that a server named by the bundle may be at.
     """
 
     folder: Path
@@ -70,6 +80,7 @@ class Job:
     pipe: corpus.Pipe | None = None
     said: str = ""
     precision: Precision | None = None
+    allow: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,6 +115,7 @@ def extract(
     made = bundle.at(bundle.read(job.folder), job.precision)
     job = _with_template(job, made)
     _check(job)
+    foreign.check(foreign.senders(job.folder, settings), job.allow)
     work = job.target.with_name(f".{job.target.name}.work")
     appendable = answers.appendable(job.target)
     names = [f.name for f in made.fields]

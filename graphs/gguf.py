@@ -16,6 +16,7 @@ from preceptor.agents import students
 from preceptor.agents.servers.llamacpp import LlamaCppServer
 from preceptor.agents.students.chat import of_folder
 from preceptor.agents.students.llamacpp import templated
+from preceptor.core.address import parse
 from preceptor.core.errors import InputError
 from preceptor.core.ports import Student
 from preceptor.core.records import Call, ModelRef
@@ -54,6 +55,8 @@ def write(
         StoreError: If the disk has no room for it.
     """
     made, about = bundle.read(folder), exporting.read(folder)
+    if target.host:
+        parse(target.host, "--host")
     kind, file = target.quantize or "f32", folder / FILE
     conversion.check(settings.llama_cpp, kind)
     if file.exists() and not target.replace:

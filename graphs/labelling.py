@@ -7,8 +7,8 @@ batch are put before the model. What became of votes is ``tools.distill``'s affa
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,8 @@ from preceptor.agents.students.guarded import GuardedStudent
 from preceptor.agents.students.langchain import LangChainStudent
 from preceptor.agents.students.openai import OpenAIStudent, with_path
 from preceptor.agents.students.retry import Backoff
-from preceptor.core import parse
+from preceptor.core import parse, served
+from preceptor.core.address import parse as address_of
 from preceptor.core.cache import AnswerCache, answer_key, example_key
 from preceptor.core.egress import Egress, is_local
 from preceptor.core.errors import InputError, StudentError, boundary
@@ -71,12 +72,12 @@ def has_batches(spec: str, chosen: LabellerSettings) -> bool:
     """Return whether a model's server has the batch endpoint: OpenAI itself, or the named one."""
     if not spec.startswith("openai:"):
         return False
-    url = destination.of(spec).rstrip("/")
+    url = _plain(destination.of(spec))
     return url == destination.OPENAI or bool(chosen.batch_url and url == _plain(chosen.batch_url))
 
 
 def _plain(url: str) -> str:
-    return with_path(url).rstrip("/")
+    return address_of(with_path(url), "labeller.batch_url").url
 
 
 def check(options: Options, chosen: LabellerSettings, gate: Egress) -> None:
@@ -121,6 +122,7 @@ class Place:
         folder: Where batches are remembered.
         cancel: Whether a person wants to stop.
         heard: Who hears how far it is.
+        keys: The variables that hold the keys of servers, as in the settings (``api_key_env``).
     """
 
     task: Task
@@ -134,6 +136,7 @@ class Place:
     folder: Path
     cancel: Cancel
     heard: OnProgress
+    keys: Mapping[str, str] = field(default_factory=dict)
 
 
 class Labeller:
@@ -285,23 +288,24 @@ def _open(spec: str, place: Place) -> Student:
     options = students.StudentOptions(
         parallel=place.options.parallel,
         timeout=place.options.timeout,
+        keys=place.keys,
         models=Path(place.options.models_dir) if place.options.models_dir else None,
     )
-    kind, _, name = spec.partition(":")
+    kind = spec.partition(":")[0]
     if kind not in AS_STUDENT:
         return _through_langchain(spec, options)
-    if kind == "ollama" and "@" in name:
-        name, _, at = name.partition("@")
-        spec, options = f"ollama:{name}", replace(options, base_url=at)
+    if kind == "ollama":
+        named = served.read(spec)
+        spec, options = f"ollama:{named.model}", replace(options, base_url=named.url)
     return students.make(ModelRef(spec=spec), options=options)
 
 
 def _through_langchain(spec: str, options: students.StudentOptions) -> Student:
-    kind, _, name = spec.partition(":")
+    named = served.read(spec)
 
     def model(temperature: float | None) -> BaseChatModel:
         made = teacher.TeacherOptions(timeout=options.timeout, temperature=temperature)
         with boundary(StudentError, f"model {spec!r} cannot be set up", "see its package and key"):
-            return teacher.chat_model(kind, name, "", made)
+            return teacher.chat_model(named.kind, named.model, named.url, made)
 
     return LangChainStudent(spec, model, options)

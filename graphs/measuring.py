@@ -17,11 +17,11 @@ from preceptor.core.settings import Settings
 from preceptor.evals import evaluate, splits
 from preceptor.evals.metrics import choice, resampling
 from preceptor.evals.metrics.choice import words
-from preceptor.graphs import answering, bundle, retrieval, starting, wiring
+from preceptor.graphs import answering, bundle, foreign, retrieval, starting, wiring
 
 
 class Request(Record):
-    """Who is measured, on what."""
+    """Who is measured, on what; ``allow`` are the hosts that a server named by a bundle may be at."""
 
     student: str
     task: str
@@ -30,6 +30,7 @@ class Request(Record):
     mode: str | None = None
     metric: str = ""
     precision: Precision | None = None
+    allow: tuple[str, ...] = ()
 
 
 class Measured(Record):
@@ -84,6 +85,8 @@ def measure(request: Request, settings: Settings, on_progress: OnProgress) -> Me
             "max_tokens": settings.max_tokens,
         }
     )
+    if Path(request.student).is_dir():
+        foreign.check(foreign.senders(Path(request.student), settings), request.allow)
     task = wiring.load_task(options)
     drawn = splits.make(task, request.seed)
     metric = choice.choose(task.fields, drawn.examples(task, "train"), request.metric or task.metric)

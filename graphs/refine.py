@@ -7,6 +7,7 @@ Owns the order of the nodes, and running and resuming them under LangGraph's SQL
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -159,8 +160,11 @@ def graph(config: RunnableConfig) -> Loop:
     Args:
         config: ``configurable.run`` names the folder of a run that ``preceptor refine`` made.
     """
+    from preceptor.core import quiet
     from preceptor.graphs import wiring
 
+    # A tracer that is on when the graph is asked stays on in it; the session comes later.
+    quiet.hush("open", os.environ)
     opened: list[Session] = []
     stack = ExitStack()
 

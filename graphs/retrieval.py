@@ -1,26 +1,33 @@
 """Which retriever finds worked examples for a recipe, and what may stand in its index.
 
-Owns opening an index once, from a run's artefacts or a bundle's snapshot, and the check that no note
-but those of train stands in it. Leaves searching to ``tools.rag``.
+Owns opening an index once, from a run's artefacts or a bundle's snapshot, the check that no note
+but those of train stands in it, and that one at a server passes the gate. Leaves searching to
+``tools.rag``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from preceptor.core import keys, served
 from preceptor.core.egress import Egress
 from preceptor.core.errors import StoreError
 from preceptor.core.ports import Retriever
 from preceptor.core.record import canonical, digest
-from preceptor.core.records import Recipe
+from preceptor.core.records import IndexRef, Recipe
 from preceptor.core.settings import Settings
+from preceptor.tools.rag.artefact import Index
 from preceptor.tools.rag.embed import Embedder, embedder_for
 from preceptor.tools.rag.retry import Patience, same
+from preceptor.tools.rag.store import PointStore
 
 Read = Callable[[str], bytes]
 """Gives the bytes of an index by its content hash."""
+
+WHOLE = "an index"
+"""What cannot be redacted: it has to be searched."""
 
 
 @dataclass
@@ -32,8 +39,10 @@ class Retrievers:
         train: The ids that may stand in one; None for a bundle, whose notes are not here.
         embedder: What makes dense vectors; where it is None, the one that an index names.
         url: A Qdrant server; empty: in memory.
-        gate: What texts pass on their way to an embedder's server.
+        gate: What texts pass on their way to an embedder's server, and points to Qdrant's; without
+            one, nothing goes to another machine.
         models: Where models that were fetched by name live; the default place if None.
+        keys: The variables that hold the keys of servers, as in the settings (``api_key_env``).
         patience: How often a server is asked again, and what to do when it does not come back.
     """
 
@@ -43,6 +52,7 @@ class Retrievers:
     url: str = ""
     gate: Egress | None = None
     models: Path | None = None
+    keys: Mapping[str, str] = field(default_factory=dict)
     patience: Patience = field(default_factory=Patience)
     _open: dict[str, Retriever] = field(default_factory=dict)
 
@@ -62,7 +72,7 @@ class Retrievers:
         return self._open[key]
 
     def _make(self, recipe: Recipe) -> Retriever:
-        from preceptor.tools.rag import artefact, retriever, store
+        from preceptor.tools.rag import artefact, retriever
 
         assert recipe.index is not None
         index = artefact.read(self.read(recipe.index.digest))
@@ -71,9 +81,30 @@ class Retrievers:
         dense = retriever.settings_of(recipe.index).mode in ("dense", "hybrid")
         embedder = self.embedder
         if dense and embedder is None:
-            embedder = embedder_of(index.config.embedder, self.gate, self.models, self.patience)
-        points = store.ServerStore(index, self.url, self.patience) if self.url else None
+            embedder = embedder_of(
+                index.config.embedder, self.gate, self.models, self.patience, self.keys
+            )
+        points = self._server(index) if self.url else None
         return retriever.QdrantRetriever(index, recipe.index, embedder, points)
+
+    def _server(self, index: Index) -> PointStore:
+        """Return the index at a Qdrant server; what that is sent passes the gate."""
+        from preceptor.tools.rag import server
+
+        address = server.address_of(self.url)
+        gate = self.gate or Egress("local-only", None)
+        gate.refuse(address.url, WHOLE)
+
+        def told(chars: int, said: str) -> None:
+            gate.check(address.url, chars, said, "index", WHOLE)
+
+        return server.ServerStore(
+            index,
+            address.url,
+            self.patience,
+            api_key=keys.qdrant(address, self.keys),
+            told=None if address.is_local else told,
+        )
 
     def close(self) -> None:
         """Give back what the indexes hold."""
@@ -84,11 +115,33 @@ class Retrievers:
         self._open.clear()
 
 
+def check(url: str, gate: Egress) -> None:
+    """Refuse a Qdrant server that the policy never lets have an index, before anything is made.
+
+    Raises:
+        InputError: If it does not, or the address is none.
+    """
+    if url:
+        from preceptor.tools.rag import server
+
+        gate.refuse(server.address_of(url).url, WHOLE)
+
+
+def embedder_named(ref: IndexRef, read: Read) -> str:
+    """Return the embedder that an index names and its retriever asks; empty if it asks none."""
+    from preceptor.tools.rag import artefact, retriever
+
+    if retriever.settings_of(ref).mode not in ("dense", "hybrid"):
+        return ""
+    return artefact.read(read(ref.digest)).config.embedder
+
+
 def embedder_of(
     spec: str,
     gate: Egress | None = None,
     models: Path | None = None,
     patience: Patience | None = None,
+    named: Mapping[str, str] | None = None,
 ) -> Embedder | None:
     """Return the embedder that a setting names, None for an empty one.
 
@@ -97,6 +150,7 @@ def embedder_of(
         gate: What every text passes on its way to a server.
         models: Where models that were fetched by name live; the default place if None.
         patience: How often a server is asked again, and what to do when it does not come back.
+        named: The variables that hold the keys of servers, as in the settings (``api_key_env``).
 
     Raises:
         InputError: If the name is none, or its package is missing.
@@ -108,7 +162,10 @@ def embedder_of(
 
     if not spec:
         return None
-    return embedder_for(spec, admit if gate is not None else None, patience, models)
+    url = served.leads_to(served.read(spec))
+    if url and gate is not None:
+        gate.refuse(url)
+    return embedder_for(spec, admit if gate is not None else None, patience, models, named)
 
 
 def of_bundle(folder: Path, settings: Settings, gate: Egress, verb: str) -> Retrievers:
@@ -117,13 +174,17 @@ def of_bundle(folder: Path, settings: Settings, gate: Egress, verb: str) -> Retr
     Args:
         folder: The bundle's.
         settings: Which embedder and Qdrant server.
-        gate: What texts pass on their way to an embedder's server.
+        gate: What texts pass on their way to an embedder's server, and points to Qdrant's.
         verb: The command that asks, and that goes on when it is given again.
+
+    Raises:
+        InputError: If the policy lets no index have the Qdrant server.
     """
-    patience = Patience(later=same(verb))
-    dense = embedder_of(settings.embedder, gate, settings.models_dir, patience)
+    check(settings.qdrant_url, gate)
+    patience, named = Patience(later=same(verb)), settings.api_key_env
+    dense = embedder_of(settings.embedder, gate, settings.models_dir, patience, named)
     found = Retrievers(snapshots(folder), None, dense, settings.qdrant_url, gate)
-    return replace(found, models=settings.models_dir, patience=patience)
+    return replace(found, models=settings.models_dir, patience=patience, keys=named)
 
 
 def snapshots(folder: Path) -> Read:

@@ -59,6 +59,9 @@ LEAST = 1e-6
 """Seconds that are reserved for merging, creating and comparing: nobody knows them before."""
 
 PARITY = "parity.json"
+WEIGHTS = "weights learned from notes"
+"""What cannot be redacted."""
+
 MADE = {"Q4_K_M": "q4_K_M", "Q4_K_S": "q4_K_S", "Q8_0": "q8_0"}
 OTHERWISE = "q8_0"
 """What a server makes of whole weights for a student that is quantised in a way ``create`` cannot."""
@@ -103,7 +106,7 @@ class ServerHome:
             InputError: If no way leads back, or the base is another model than when the run began.
             StudentError: If the server is gone.
         """
-        with closing(Publisher()) as publisher:
+        with closing(self._publisher()) as publisher:
             base_, ground, found = self._stands(publisher, recipe, face)
         start = recipe.adapter.kind if recipe.adapter is not None else None
         route = routes.settle(ground, method, whole, start)
@@ -133,6 +136,9 @@ class ServerHome:
         name = recipe.model.spec.partition(":")[2]
         return next((k.base for k in known if k is not None and k.name == name), "")
 
+    def _publisher(self) -> Publisher:
+        return Publisher("", self.settings.api_key_env)
+
     def check(self, recipe: Recipe, face: Face, evidence: Evidence) -> None:
         """Refuse what would come to nothing after the training.
 
@@ -147,7 +153,7 @@ class ServerHome:
         except Failed as cause:
             raise InputError(cause.message, cause.hint) from cause
         self.way(recipe, face, None, whole=False)
-        with closing(Publisher()) as publisher:
+        with closing(self._publisher()) as publisher:
             quantised = publisher.level(recipe.model.spec.partition(":")[2]).upper() not in WHOLE
         needed = 3 * len(self._asked(recipe, evidence, quantised).calls)
         left = self.ledger.left().get("student_calls")
@@ -174,7 +180,7 @@ class ServerHome:
         claim = self.ledger.reserve(f"returning:{uuid.uuid4().hex[:8]}", compute_seconds=LEAST)
         begun = time.perf_counter()
         try:
-            with closing(Publisher()) as publisher:
+            with closing(self._publisher()) as publisher:
                 known = self._brought(publisher, recipe, face, evidence)
         except InputError as cause:
             raise Unserved(cause.message, cause.hint) from cause
@@ -294,7 +300,7 @@ class ServerHome:
 
     def _log(self, recipe: Recipe, content: str) -> None:
         """Write down that weights leave this machine, if they do."""
-        self.gate.check(destination.of(recipe.model.spec), 0, content, "weights")
+        self.gate.check(destination.of(recipe.model.spec), 0, content, "weights", WEIGHTS)
 
     def _judge(
         self, trained: tuple[Recipe, Face], known: Returned, asked: Asked, place: Path
@@ -303,7 +309,7 @@ class ServerHome:
         assert recipe.adapter is not None
         calls = 3.0 * len(asked.calls)
         claim = self.ledger.reserve(f"parity:{recipe.adapter.digest}", student_calls=calls)
-        served = Served(known.name, known.url, place / creating.TOKENIZER, known.quantised)
+        served = Served(known.name, known.url, place / creating.TOKENIZER, self.gate, known.quantised)
         folder = base.adapter_folder(self.folder, recipe.adapter)
         try:
             mine = comparing.reference(face.folder, recipe.adapter, folder)
@@ -332,7 +338,7 @@ def may_leave(spec: str, settings: Settings) -> None:
     url = destination.of(spec)
     if not is_local(url) and settings.egress != "open":
         raise InputError(
-            f"nothing is sent to {url!r}: weights learned from notes cannot be redacted",
+            f"nothing is sent to {url!r}: {WEIGHTS} cannot be redacted",
             "serve the student on this machine, or set egress=open",
         )
 

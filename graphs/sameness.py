@@ -94,7 +94,7 @@ def compare(name: str, folder: Path, settings: Settings) -> Sameness:
     )
     notes = [Example(id=f"n{i}", group=f"n{i}", text=text) for i, text in enumerate(TEXTS)]
     calls = [call for note in notes for call in render.calls(recipe, FIELDS, note)]
-    served = comparing.Served(name, url, folder)
+    served = comparing.Served(name, url, folder, None)
     mine = comparing.Remembered(comparing.reference(folder))
     found: dict[str, parity.Parity] = {}
     said: dict[str, comparing.Remembered] = {}

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from preceptor.agents.publish import Publisher
 from preceptor.core import ollama_names, permission, pretokenizer, render
-from preceptor.core.egress import Egress, is_local
+from preceptor.core.egress import Egress
 from preceptor.core.errors import InputError
 from preceptor.core.files import write_whole
 from preceptor.core.folders import put_in_place
@@ -26,6 +26,7 @@ from preceptor.core.settings import Settings
 from preceptor.evals import splits
 from preceptor.graphs import begun, bundle, comparing, exporting, parity, retrieval, training, wiring
 from preceptor.graphs.comparing import Asked, Served, Verdict
+from preceptor.tools.sft import base
 from preceptor.tools.sft.faces import Faces
 
 Say = Callable[[str], None]
@@ -33,6 +34,9 @@ NOTES = 40
 """How many dev notes are compared, at most: each with all its prompts."""
 
 PARITY, SERVED = "parity.json", "served"
+
+WEIGHTS = "weights learned from notes"
+"""What cannot be redacted."""
 
 
 @dataclass(frozen=True)
@@ -83,15 +87,16 @@ def serve(
     made, serving = bundle.read(folder), exporting.read(folder)
     notes = dev_notes(made, notes_of, target, settings)
     name = target.name or serving.name
-    publisher = Publisher(target.host)
+    publisher, gate = Publisher(target.host, settings.api_key_env), gate_of(folder, settings)
     try:
-        _may_begin(publisher, name, target, settings)
+        _may_begin(publisher, name, target, gate)
         check_tokenizer(folder / "model")
         calls = calls_about(made, folder, notes, settings)
         fresh = candidate(name)
+        gate.check(publisher.url, 0, base.weights_digest(serving.files), "weights", WEIGHTS)
         publisher.create(exporting.to_create(folder / "model", serving, fresh, target.quantize), say)
         try:
-            served = Served(fresh, publisher.url, folder / "model", bool(target.quantize))
+            served = Served(fresh, publisher.url, folder / "model", gate, bool(target.quantize))
             asked = Asked(calls, notes, made.fields)
             mine = reference(folder, made, settings, faces)
             found = comparing.judge(mine, served, asked, settings)
@@ -130,13 +135,14 @@ def report(folder: Path, verdict: Verdict, say: Say) -> None:
         )
 
 
-def _may_begin(publisher: Publisher, name: str, target: Target, settings: Settings) -> None:
+def gate_of(folder: Path, settings: Settings) -> Egress:
+    """Return the gate that a folder's weights and dev notes pass; its log is in the folder."""
+    return Egress(settings.egress, folder / "egress.jsonl")
+
+
+def _may_begin(publisher: Publisher, name: str, target: Target, gate: Egress) -> None:
     """Refuse to send weights, which cannot be redacted, elsewhere, or to replace a model unasked."""
-    if not is_local(publisher.url) and settings.egress != "open":
-        raise InputError(
-            f"nothing is sent to {publisher.url!r}: weights learned from notes cannot be redacted",
-            "serve on this machine, or set egress=open",
-        )
+    gate.refuse(publisher.url, WEIGHTS)
     there = None if target.replace else ollama_names.find(name, publisher.names())
     if there is not None:
         raise InputError(
@@ -206,7 +212,7 @@ def calls_about(
     Raises:
         InputError: If they are too few to compare two models.
     """
-    finders = retrieval.of_bundle(folder, settings, Egress("local-only", None), "export")
+    finders = retrieval.of_bundle(folder, settings, gate_of(folder, settings), "export")
     try:
         finder = finders.of(made.recipe)
         hits = finder.hits(notes, made.fields) if finder else [{} for _ in notes]

@@ -6,6 +6,7 @@ teacher has something to embed. What is done with meanings is in ``agents.meanin
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,13 +58,19 @@ def is_here(home: Path | None) -> bool:
     return not model_home.changed(folder, slip)
 
 
-def meaning(options: Options, dense: Embedder | None, gate: Egress) -> Meaning | None:
+def meaning(
+    options: Options,
+    dense: Embedder | None,
+    gate: Egress,
+    named: Mapping[str, str] | None = None,
+) -> Meaning | None:
     """Return what the rule teacher asks about phrases, None where the run has no embedder for it.
 
     Args:
         options: The run's. A run of before there was a choice has none.
         dense: The run's own embedder, which is shared where it is the same.
         gate: What texts pass on their way to a server.
+        named: The variables that hold the keys of servers, as in the settings (``api_key_env``).
     """
     spec = options.teacher_embedder
     if spec in ("", NONE) or options.teacher != "rules":
@@ -72,7 +79,7 @@ def meaning(options: Options, dense: Embedder | None, gate: Egress) -> Meaning |
         return Meaning(lambda: dense)
 
     def make() -> Embedder:
-        made = embedder_of(spec, gate, _home(options))
+        made = embedder_of(spec, gate, _home(options), named=named)
         assert made is not None
         return made
 

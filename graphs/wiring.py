@@ -15,12 +15,10 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from preceptor.agents import destination, students, teacher
+from preceptor.agents import students, teacher
 from preceptor.core import settings as settings_file
-from preceptor.core.egress import Egress
 from preceptor.core.errors import StoreError
 from preceptor.core.ledger import Budget, Ledger
-from preceptor.core.ports import Teacher
 from preceptor.core.record import Record
 from preceptor.core.records import ModelRef, Precision, Recipe
 from preceptor.core.runs import RunStore
@@ -33,6 +31,7 @@ from preceptor.graphs import (
     fits,
     judged,
     labelling,
+    leaving,
     moves,
     reserve,
     returning,
@@ -41,7 +40,7 @@ from preceptor.graphs import (
     training,
     weak,
 )
-from preceptor.graphs.answering import Students, gate
+from preceptor.graphs.answering import Students
 from preceptor.graphs.gates import GateConfig
 from preceptor.graphs.retrieval import Retrievers, embedder_of
 from preceptor.graphs.session import Limits, Listener, Session
@@ -153,17 +152,17 @@ def create(
     task = load_task(options)
     parts = splits.make(task, options.seed)
     exploring.check(options, task, parts)
-    opened = Students(task, options, _run_gate(root / name, settings, task, parts), settings)
+    opened = Students(task, options, leaving.gate_of(root / name, settings, task, parts), settings)
     try:
-        destination.check(options.teacher, opened.gate)
+        leaving.check(options, settings, opened.gate)
         labelling.check(options, settings.labeller, opened.gate)
         student = opened.of(Recipe(model=ModelRef.asked(options.student, options.precision)))
         start = starting.untouched(task, student, options)
         starting.check(start, task, parts.examples(task, "train"))
-        teacher.check(options.teacher)
+        teacher.check(options.teacher, teacher.TeacherOptions(keys=settings.api_key_env))
         options = teacher_embedder.settled(options)
         check_names(options, settings)
-        embedder_of(options.embedder, models=models(options))
+        embedder_of(options.embedder, opened.gate, models(options), named=settings.api_key_env)
         reserve.held_back(options, task, parts, settings.price_table(), start)
         fits.check(student, start, task)
         metric = judged.of(options.metric, task, parts)
@@ -221,33 +220,13 @@ def reopen(
             )
         parts = splits.make(task, options.seed)
         start = Recipe.model_validate(store.config["start"])
-        opened = Students(task, options, _run_gate(store.path, settings, task, parts), settings)
+        opened = Students(task, options, leaving.gate_of(store.path, settings, task, parts), settings)
         try:
-            destination.check(options.teacher, opened.gate)
+            leaving.check(options, settings, opened.gate)
             with _opened(store, (task, parts, opened, start), options, settings, listener) as session:
                 yield session
         finally:
             opened.close()
-
-
-def _run_gate(folder: Path, settings: Settings, task: Task, parts: splits.Splits) -> Egress:
-    by_id = {e.id: e for e in task.examples}
-    known = [by_id[i] for i in (*parts.train, *parts.unlabelled)]
-    return gate(settings, folder / "egress.jsonl", task, known)
-
-
-def _teacher(
-    options: Options, settings: Settings, opened: Egress, dense: Embedder | None, heard: Listener
-) -> Teacher:
-    url = destination.of(options.teacher)
-    made = teacher.TeacherOptions(
-        timeout=settings.timeouts.teacher,
-        door=opened.door(url, "teacher") if url else None,
-        meaning=teacher_embedder.meaning(options, dense, opened),
-        context=settings.teacher_context,
-        say=lambda line: heard.event("teacher_waits", {"why": line}),
-    )
-    return teacher.make(options.teacher, made)
 
 
 @contextmanager
@@ -263,9 +242,8 @@ def _opened(
     metric = judged.kept(store, options.metric, task, drawn)
     limits, rule = judged.limits(options.limits, task), judged.rule(options.gate, task)
     opened.run = store.path
-    dense = embedder_of(options.embedder, opened.gate, models(options))
-    retrievers = Retrievers(store.artefacts.get, frozenset(drawn.train), dense, settings.qdrant_url)
-    retrievers.models = models(options)
+    dense = embedder_of(options.embedder, opened.gate, models(options), named=settings.api_key_env)
+    retrievers = _retrievers((store, *parts), options, settings, dense)
     prices = settings.price_table()
     kept = reserve.held_back(options, task, drawn, prices, start)
     ledger = Ledger(store.ledger_path, kept, prices)
@@ -281,7 +259,7 @@ def _opened(
         task=task,
         splits=drawn,
         start=start,
-        teacher=_teacher(options, settings, opened.gate, dense, heard),
+        teacher=leaving.teacher_of(options, settings, opened.gate, dense, heard),
         toolbox=moves.toolbox(
             store,
             options,
@@ -310,6 +288,25 @@ def _opened(
         retrievers.close()
         if labeller is not None:
             labeller.close()
+
+
+def _retrievers(
+    run: tuple[RunStore, Task, splits.Splits, Students, Recipe],
+    options: Options,
+    settings: Settings,
+    dense: Embedder | None,
+) -> Retrievers:
+    """Return what finds worked examples in a run's indexes."""
+    store, _, drawn, opened, _ = run
+    return Retrievers(
+        store.artefacts.get,
+        frozenset(drawn.train),
+        dense,
+        settings.qdrant_url,
+        opened.gate,
+        models(options),
+        keys=settings.api_key_env,
+    )
 
 
 def _trainings(
@@ -358,6 +355,7 @@ def _labeller(
         folder=store.path / labelling.FOLDER,
         cancel=cancel,
         heard=heard.of("labels"),
+        keys=settings.api_key_env,
     )
     return labelling.Labeller(place)
 

@@ -21,6 +21,7 @@ from preceptor.agents.students.retry import (
     untrusted,
     worth_another_try,
 )
+from preceptor.core import wire
 from preceptor.core.errors import StudentError
 
 if TYPE_CHECKING:
@@ -197,6 +198,9 @@ class Service:
     def _meant(self, error: openai.OpenAIError, what: str) -> Exception:
         import openai
 
+        moved = wire.redirected(error)
+        if moved is not None:
+            return moved
         if isinstance(error, openai.APIStatusError):
             return self._status(error, what)
         if isinstance(error, openai.APIConnectionError) and untrusted(error):

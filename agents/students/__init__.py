@@ -7,12 +7,12 @@ Owns which spec means which class, and what can be set on a student that changes
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from preceptor.core import model_home
+from preceptor.core import model_home, served
 from preceptor.core.errors import InputError
 from preceptor.core.fields import FieldSpec
 from preceptor.core.ports import Student
@@ -37,6 +37,7 @@ class StudentOptions:
         timeout: Seconds to wait for one answer of a server, without retries.
         retries: How often one call is tried again after a transport error, 429 or 5xx.
         base_url: Where Ollama is; ``OLLAMA_HOST`` or its usual port if empty.
+        keys: The variables that hold the keys of servers, as in the settings (``api_key_env``).
         num_ctx: Ollama's context window; from the prompts' length if None.
         keep_alive: How long Ollama keeps the model in memory.
         threads: Threads of a model in process; 0 means all cores.
@@ -58,6 +59,7 @@ class StudentOptions:
     timeout: float = 120.0
     retries: int = 4
     base_url: str = ""
+    keys: Mapping[str, str] = field(default_factory=dict)
     num_ctx: int | None = None
     keep_alive: str = "10m"
     threads: int = 0
@@ -84,6 +86,11 @@ def check(spec: str) -> None:
     alone = kind in ("nano", "scripted", "simulated") and not name
     if not alone and not (kind in ("hf", "ollama", "openai") and name):
         raise InputError(f"no such model: {spec!r}", f"write {SPECS}")
+    if served.read(spec).url and kind == "ollama":
+        raise InputError(
+            f"student {spec!r}: a student of Ollama's takes no URL",
+            "write ollama:NAME; the server's address is OLLAMA_HOST",
+        )
 
 
 def make(
@@ -137,14 +144,14 @@ def _served(kind: str, name: str, options: StudentOptions) -> Student:
         from preceptor.agents.students.ollama import OllamaStudent
 
         return OllamaStudent(name, options)
-    model, at, url = name.rpartition("@")
-    if at and options.tokenizer is not None:
+    named = served.read(f"{kind}:{name}")
+    if named.url and options.tokenizer is not None:
         from preceptor.agents.students.llamacpp import LlamaCppStudent
 
-        return LlamaCppStudent(model, url, options, options.tokenizer)
+        return LlamaCppStudent(named.model, named.url, options, options.tokenizer)
     from preceptor.agents.students.openai import OpenAIStudent
 
-    return OpenAIStudent(model, url, options) if at else OpenAIStudent(name, "", options)
+    return OpenAIStudent(named.model, named.url, options)
 
 
 def _shipped_fake(kind: str, adapter: AdapterRef | None, options: StudentOptions) -> Student:

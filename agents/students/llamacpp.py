@@ -17,6 +17,8 @@ from preceptor.agents.students.chat import of_folder
 from preceptor.agents.students.completion import Said
 from preceptor.agents.students.grammar import SEPARATORS
 from preceptor.agents.students.openai import BadRequest, OpenAIStudent
+from preceptor.core import wire
+from preceptor.core.address import parse
 from preceptor.core.errors import StudentError
 from preceptor.core.fields import object_schema
 from preceptor.core.records import Call, Reply
@@ -76,7 +78,7 @@ def templated(url: str, calls: Sequence[Call], timeout: float) -> list[str]:
 
     found = []
     try:
-        with httpx.Client(base_url=url, timeout=timeout) as client:
+        with wire.client(parse(url), timeout) as client:
             for call in calls:
                 turns = [{"role": m.role, "content": m.content} for m in call.messages]
                 said = client.post("/apply-template", json={"messages": turns}).raise_for_status()

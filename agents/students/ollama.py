@@ -22,7 +22,6 @@ rendered here, as it was for training, and no template of the server's touches i
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,13 +46,13 @@ from preceptor.agents.students.retry import (
 from preceptor.agents.students.whole import Watch, without_note
 from preceptor.agents.students.window import Window
 from preceptor.agents.students.wire import install
-from preceptor.core import ollama_names
+from preceptor.core import keys, ollama_names, served, wire
 from preceptor.core.errors import StudentError
 from preceptor.core.fields import object_schema
 from preceptor.core.ports import Cancel
 from preceptor.core.record import DIGEST_CHARS
 from preceptor.core.records import Call, Decoding, Message, ModelRef, Reply
-from preceptor.core.settings import check_url, masked
+from preceptor.core.settings import masked
 
 if TYPE_CHECKING:
     import httpx
@@ -91,8 +90,9 @@ class OllamaStudent:
     """
 
     def __init__(self, name: str, options: StudentOptions) -> None:
-        # The library reads the address when it is imported.
-        check_url(options.base_url or os.environ.get("OLLAMA_HOST", ""), "OLLAMA_HOST")
+        # The library, too, reads OLLAMA_HOST, when it is imported.
+        served.ollama()
+        self._address = served.ollama(options.base_url)
         import httpx
         import ollama
 
@@ -100,11 +100,9 @@ class OllamaStudent:
         self._options = options
         self._chat: Chat | None = of_folder(options.tokenizer) if options.tokenizer else None
         self._heard = threading.local()
-        self._client = ollama.Client(
-            host=options.base_url or None,
-            timeout=options.timeout,
-            event_hooks={"response": [self._hear]},
-        )
+        sends = wire.settings(self._address, key=keys.ollama(self._address, options.keys))
+        sends["event_hooks"]["response"].append(self._hear)
+        self._client = ollama.Client(host=self._address.url, timeout=options.timeout, **sends)
         self._errors = ollama.ResponseError
         self._foreign = (
             ollama.ResponseError, httpx.HTTPError, ConnectionError, ValueError, TypeError
@@ -324,7 +322,7 @@ class OllamaStudent:
         if worth_another_try(status):
             return Passing(f"Ollama answered with status {status}", self._heard.wait)
         if status in (401, 403):
-            return StudentError(f"Ollama refused access (status {status})", "set OLLAMA_API_KEY")
+            return StudentError(f"Ollama refused access (status {status})", keys.HINT)
         return Refused(f"Ollama answered with status {status}")
 
     def _find_digest(self) -> str:
@@ -340,8 +338,8 @@ class OllamaStudent:
         import httpx
 
         try:
-            where = self._client._client.base_url.join("/api/version")
-            return str(httpx.get(where, timeout=10).json().get("version", ""))
+            said = self._client._client.get("/api/version", timeout=10)
+            return str(said.json().get("version", ""))
         except (httpx.HTTPError, ValueError, AttributeError):
             return ""
 
@@ -357,7 +355,7 @@ class OllamaStudent:
         return StudentError(f"Ollama does not answer at {self._where()}", "start it: ollama serve")
 
     def _where(self) -> str:
-        return masked(str(self._client._client.base_url).rstrip("/"))
+        return self._address.url
 
     def _missing(self, listed: Sequence[str] = ()) -> StudentError:
         return StudentError(

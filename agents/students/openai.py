@@ -13,15 +13,13 @@ Whose answer it is says ``served_as``.
 
 from __future__ import annotations
 
-import os
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from preceptor.agents.destination import OPENAI
 from preceptor.agents.students import StudentOptions
 from preceptor.agents.students.completion import NONE, Said, said
 from preceptor.agents.students.openai_wire import Posting
@@ -39,11 +37,12 @@ from preceptor.agents.students.retry import (
 )
 from preceptor.agents.students.served_as import ServedAs
 from preceptor.agents.students.whole import Watch, says_too_long, without_note
+from preceptor.core import keys, served, wire
+from preceptor.core.address import Address
 from preceptor.core.errors import StudentError
 from preceptor.core.fields import object_schema
 from preceptor.core.ports import Cancel
 from preceptor.core.records import Call, Decoding, Message, ModelRef, Reply
-from preceptor.core.settings import check_url, masked
 
 if TYPE_CHECKING:
     import openai
@@ -51,9 +50,8 @@ if TYPE_CHECKING:
 LLAMA_CPP = "llamacpp"
 """How llama.cpp's server calls itself in its list of models."""
 
-LOCAL = ("localhost", "127.0.0.1", "::1")
-KEY = "OPENAI_API_KEY"
-
+NO_KEY = "none"
+"""What a server is sent that gets no key: the client demands one."""
 
 REASONING = re.compile(r"(o\d|gpt-5(?!-chat))")
 """How the names of OpenAI's models begin that reason before they answer, and refuse a temperature."""
@@ -66,19 +64,25 @@ UNSUPPORTED = ("unsupported_value", "unsupported_parameter")
 
 def with_path(url: str) -> str:
     """Return ``url`` with ``/v1`` where it names no path."""
-    return url if not url or urlsplit(url).path.strip("/") else url.rstrip("/") + "/v1"
+    try:
+        return url if not url or urlsplit(url).path.strip("/") else url.rstrip("/") + "/v1"
+    except ValueError:
+        return url  # Whoever reads it says so.
 
 
-def key_for(url: str) -> str:
-    """Return the key to send: the real one from the environment, never to this machine.
+def key_for(address: Address, named: Mapping[str, str]) -> str:
+    """Return the key to send to a server: see ``core.keys``.
 
     Raises:
         StudentError: If OpenAI's own service is meant and there is no key.
+        InputError: If the key that is named for the server is not there.
     """
-    real = os.environ.get(KEY, "")
-    if not url and not real:
-        raise StudentError("OpenAI needs a key", f"set {KEY}, or name a server: openai:NAME@URL")
-    return real if real and urlsplit(url).hostname not in LOCAL else "none"
+    key = keys.openai(address, named)
+    if not key and address.url == served.OPENAI:
+        raise StudentError(
+            "OpenAI needs a key", f"set {keys.OPENAI}, or name a server: openai:NAME@URL"
+        )
+    return key or NO_KEY
 
 
 class BadRequest(Refused):
@@ -111,17 +115,18 @@ class OpenAIStudent:
     def __init__(self, name: str, url: str, options: StudentOptions) -> None:
         import openai
 
-        named = "the student's name" if url else "OPENAI_BASE_URL"
-        check_url(url or os.environ.get("OPENAI_BASE_URL", ""), named)
+        self._address = served.openai(url)
+        if url and not self._address.path:
+            self._address = replace(self._address, path="/v1")
         self._name = name
-        self._url = with_path(url)
+        self._url = url
         self._timeout = options.timeout
         self.client = openai.OpenAI(
-            api_key=key_for(url),
-            # The client takes an empty variable for an address.
-            base_url=self._url or os.environ.get("OPENAI_BASE_URL") or OPENAI,
+            api_key=key_for(self._address, options.keys),
+            base_url=self._address.url,
             timeout=options.timeout,
             max_retries=0,
+            http_client=wire.openai_client(self._address, options.timeout),
         )
         self.without_schema = False
         self.reasons = not url and REASONING.match(name) is not None
@@ -142,7 +147,7 @@ class OpenAIStudent:
         self._watch = Watch(self._counted)
         self._listed: list[str] = []
         self.context = self._longest(down)
-        own = not url and not os.environ.get("OPENAI_BASE_URL")
+        own = self._address.url == served.OPENAI
         self._refuses = own or self.context is not None
         self._served = ServedAs(name, self._listed)
 
@@ -258,6 +263,9 @@ class OpenAIStudent:
         """Return what an error of the client means, without the server's own words."""
         import openai
 
+        moved = wire.redirected(error)
+        if moved is not None:
+            return moved
         if isinstance(error, openai.APITimeoutError):
             return late(self._timeout)
         if isinstance(error, openai.APIConnectionError):
@@ -277,7 +285,7 @@ class OpenAIStudent:
             wait = retry_after(error.response.headers.get("retry-after"))
             return Passing(f"the server answered with status {status}", wait)
         if status in (401, 403) or code == "insufficient_quota":
-            return StudentError(f"{self.ref.spec} refused access (status {status})", f"check {KEY}")
+            return StudentError(f"{self.ref.spec} refused access (status {status})", self._key_hint())
         if status == 404:
             return StudentError(
                 f"the server does not have the model {self._name!r}",
@@ -294,8 +302,11 @@ class OpenAIStudent:
     def _untrusted(self) -> StudentError:
         return StudentError(f"{self._where()}: {UNTRUSTED}", UNTRUSTED_HINT)
 
+    def _key_hint(self) -> str:
+        return keys.HINT if self.client.api_key == NO_KEY else "check its key"
+
     def _where(self) -> str:
-        return masked(str(self.client.base_url))
+        return f"{self._address.url}/"
 
     def _longest(self, down: StudentError) -> int | None:
         """Return the context length, where the server's list of models tells one."""
@@ -306,7 +317,8 @@ class OpenAIStudent:
         except openai.APITimeoutError:
             return None
         except openai.APIConnectionError as error:
-            raise (self._untrusted() if untrusted(error) else down) from error
+            moved = wire.redirected(error)
+            raise moved or (self._untrusted() if untrusted(error) else down) from error
         except (openai.OpenAIError, ValueError, TypeError, AttributeError):
             return None
         self._listed += [model.id for model in listed]

@@ -32,7 +32,7 @@ def test_in_process(spec: str) -> None:
         ),
         ("ollama:qwen3:4b", {}, "http://127.0.0.1:11434"),
         ("ollama:qwen3:4b", {"OLLAMA_HOST": "0.0.0.0"}, "http://127.0.0.1:11434"),
-        ("ollama:qwen3:4b", {"OLLAMA_HOST": "gpu.ward.example:11434"}, "gpu.ward.example:11434"),
+        ("ollama:qwen3:4b", {"OLLAMA_HOST": "gpu.ward.example:11434"}, "http://gpu.ward.example:11434"),
         ("ollama:qwen3@http://gpu:11434", {}, "http://gpu:11434"),
         # Ollama on this machine passes these on.
         ("ollama:gpt-oss:120b-cloud", {}, OLLAMA_CLOUD),

@@ -140,7 +140,11 @@ def test_a_teacher_of_ollama_s_in_any_spelling(name: str, monkeypatch: pytest.Mo
 
 def test_qdrant_only_where_it_is_configured() -> None:
     assert list(checks.qdrant(Settings())) == []
-    [down] = checks.qdrant(Settings(qdrant_url="http://me:pw@127.0.0.1:9"))
+    [told] = checks.qdrant(Settings(qdrant_url="http://me:pw@127.0.0.1:9"))
+    assert (told.state, told.found) == ("missing", "qdrant_url holds a user name or password")
+    [away] = checks.qdrant(Settings(qdrant_url="http://gpu.ward.example:6333"))
+    assert "an index cannot be redacted" in away.found
+    [down] = checks.qdrant(Settings(qdrant_url="http://127.0.0.1:9"))
     assert down.state == "missing"
     assert "docker run" in down.mend
     assert "pw" not in down.found

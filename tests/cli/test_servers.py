@@ -37,8 +37,8 @@ def one_line(capsys: Captured) -> str:
 
 
 def far(server: OpenAIServer) -> str:
-    """Return a server's address in a form that is not known to be this machine, with a password."""
-    return server.base_url.replace("127.0.0.1", "me:pw-planted@0.0.0.0")
+    """Return a server's address in a form that is not known to be this machine."""
+    return server.base_url.replace("127.0.0.1", "127.1")
 
 
 @openssl
@@ -116,7 +116,7 @@ def test_an_error_of_the_server_with_its_key_in_it_shows_no_key(
         monkeypatch.setenv("OPENAI_BASE_URL", far(good))
         assert main([*student, "--name", "a"]) == 0
         monkeypatch.setenv("OPENAI_BASE_URL", far(bad))
-        carrying = f"openai:x@{far(bad)}"
+        carrying = f"openai:x@{far(bad).replace('//', '//me:pw-planted@')}"
         for code, asked in (
             (5, [*student, "--name", "b"]),
             (4, [*REFINE, "--name", "c", "--student", "simulated", "--teacher", spec]),
@@ -136,8 +136,8 @@ def test_an_error_of_the_server_with_its_key_in_it_shows_no_key(
             assert main(asked) == code, asked
         sent = {str(r.headers.get("authorization")) for r in good.requests}
     said = capsys.readouterr()
-    assert any("planted" in one or one.startswith("Basic ") for one in sent), "a secret is sent"
-    assert "OPENAI_BASE_URL or OLLAMA_HOST may hold the whole URL" in said.err
+    assert sent == {"Bearer sk-planted-openai"}, "a secret is sent, to the user's own server"
+    assert "put the key in the environment, and name its variable: api_key_env" in said.err
     found = {"stdout": said.out.encode(), "stderr": said.err.encode()}
     found |= {str(p): p.read_bytes() for p in elsewhere.rglob("*") if p.is_file()}
     assert len(found) > 10

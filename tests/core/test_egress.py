@@ -21,8 +21,8 @@ HERE = "http://localhost:11434"
         "http://127.8.9.1:80/x",
         "http://[::1]:8000",
         "http://[::ffff:127.0.0.1]/",
-        "http://ollama.localhost/",
-        "http://user:secret@127.0.0.1/",
+        "http://0.0.0.0:80",
+        "[::]:11434",
     ],
 )
 def test_a_loopback_address_is_this_machine(url: str) -> None:
@@ -45,7 +45,12 @@ def test_a_loopback_address_is_this_machine(url: str) -> None:
         "http://notlocalhost",
         "http://127.0.0.1.evil.example",
         "http://10.0.0.5",
-        "http://0.0.0.0:80",
+        "http://ollama.localhost/",
+        "http://user:secret@127.0.0.1/",
+        "http://0.0.0.0@evil.example/",
+        "http://0.0.0.0.evil.example/",
+        "http://evil.example/@127.0.0.1",
+        "http://[::1%25lo]/",
         "http://2130706433/",
         "http://[::ffff:10.0.0.1]/",
         "http://[bad/",
@@ -66,7 +71,7 @@ def test_nothing_leaves_and_the_attempt_is_logged(tmp_path: Path, policy: Policy
     log = tmp_path / "egress.jsonl"
     gate = Egress(policy, log)
     with pytest.raises(InputError, match=f"'api.openai.com': the policy is {policy}"):
-        gate.check(REMOTE + "?key=sk-123", 12, "d")
+        gate.check(REMOTE + "/sk-123", 12, "d")
     with pytest.raises(InputError):
         gate.admit(REMOTE, "Mrs Jones denies pain")
     first, second = lines(log)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from preceptor.core.egress import Policy
-from preceptor.core.quiet import LOOPBACK, OFF, hush
+from preceptor.core.quiet import LOOPBACK, OFF, TRACERS, hush
 
 
 @pytest.mark.parametrize("policy", ["local-only", "redacted"])
@@ -16,10 +16,11 @@ def test_tracing_telemetry_and_downloads_are_off(policy: Policy) -> None:
     assert environ["HOME"] == "x"
 
 
-def test_under_open_they_stay_as_they_are() -> None:
-    environ = {"LANGSMITH_TRACING": "true"}
+def test_under_open_nobody_is_sent_traces_and_hubs_stay_as_they_are() -> None:
+    environ = {"LANGSMITH_TRACING": "true", "LANGSMITH_GATEWAY": "true"}
     hush("open", environ)
-    assert environ["LANGSMITH_TRACING"] == "true"
+    assert {k: environ[k] for k in TRACERS} == TRACERS
+    assert (environ["LANGSMITH_TRACING"], environ["LANGSMITH_GATEWAY"]) == ("false", "false")
     assert "HF_HUB_OFFLINE" not in environ
 
 

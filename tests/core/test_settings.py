@@ -79,7 +79,7 @@ def test_faces_are_named_by_what_ollama_calls_the_model() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("concurency = 3", r"my.toml: unknown key 'concurency' .known: budget, concurrency"),
+        ("concurency = 3", r"unknown key 'concurency' .known: api_key_env, budget, concurrency"),
         ("[budget]\ndolars = 3", r"my.toml: unknown key 'budget.dolars' .known: compute_seconds"),
         ("concurrency = 0", r"my.toml: concurrency: .*greater than or equal to 1"),
         ('egress = "all"', r"my.toml: egress: "),

@@ -27,7 +27,7 @@ from preceptor.core.render import messages
 from preceptor.core.settings import LabellerSettings, Settings
 from preceptor.evals import splits
 from preceptor.evals.task import Task
-from preceptor.graphs import labelling, moves, refine, weak, wiring
+from preceptor.graphs import labelling, leaving, moves, refine, weak, wiring
 from preceptor.graphs.labelling import Labeller
 from preceptor.graphs.retrieval import Retrievers
 from preceptor.graphs.session import Limits, Session
@@ -93,7 +93,7 @@ def unlabelled(whole: Task) -> list[Example]:
 
 def voter(session: Session, settings: Settings, options: wiring.Options) -> Labeller:
     drawn = session.splits
-    gate = wiring._run_gate(session.store.path, settings, session.task, drawn)
+    gate = leaving.gate_of(session.store.path, settings, session.task, drawn)
     place = labelling.Place(
         task=session.task,
         allowed=frozenset((*drawn.train, *drawn.unlabelled)),
@@ -237,7 +237,7 @@ def test_no_dev_or_test_note_is_asked_about(server: OpenAIServer, tmp_path: Path
 def test_what_leaves_is_redacted_logged_and_mapped_back(
     server: OpenAIServer, tmp_path: Path, batch: str
 ) -> None:
-    far = server.base_url.replace("127.0.0.1", "0.0.0.0")
+    far = server.base_url.replace("127.0.0.1", "127.1")
     options = OPTIONS.model_copy(
         update={"task": "tests.graphs.test_labelling:private_task", "teacher": f"openai:big@{far}"}
     )
@@ -413,7 +413,7 @@ def test_a_person_who_stops_leaves_the_batch_and_resume_waits_for_it(
 def test_a_resumed_process_that_would_redact_otherwise_finds_its_batch(
     server: OpenAIServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    far = server.base_url.replace("127.0.0.1", "0.0.0.0")
+    far = server.base_url.replace("127.0.0.1", "127.1")
     options = OPTIONS.model_copy(
         update={"task": "tests.graphs.test_labelling:private_task", "teacher": f"openai:big@{far}"}
     )

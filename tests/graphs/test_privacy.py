@@ -43,7 +43,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def far(server: OpenAIServer) -> str:
     """Return the server's address in a form that is not known to be this machine."""
-    return server.base_url.replace("127.0.0.1", "0.0.0.0")
+    return server.base_url.replace("127.0.0.1", "127.1")
 
 
 def ran(root: Path, policy: egress.Policy, **options: object) -> RunState:
@@ -60,7 +60,7 @@ def test_under_local_only_nothing_is_sent_and_no_run_is_made(tmp_path: Path) -> 
     with OpenAIServer([FINISH]) as server:
         for who in ("teacher", "student"):
             with pytest.raises(
-                InputError, match=r"nothing is sent to '0.0.0.0': the policy is local-only"
+                InputError, match=r"nothing is sent to '127.1': the policy is local-only"
             ):
                 ran(tmp_path, "local-only", **{who: f"openai:far@{far(server)}"})
         assert server.requests == []
@@ -88,7 +88,7 @@ def test_a_remote_teacher_gets_pseudonyms_and_tools_get_what_they_stand_for(tmp_
     lines = departures(tmp_path)
     assert len(lines) == len(server.asked) == 3
     assert {(d.host, d.what, d.policy, d.allowed) for d in lines} == {
-        ("0.0.0.0", "teacher", "redacted", True)
+        ("127.1", "teacher", "redacted", True)
     }
     kept = tmp_path / "run/pseudonyms.jsonl"
     assert kept.stat().st_mode & 0o777 == 0o600
@@ -129,7 +129,7 @@ def test_trace_shows_what_left(tmp_path: Path, capsys: pytest.CaptureFixture[str
     run = str(tmp_path / "run")
     assert main(["trace", run, "--egress"]) == 0
     text = capsys.readouterr().out
-    assert re.search(r"sent +0\.0\.0\.0 +teacher +redacted +[\d,]+ characters", text)
+    assert re.search(r"sent +127\.1 +teacher +redacted +[\d,]+ characters", text)
     assert "1 texts" in text
     assert main(["trace", run, "--egress", "--json"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
@@ -181,11 +181,11 @@ def test_a_run_knocks_at_no_door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert knocked == []
 
 
-def test_tracing_that_is_switched_on_is_switched_off() -> None:
+def test_tracing_that_the_environment_switches_on_is_switched_off() -> None:
     program = (
         "import os, sys, time\n"
         "from preceptor.core.quiet import hush\n"
-        "hush(sys.argv[1], os.environ)\n"
+        "sys.argv[1] in ('local-only', 'open') and hush(sys.argv[1], os.environ)\n"
         "from langchain_core.runnables import RunnableLambda\n"
         "RunnableLambda(lambda x: x).invoke('a note')\n"
         "time.sleep(3); os._exit(0)\n"  # Its sender lives in a thread.
@@ -193,7 +193,7 @@ def test_tracing_that_is_switched_on_is_switched_off() -> None:
     path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
     heard = {}
     with OpenAIServer() as listener:
-        for policy in ("local-only", "open"):
+        for policy in ("local-only", "open", "nobody asked"):
             clean = {k: v for k, v in os.environ.items() if k not in quiet.OFF}
             env = {**clean, "PYTHONPATH": path, "LANGSMITH_TRACING": "true",
                    "LANGCHAIN_TRACING_V2": "true",
@@ -203,9 +203,9 @@ def test_tracing_that_is_switched_on_is_switched_off() -> None:
                 env=env, cwd=ROOT, check=True, capture_output=True,
             )  # fmt: skip
             heard[policy] = len(listener.requests)
-    assert heard["local-only"] == 0
-    # The listener would have heard it: the same run under «open» does trace.
-    assert heard["open"] > 0
+    assert heard["local-only"] == heard["open"] == 0
+    # The listener would have heard it: the same without the switch does trace.
+    assert heard["nobody asked"] > 0
 
 
 def copying(body: Body) -> Body:

@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from preceptor.core import model_home, ollama_names
+from preceptor.core import keys, model_home, ollama_names, served, wire
+from preceptor.core.address import Address
 from preceptor.core.errors import InputError, StudentError, boundary
-from preceptor.core.settings import check_url
 from preceptor.tools.rag.retry import Patience, persist
 from preceptor.tools.rag.tokens import frequencies, is_piece
 
@@ -28,7 +27,6 @@ Admit = Callable[[str, str], str]
 
 BATCH = 64
 TIMEOUT = 60.0
-OLLAMA = "http://127.0.0.1:11434"
 GRAM = 3
 
 Vector = tuple[float, ...]
@@ -60,6 +58,7 @@ def embedder_for(
     admit: Admit | None = None,
     patience: Patience | None = None,
     models: Path | None = None,
+    named: Mapping[str, str] | None = None,
 ) -> Embedder:
     """Return the embedder of a spec.
 
@@ -68,6 +67,7 @@ def embedder_for(
         admit: What every text passes on its way to a server.
         patience: How often a request is tried again.
         models: Where models that were fetched by name live; the default place if None.
+        named: The variables that hold the keys of servers, as in the settings (``api_key_env``).
 
     Raises:
         InputError: If there is no such kind, its library is missing, or its model is not here.
@@ -78,9 +78,9 @@ def embedder_for(
     if kind == "hash" and name.isdecimal() and 8 <= int(name) <= 4096:
         return HashEmbedder(int(name))
     if kind == "ollama" and name:
-        return OllamaEmbedder(spec, admit, patience)
-    if kind == "openai" and name.partition("@")[2]:
-        return OpenAIEmbedder(spec, admit, patience)
+        return OllamaEmbedder(spec, admit, patience, named)
+    if kind == "openai" and served.read(spec).url:
+        return OpenAIEmbedder(spec, admit, patience, named)
     if kind == "st" and name:
         from preceptor.tools.rag.sentence import SentenceEmbedder
 
@@ -152,10 +152,12 @@ class HashEmbedder:
 class _Remote:
     """What the embedders at a server share: batches, the gate, retries, the check of the answer."""
 
-    def __init__(self, spec: str, url: str, admit: Admit | None, patience: Patience) -> None:
+    def __init__(self, spec: str, address: Address, admit: Admit | None, patience: Patience) -> None:
         self.spec = spec
         self.digest = ""
-        self._url, self._admit, self._patience = url, admit, patience
+        # Ollama's cloud models are asked here and answered there.
+        self._url = served.leads_to(served.read(spec))
+        self._address, self._admit, self._patience = address, admit, patience
         self._what = f"the embedder {spec!r}"
 
     def embed(self, texts: Sequence[str]) -> list[Vector]:
@@ -195,16 +197,22 @@ class _Remote:
 class OllamaEmbedder(_Remote):
     """An embedding model that Ollama serves (``/api/embed``)."""
 
-    def __init__(self, spec: str, admit: Admit | None, patience: Patience) -> None:
-        name, _, url = spec.removeprefix("ollama:").partition("@")
-        check_url(url, "the embedder's name")
-        # The library reads the address when it is imported.
-        check_url(os.environ.get("OLLAMA_HOST", ""), "OLLAMA_HOST")
+    def __init__(
+        self,
+        spec: str,
+        admit: Admit | None,
+        patience: Patience,
+        named: Mapping[str, str] | None = None,
+    ) -> None:
+        found = served.read(spec)
+        # The library, too, reads OLLAMA_HOST, when it is imported.
+        served.ollama()
+        super().__init__(spec, served.ollama(found.url), admit, patience)
         import ollama
 
-        super().__init__(spec, url or OLLAMA, admit, patience)
-        self._name = name
-        self._client = ollama.Client(host=self._url, timeout=TIMEOUT)
+        self._name = name = found.model
+        sends = wire.settings(self._address, key=keys.ollama(self._address, named or {}))
+        self._client = ollama.Client(host=self._address.url, timeout=TIMEOUT, **sends)
         listed = persist(self._client.list, self._passing, self._what, patience)
         digests = {m.model or "": m.digest or "" for m in listed.models}
         self.digest = ollama_names.ByName(digests).get(name) or ""
@@ -231,16 +239,27 @@ class OllamaEmbedder(_Remote):
 class OpenAIEmbedder(_Remote):
     """An embedding model behind ``/v1/embeddings``."""
 
-    def __init__(self, spec: str, admit: Admit | None, patience: Patience) -> None:
+    def __init__(
+        self,
+        spec: str,
+        admit: Admit | None,
+        patience: Patience,
+        named: Mapping[str, str] | None = None,
+    ) -> None:
         import openai
 
-        name, _, url = spec.removeprefix("openai:").rpartition("@")
-        check_url(url, "the embedder's name")
-        super().__init__(spec, url, admit, patience)
-        base = url.rstrip("/") if url.rstrip("/").endswith("/v1") else url.rstrip("/") + "/v1"
-        self._name = name
-        # The client's own retries are off, because nobody could count them.
-        self._client = openai.OpenAI(api_key="none", base_url=base, timeout=TIMEOUT, max_retries=0)
+        found = served.read(spec)
+        super().__init__(spec, served.openai(found.url), admit, patience)
+        base = self._address.url
+        self._name = found.model
+        self._client = openai.OpenAI(
+            api_key=keys.openai(self._address, named or {}) or "none",
+            base_url=base if base.endswith("/v1") else f"{base}/v1",
+            timeout=TIMEOUT,
+            # The client's own retries are off, because nobody could count them.
+            max_retries=0,
+            http_client=wire.openai_client(self._address, TIMEOUT),
+        )
 
     def _ask(self, texts: list[str]) -> Sequence[Sequence[float]]:
         import openai
@@ -251,6 +270,8 @@ class OpenAIEmbedder(_Remote):
             if self._passing(error):
                 raise
             raise self._refused(error.status_code) from None
+        except openai.APIConnectionError as error:
+            raise wire.redirected(error) or error from None
         return [item.embedding for item in sorted(got.data, key=lambda item: item.index)]
 
     def _passing(self, error: Exception) -> bool:

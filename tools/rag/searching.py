@@ -153,10 +153,17 @@ class Searcher:
         index: The index.
         ask: Sends requests to Qdrant.
         whole: Whether a list of all points costs no more than a short one, as in memory.
+        told: What Qdrant is told instead of words, patients and labels; the same in this process.
     """
 
-    def __init__(self, index: Index, ask: Ask, whole: bool) -> None:
-        self._index, self._ask, self._whole = index, ask, whole
+    def __init__(
+        self,
+        index: Index,
+        ask: Ask,
+        whole: bool,
+        told: Callable[[Wanted], Wanted] = lambda wanted: wanted,
+    ) -> None:
+        self._index, self._ask, self._whole, self._told = index, ask, whole, told
         self._keys = [p.key for p in index.passages]
         self._fields = {p.key: p.field for p in index.passages}
         self._held = Counter(self._keys)
@@ -224,7 +231,7 @@ class Searcher:
         while waiting:
             still = []
             for batch in _batches(wanted, waiting):
-                got = self._ask([request(wanted[i], limits[i]) for i in batch])
+                got = self._ask([request(self._told(wanted[i]), limits[i]) for i in batch])
                 for i, said in zip(batch, got, strict=True):
                     points = sorted((Found(int(p.id), float(p.score)) for p in said.points), key=order)
                     out[i] = points[: wanted[i].most]

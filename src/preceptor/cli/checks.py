@@ -7,7 +7,6 @@ money: a teacher is tried only where its server is one's own.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -16,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-from preceptor.core import machine, ollama_names
+from preceptor.core import machine, ollama_names, served, wire
 from preceptor.core.errors import PreceptorError
 from preceptor.core.prices import PRICE_HINT
 from preceptor.core.settings import Settings, masked, secrets
@@ -119,7 +118,9 @@ def _teacher(spec: str, chosen: Settings, key: str) -> Check:
 
     own = spec.startswith("ollama:") or (spec.startswith("openai:") and "@" in spec)
     waits = chosen.timeouts.teacher
-    options = teachers.TeacherOptions(api_key=key, timeout=waits, context=chosen.teacher_context)
+    options = teachers.TeacherOptions(
+        api_key=key, timeout=waits, context=chosen.teacher_context, keys=chosen.api_key_env
+    )
     try:
         teachers.make(spec, options)
     except PreceptorError as error:
@@ -128,11 +129,15 @@ def _teacher(spec: str, chosen: Settings, key: str) -> Check:
         mend = "another teacher, or egress = 'redacted'"
         return Check("teacher", "missing", f"{masked(spec)}: the policy lets nothing out", mend)
     if spec.startswith("ollama:"):
-        name, url = spec.removeprefix("ollama:").partition("@")[0], destination.of(spec)
+        named = served.read(spec)
+        name = named.model
         try:
-            listed = httpx.get(f"{_with_scheme(url)}/api/tags", timeout=3.0).json()["models"]
+            with wire.client(served.ollama(named.url), 3.0) as client:
+                listed = client.get("/api/tags").json()["models"]
             there = {str(model["name"]) for model in listed}
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
+        except wire.Redirected as error:
+            return Check("teacher", "missing", f"{masked(spec)}: {error.message}", error.hint)
+        except (httpx.HTTPError, ValueError, KeyError, TypeError):
             return Check("teacher", "missing", f"{masked(spec)}: no server answers", "ollama serve")
         if ollama_names.find(name, there) is None:
             mend = ollama_names.mend(name, sorted(there))
@@ -155,13 +160,14 @@ def embedder(chosen: Settings) -> Iterator[Check]:
     from preceptor.agents import destination
     from preceptor.tools.rag.embed import embedder_for
 
-    if chosen.egress == "local-only" and destination.is_remote(chosen.embedder):
-        mend = "another embedder, or egress = 'redacted'"
-        said = f"{masked(chosen.embedder)}: the policy lets nothing out"
-        yield Check("embedder", "missing", said, mend)
-        return
     try:
-        size = len(embedder_for(chosen.embedder, models=chosen.models_dir).embed(["pain"])[0])
+        if chosen.egress == "local-only" and destination.is_remote(chosen.embedder):
+            mend = "another embedder, or egress = 'redacted'"
+            said = f"{masked(chosen.embedder)}: the policy lets nothing out"
+            yield Check("embedder", "missing", said, mend)
+            return
+        made = embedder_for(chosen.embedder, models=chosen.models_dir, named=chosen.api_key_env)
+        size = len(made.embed(["pain"])[0])
         yield Check("embedder", "ok", f"{masked(chosen.embedder)}: {size} dimensions")
     except PreceptorError as error:
         yield Check("embedder", "missing", f"{masked(chosen.embedder)}: {error.message}", error.hint)
@@ -173,15 +179,26 @@ def qdrant(chosen: Settings) -> Iterator[Check]:
         return
     import httpx
 
-    url = chosen.qdrant_url.rstrip("/")
-    shown = masked(url)
+    from preceptor.tools.rag.server import address_of
+
     try:
-        said = httpx.get(url, timeout=3.0).json()
-        found = f"{said['title']} {said['version']} at {shown}"
-        yield Check("qdrant", "ok", found)
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
+        address = address_of(chosen.qdrant_url)
+    except PreceptorError as error:
+        yield Check("qdrant", "missing", error.message, error.hint)
+        return
+    try:
+        if chosen.egress != "open" and not address.is_local:
+            said = f"{address.url}: the policy is {chosen.egress}, and an index cannot be redacted"
+            yield Check("qdrant", "missing", said, "a server on this machine, or egress = 'open'")
+            return
+        with wire.client(address, 3.0) as client:
+            found = client.get("/").json()
+        yield Check("qdrant", "ok", f"{found['title']} {found['version']} at {address.url}")
+    except PreceptorError as error:
+        yield Check("qdrant", "missing", error.message, error.hint)
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
         mend = "docker run -p 6333:6333 qdrant/qdrant, or leave qdrant_url empty"
-        yield Check("qdrant", "missing", f"no server at {shown}", mend)
+        yield Check("qdrant", "missing", f"no server at {address.url}", mend)
 
 
 def template(spec: str, models: Path | None = None) -> Check:
@@ -211,23 +228,14 @@ def _local_template(kind: str, name: str, models: Path | None) -> Check:
     return Check("template", "note", "none in its folder", "take an instruction-tuned model")
 
 
-def ollama_url(environ: Mapping[str, str]) -> str:
-    """Return where Ollama listens."""
-    return _with_scheme(environ.get("OLLAMA_HOST") or "http://127.0.0.1:11434")
-
-
-def _with_scheme(url: str) -> str:
-    return (url if "://" in url else f"http://{url}").rstrip("/")
-
-
 def _ollama_template(name: str) -> Check:
     import httpx
 
-    url = ollama_url(os.environ)
     try:
-        said = httpx.post(f"{url}/api/show", json={"model": name}, timeout=5.0).json()
+        with wire.client(served.ollama(), 5.0) as client:
+            said = client.post("/api/show", json={"model": name}).json()
         shown = str(said.get("template") or "")
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, AttributeError):
+    except (PreceptorError, httpx.HTTPError, ValueError, AttributeError):
         return Check("template", "note", "not known", "ollama serve")
     if not shown or shown.strip() == "{{ .Prompt }}":
         return Check(

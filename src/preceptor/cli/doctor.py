@@ -14,9 +14,9 @@ from pathlib import Path
 from preceptor.cli import checks, faces, trying
 from preceptor.cli.checks import Check, State
 from preceptor.cli.options import add_json, add_settings, settings
-from preceptor.core import machine, model_home
-from preceptor.core.errors import InputError
-from preceptor.core.settings import Settings, check_url, masked
+from preceptor.core import machine, model_home, served, wire
+from preceptor.core.errors import PreceptorError
+from preceptor.core.settings import Settings
 
 LOCAL = ("torch", "transformers", "trl", "peft", "datasets", "llguidance", "gguf")
 
@@ -121,15 +121,16 @@ def _data(chosen: Settings) -> Iterator[Check]:
 def _ollama() -> Check:
     import httpx
 
-    url = checks.ollama_url(os.environ)
     try:
-        check_url(url, "OLLAMA_HOST")
-    except InputError as error:
+        address = served.ollama()
+    except PreceptorError as error:
         return Check("ollama", "note", error.message, error.hint)
     try:
-        found = httpx.get(f"{url}/api/tags", timeout=2.0).json()
-        return Check("ollama", "ok", f"{len(found['models'])} models at {masked(url)}")
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
-        return Check(
-            "ollama", "note", f"no server at {masked(url)}", "for ollama: students start: ollama serve"
-        )
+        with wire.client(address, 2.0) as client:
+            found = client.get("/api/tags").json()
+        return Check("ollama", "ok", f"{len(found['models'])} models at {address.url}")
+    except PreceptorError as error:
+        return Check("ollama", "note", error.message, error.hint)
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        mend = "for ollama: students start: ollama serve"
+        return Check("ollama", "note", f"no server at {address.url}", mend)

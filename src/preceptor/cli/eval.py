@@ -8,7 +8,14 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from preceptor.cli.options import add_json, add_precision, add_settings, settings
+from preceptor.cli.options import (
+    add_allow_remote,
+    add_json,
+    add_precision,
+    add_settings,
+    say_what_a_bundle_sends,
+    settings,
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mode", choices=("per_field", "joint"), help="fields per call")
     parser.add_argument("--metric", help="what the score is; the task's own if not given")
     add_precision(parser)
+    add_allow_remote(parser)
     add_settings(parser)
     add_json(parser)
 
@@ -49,7 +57,10 @@ def run(args: argparse.Namespace) -> int:
         mode=args.mode,
         metric=args.metric or "",
         precision=args.precision,
+        allow=tuple(args.allow_remote),
     )
+    if Path(request.student).is_dir():
+        say_what_a_bundle_sends(Path(request.student), chosen)
     with closing(Console()) as console:
         measured = measuring.measure(
             request, chosen, lambda progress: console.progress(args.split, progress)

@@ -7,7 +7,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from preceptor.cli.options import add_precision, add_settings, find_run, settings
+from preceptor.cli.options import (
+    add_allow_remote,
+    add_precision,
+    add_settings,
+    find_run,
+    say_what_a_bundle_sends,
+    settings,
+)
 
 if TYPE_CHECKING:
     from preceptor.evals.data import Columns
@@ -52,6 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--again", action="store_true", help="answer notes anew whose text, or student, has changed"
     )
     add_precision(parser)
+    add_allow_remote(parser)
     add_settings(parser)
 
 
@@ -76,7 +84,9 @@ def run(args: argparse.Namespace) -> int:
         again=args.again,
         pipe=_pipe(args),
         precision=args.precision,
+        allow=tuple(args.allow_remote),
     )
+    say_what_a_bundle_sends(job.folder, settings(args))
     waiting = Waiting(sys.stderr)
     try:
         done = extracting.extract(job, settings(args), lambda p: waiting.show("", p), cancel)

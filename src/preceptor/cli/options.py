@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 from preceptor.core.errors import InputError
@@ -43,6 +44,33 @@ def add_precision(parser: argparse.ArgumentParser) -> None:
         choices=PRECISIONS,
         help="what a student in process computes in (default: what the bundle was measured in)",
     )
+
+
+def add_allow_remote(parser: argparse.ArgumentParser) -> None:
+    """Add which servers that a bundle names may be sent notes."""
+    parser.add_argument(
+        "--allow-remote",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="notes may go to this host, which the bundle names; without it they do not",
+    )
+
+
+def say_what_a_bundle_sends(folder: Path, chosen: Settings) -> None:
+    """Say on stderr where a bundle sends notes, if it does.
+
+    Raises:
+        InputError: If it is no bundle.
+    """
+    from preceptor.core.render import printable
+    from preceptor.graphs import foreign
+
+    shape = {"redacted": "redacted (see docs/privacy.md)", "open": "as they are"}
+    for one in foreign.senders(folder, chosen):
+        how = shape.get(chosen.egress, "unless the policy refuses")
+        told = f"Note: this bundle sends notes to {one.host}: its {one.who} is {one.spec!r}, {how}."
+        print(printable(told), file=sys.stderr)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     asked = options(args, chosen)
     name = args.name or f"{Path(args.task).stem.replace(':', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
     with wiring.create(asked, Path(chosen.runs_dir), name, chosen, Console()) as session:
-        _say_what_leaves(asked, chosen.egress)
+        say_what_leaves(asked, chosen)
         return drive(session, as_json=args.json)
 
 
@@ -99,20 +99,24 @@ def options(args: argparse.Namespace, chosen: Settings) -> Options:
         raise InputError(f"option {where!r}: {first['msg']}", "see: preceptor refine --help") from error
 
 
-def _say_what_leaves(asked: Options, policy: str) -> None:
+def say_what_leaves(asked: Options, chosen: Settings) -> None:
     """Say it once on stderr when notes leave this machine."""
     from preceptor.agents import destination
     from preceptor.graphs.labelling import model_of
 
+    policy = chosen.egress
     shape = {"redacted": "redacted (see docs/privacy.md)", "open": "as they are"}.get(policy, policy)
     senders = (
         ("teacher", asked.teacher, "train notes"),
         ("student", asked.student, "all notes"),
+        ("embedder", asked.embedder, "sentences of all notes"),
         ("labeller", model_of(asked), "train notes and unlabelled notes, if it is asked for labels,"),
     )
     for who, spec, which in senders:
         if destination.is_remote(spec):
             print(f"Note: {which} are sent to the {who} {spec!r}, {shape}.", file=sys.stderr)
+    if chosen.tracing != "off":
+        print(f"Note: every prompt and answer is sent to {chosen.tracing}, {shape}.", file=sys.stderr)
 
 
 def _given(args: argparse.Namespace) -> dict[str, object]:

@@ -17,13 +17,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do it."""
-    from preceptor.cli.refine import drive
+    from preceptor.cli.refine import drive, say_what_leaves
     from preceptor.cli.show import Console
     from preceptor.core.ledger import Budget
     from preceptor.graphs import wiring
 
     path = find_run(args, args.run)
-    limits = Budget.model_validate(budget(args))
-    with wiring.reopen(path, settings(args), Console(), limits) as session:
+    limits, chosen = Budget.model_validate(budget(args)), settings(args)
+    with wiring.reopen(path, chosen, Console(), limits) as session:
+        say_what_leaves(wiring.Options.model_validate(session.store.config["options"]), chosen)
         session.store.clear_stop()
         return drive(session, as_json=args.json)

@@ -59,11 +59,12 @@ def _egress(folder: Path, as_json: bool) -> int:
         chars += line.chars if line.allowed else 0
         fate = "sent" if line.allowed else "REFUSED"
         told = f"{line.time}  {fate:<7}  {line.host:<28} {line.what:<9} {line.policy:<10}"
-        print(printable(f"{told} {line.chars:>9,} characters  {line.digest}"))
+        by = f"  by proxy {line.proxy}" if line.proxy else ""
+        print(printable(f"{told} {line.chars:>9,} characters  {line.digest}{by}"))
     if not as_json:
         print(
             f"{count} texts, {chars:,} characters left this machine"
             if count
-            else "nothing left this machine"
+            else "no logged request left this machine"
         )
     return 0

@@ -31,7 +31,9 @@ def student(spec: str, chosen: Settings) -> list[Check]:
     from preceptor.core.records import ModelRef
 
     try:
-        options = students.StudentOptions(models=chosen.models_dir, timeout=chosen.timeouts.student)
+        options = students.StudentOptions(
+            models=chosen.models_dir, timeout=chosen.timeouts.student, keys=chosen.api_key_env
+        )
         made = students.make(ModelRef.asked(spec, chosen.precision), options=options)
         try:
             found = trial.tried(made)

@@ -7,15 +7,14 @@ out either: what cannot be logged is not sent.
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
+from preceptor.core import wire
+from preceptor.core.address import HOW, Address, parse
 from preceptor.core.errors import InputError
 from preceptor.core.files import JsonLines
 from preceptor.core.record import Record
@@ -24,34 +23,19 @@ from preceptor.core.record import digest as content_hash
 Policy = Literal["local-only", "redacted", "open"]
 """``local-only``: nothing leaves; ``redacted``: only what a redactor returns; ``open``: anything."""
 
-# Readers of URLs disagree on where the host ends in one with these.
-_AMBIGUOUS = re.compile(r"[\\\s\x00-\x1f\x7f]")
 
-
-def _host(url: str) -> str:
-    """Return the host, lower case; an empty text if it cannot be told for sure."""
-    if _AMBIGUOUS.search(url):
-        return ""
+def _address(url: str) -> Address | None:
+    """Return the address that a URL is, None if that cannot be told for sure."""
     try:
-        return urlsplit(url if "://" in url else f"//{url}").hostname or ""
-    except ValueError:
-        return ""
+        return parse(url)
+    except InputError:
+        return None
 
 
 def is_local(url: str) -> bool:
-    """Return whether a URL (or ``host:port``) surely leads to this machine: a loopback address.
-
-    A name that resolves to a loopback address is not looked up and does not count.
-    """
-    host = _host(url)
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return bool((mapped or address).is_loopback)
+    """Return whether a URL (or ``host:port``) surely is this machine: see ``Address.is_local``."""
+    address = _address(url)
+    return address is not None and address.is_local
 
 
 class Departure(Record):
@@ -60,7 +44,9 @@ class Departure(Record):
     Attributes:
         time: When, in UTC, ISO 8601 with milliseconds.
         host: Where to.
-        what: Who sent it: ``teacher``, ``student``, ``labeller``, ``embedder``.
+        proxy: The proxy that it goes through, if any.
+        what: Who sent it: ``teacher``, ``student``, ``labeller``, ``embedder``, ``index``, ``weights``,
+            ``tracing``.
         policy: The policy that decided.
         chars: How many characters.
         digest: The content hash of what was sent, after redaction.
@@ -69,6 +55,7 @@ class Departure(Record):
 
     time: str
     host: str
+    proxy: str = ""
     what: str = ""
     policy: Policy
     chars: int
@@ -106,17 +93,21 @@ class Egress:
         self._redact = redact
         self._restore = restore
 
-    def refuse(self, url: str) -> None:
+    def refuse(self, url: str, whole: str = "") -> None:
         """Refuse a destination that the policy never allows, before anything is set up for it.
+
+        Args:
+            url: Where to.
+            whole: What it is that cannot be redacted, if it cannot: ``an index``.
 
         Raises:
             InputError: If nothing may be sent there.
         """
-        refusal = None if is_local(url) else self._refusal()
+        refusal = None if is_local(url) else self._refusal(url, whole)
         if refusal is not None:
             raise InputError(f"nothing is sent to {_shown(url)!r}: {refusal[0]}", refusal[1])
 
-    def check(self, url: str, text_chars: int, digest: str, what: str = "") -> None:
+    def check(self, url: str, text_chars: int, digest: str, what: str = "", whole: str = "") -> None:
         """Allow or refuse a destination, and log it unless it is this machine.
 
         Under ``redacted`` it is for the caller to send what the redactor returned: see ``Door``.
@@ -126,17 +117,20 @@ class Egress:
             text_chars: How much text.
             digest: The content hash of the text.
             what: Who sends it.
+            whole: What it is that cannot be redacted, if it cannot.
 
         Raises:
             InputError: If the policy refuses.
             StoreError: If it cannot be logged; then nothing may be sent.
         """
-        if is_local(url):
+        address = _address(url)
+        if address is not None and address.is_local:
             return
-        refusal = self._refusal()
+        refusal = self._refusal(url, whole)
         line = Departure(
             time=datetime.now(UTC).isoformat(timespec="milliseconds"),
             host=_shown(url),
+            proxy=wire.proxy_host(wire.proxy(address)) if address is not None else "",
             what=what,
             policy=self.policy,
             chars=text_chars,
@@ -148,9 +142,14 @@ class Egress:
         if refusal is not None:
             raise InputError(f"nothing is sent to {line.host!r}: {refusal[0]}", refusal[1])
 
-    def _refusal(self) -> tuple[str, str] | None:
+    def _refusal(self, url: str, whole: str) -> tuple[str, str] | None:
         if self.policy == "local-only":
             return "the policy is local-only", "use a model on this machine, or set egress"
+        if self.policy == "redacted" and whole:
+            return (
+                f"the policy is redacted, and {whole} cannot be redacted",
+                "use a server on this machine, or set egress = 'open' if these notes may leave it",
+            )
         if self.policy == "redacted" and self._redact is None:
             return (
                 "the policy is redacted, and there is no redactor",
@@ -158,6 +157,8 @@ class Egress:
             )
         if self._log is None:
             return "nothing would log it", "use a model on this machine"
+        if _address(url) is None:
+            return "its address cannot be read", HOW
         return None
 
     def admit(self, url: str, text: str) -> str:
@@ -219,4 +220,5 @@ class Door:
 
 
 def _shown(url: str) -> str:
-    return _host(url) or "unreadable"
+    address = _address(url)
+    return address.host if address is not None else "unreadable"

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, JsonValue, SecretStr, ValidationError
 
+from preceptor.core.address import parse
 from preceptor.core.egress import Policy
 from preceptor.core.errors import InputError
 from preceptor.core.ledger import Budget
@@ -109,6 +109,9 @@ class Settings(Record):
         max_tokens: The longest answer to one call, in tokens; from the task's schema if not set.
         concurrency: The most requests to a student's server at one time.
         egress: What may leave this machine.
+        tracing: Who is sent a trace of every prompt and answer, under ``egress = "open"`` alone.
+        api_key_env: The environment's variable that holds the key of a server, by its address:
+            ``{"llm.example:8000": "MY_KEY"}``. Other keys go to their makers' servers only.
         embedder: What turns texts into dense vectors for retrieval; words alone if empty.
         teacher_embedder: What tells the rule teacher what phrases mean; ``none`` for nothing; if empty,
             ``embedder``, else ``st:all-minilm-l6-v2`` if it was fetched.
@@ -132,6 +135,8 @@ class Settings(Record):
     max_tokens: int | None = Field(default=None, ge=1)
     concurrency: int = Field(default=8, ge=1, le=1024)
     egress: Policy = "redacted"
+    tracing: Literal["off", "langsmith"] = "off"
+    api_key_env: dict[str, str] = Field(default_factory=dict)
     embedder: str = ""
     teacher_embedder: str = ""
     models_dir: Path | None = None
@@ -229,7 +234,7 @@ def check_address(what: str, spec: str) -> None:
     if masked(spec) != spec:
         raise InputError(
             f"{what} {masked(spec)!r}: a password or key in a URL is no setting",
-            "put it in the environment instead: OPENAI_BASE_URL or OLLAMA_HOST may hold the whole URL",
+            "put the key in the environment, and name its variable: api_key_env",
         )
 
 
@@ -243,14 +248,8 @@ def check_url(url: str, name: str) -> None:
     Raises:
         InputError: Saying how it is written.
     """
-    try:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        # Reading the port checks it.
-        usable = parts.scheme in ("http", "https") and (parts.port or 1) > 0 and " " not in url
-    except ValueError:
-        usable = False
-    if url and not usable:
-        raise InputError(f"{name} holds no address", "write it as http://HOST:PORT")
+    if url:
+        parse(url, name)
 
 
 def secrets(environ: Mapping[str, str]) -> dict[str, bool]:

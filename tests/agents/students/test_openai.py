@@ -9,6 +9,8 @@ from preceptor.agents.servers.openai import OpenAIServer, completion, tool_call
 from preceptor.agents.servers.scripted import Response, Trouble
 from preceptor.agents.students import StudentOptions, make
 from preceptor.agents.students.openai import REASONING_TOKENS, OpenAIStudent, key_for, with_path
+from preceptor.core import served
+from preceptor.core.address import parse
 from preceptor.core.errors import StudentError
 from preceptor.core.fields import object_schema
 from preceptor.core.records import Decoding, Example, ModelRef
@@ -212,7 +214,7 @@ def test_missing_model(serve: Serve) -> None:
 
 def test_wrong_key_stops_everything(serve: Serve) -> None:
     student = student_of(serve(troubles=[Trouble.status(401)]))
-    with pytest.raises(StudentError, match="OPENAI_API_KEY"):
+    with pytest.raises(StudentError, match="api_key_env"):
         list(student.complete(calls_about(EXAMPLES)))
 
 
@@ -271,11 +273,13 @@ def test_lasting_trouble_fails_one_call_and_quotes_nothing(
     assert not student.without_schema
 
 
-def test_the_real_key_never_goes_to_this_machine(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_real_key_goes_to_no_other_server(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = parse(served.OPENAI)
     with pytest.raises(StudentError, match="OPENAI_API_KEY"):
-        key_for("")
+        key_for(own, {})
     monkeypatch.setenv("OPENAI_API_KEY", "sk-real")
-    assert key_for("") == key_for("https://api.example.com/v1") == "sk-real"
+    assert key_for(own, {}) == "sk-real"
+    assert key_for(parse("https://api.example.com/v1"), {}) == "none"
     server = serve()
     list(student_of(server).complete(calls_about(EXAMPLES[:1])[:1]))
     assert all("sk-real" not in r.headers["authorization"] for r in server.requests)

@@ -18,7 +18,8 @@ from preceptor.tools.rag.embed import embedder_for
 from preceptor.tools.rag.retriever import QdrantRetriever, ranked
 from preceptor.tools.rag.retry import Patience, same
 from preceptor.tools.rag.searching import Found
-from preceptor.tools.rag.store import MemoryStore, PointStore, ServerStore
+from preceptor.tools.rag.server import ServerStore
+from preceptor.tools.rag.store import MemoryStore, PointStore
 from tests.contracts.evidence import FIELDS, corpus
 from tests.contracts.retriever import RetrieverContract, flat
 from tests.tools.rag.built import HASH, NOTES, built, index_of, passage, ref, retriever

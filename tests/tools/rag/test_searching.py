@@ -16,7 +16,8 @@ from preceptor.tools.rag.artefact import Index
 from preceptor.tools.rag.bm25 import Bm25
 from preceptor.tools.rag.retriever import QdrantRetriever
 from preceptor.tools.rag.searching import Found, Query, Searcher, Wanted, dbsf, rrf, varied
-from preceptor.tools.rag.store import MemoryStore, ServerStore
+from preceptor.tools.rag.server import ServerStore
+from preceptor.tools.rag.store import MemoryStore
 from tests.contracts.evidence import FIELDS
 from tests.tools.rag.built import HASH, NOTES, built, index_of, passage, ref
 from tests.tools.rag.fake import FakeQdrant

@@ -7,12 +7,12 @@ is no text at all, and how much of a value an error may show. A note's own text 
 from __future__ import annotations
 
 import re
-import unicodedata
 
-_OUTER = (
-    " \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u2000-\u200b\u2028\u2029\u202f\u205f\u2060\u3000\ufeff"
+from preceptor.core.composing import normal
+
+_OUTER = " \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u2028\u2029\u202f\u205f\u2060\u3000\ufeff" + "".join(
+    map(chr, range(0x2000, 0x200C))
 )
-_BLANKS = re.compile(rf"^[{_OUTER}]+|[{_OUTER}]+$")
 
 SHORT, WORDS = 24, 3
 """A value of at most so many characters and words looks like a label or a key, not like a note."""
@@ -26,12 +26,12 @@ _WIDE = "\u0e00"
 
 def nfc(text: str) -> str:
     """Return ``text`` in its composed form: ``u`` and a diaeresis become ``ü``."""
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
+    return text if text.isascii() else normal("NFC", text)
 
 
 def as_key(text: str) -> str:
     """Return a key as it is compared: composed, without outer blanks and marks that nobody sees."""
-    return text.strip() if text.isascii() else nfc(_BLANKS.sub("", text))
+    return text.strip() if text.isascii() else nfc(text.strip(_OUTER))
 
 
 def folded(text: str) -> str:

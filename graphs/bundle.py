@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pydantic import JsonValue, ValidationError
 
+from preceptor.core import private
 from preceptor.core.errors import InputError
 from preceptor.core.fields import FieldSpec, object_schema
 from preceptor.core.files import store_error
@@ -158,6 +159,7 @@ def write_to(target: Path, made: Bundle, metrics: Mapping[str, JsonValue], kept:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _fill(fresh, made, metrics, kept)
+        private.close(fresh)
         put_in_place(fresh, target)
     except OSError as cause:
         raise store_error("write", target, cause) from cause
@@ -167,7 +169,7 @@ def write_to(target: Path, made: Bundle, metrics: Mapping[str, JsonValue], kept:
 
 
 def _fill(fresh: Path, made: Bundle, metrics: Mapping[str, JsonValue], kept: Kept) -> None:
-    fresh.mkdir()
+    private.make_folder(fresh)
     _json(fresh / "bundle.json", made.model_dump(mode="json"))
     _json(fresh / "schema.json", object_schema(made.fields))
     _json(fresh / "metrics.json", dict(metrics))

@@ -21,7 +21,7 @@ from pathlib import Path
 from pydantic import JsonValue, ValidationError
 
 from preceptor.agents.publish import Model
-from preceptor.core import render
+from preceptor.core import private, render
 from preceptor.core.errors import InputError, boundary
 from preceptor.core.files import store_error, write_whole
 from preceptor.core.record import Record, digest
@@ -115,8 +115,9 @@ def export(folder: Path, out: Path, faces: Faces | None = None) -> Serving:
         out.parent.mkdir(parents=True, exist_ok=True)
         merge.check_room(out.parent, source.base, source.adapter)
         shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir()
+        private.make_folder(fresh)
         serving = _write(source, fresh)
+        private.close(fresh)
         if out.exists():
             out.rmdir()
         fresh.rename(out)

@@ -24,7 +24,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from preceptor.core import lock
+from preceptor.core import lock, private
 from preceptor.core.cache import AnswerCache, answer_key
 from preceptor.core.errors import InputError, Interrupted, StoreError
 from preceptor.core.files import store_error
@@ -181,7 +181,7 @@ def _check_stop(cancel: Cancel | None) -> None:
 def _hold(work: Path, target: Path, stack: ExitStack) -> None:
     made = not work.exists()
     try:
-        work.mkdir(exist_ok=True)
+        private.make_folder(work, exist_ok=True)
         stack.enter_context(lock.lock(work))
     except OSError as cause:
         raise store_error("make", work, cause) from cause

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from preceptor.agents.publish import Publisher
-from preceptor.core import ollama_names, render
+from preceptor.core import ollama_names, private, render
 from preceptor.core.egress import Egress, is_local
 from preceptor.core.errors import InputError
 from preceptor.core.files import write_whole
@@ -217,7 +217,7 @@ def served_bundle(folder: Path, made: bundle.Bundle, spec: str) -> None:
     """Write the bundle whose student is the served model, asked with our own text."""
     place, fresh = folder / SERVED, folder / f".{SERVED}"
     shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir()
+    private.make_folder(fresh)
     tokenizer = fresh / "tokenizer"
     exporting.copy_tokenizer(folder / "model", tokenizer)
     if (folder / "index").is_dir():
@@ -228,4 +228,5 @@ def served_bundle(folder: Path, made: bundle.Bundle, spec: str) -> None:
     recipe = made.recipe.model_copy(update={"model": ModelRef(spec=spec), "adapter": None})
     served = made.model_copy(update={"recipe": recipe})
     write_whole(fresh / "bundle.json", (served.model_dump_json(indent=2) + "\n").encode())
+    private.close(fresh)
     put_in_place(fresh, place)

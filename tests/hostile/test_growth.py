@@ -74,7 +74,7 @@ def test_the_cost_of_any_repeated_text_grows_with_its_length(name: str, unit: st
 def test_what_was_slow_costs_no_more_than_a_few_times_an_ordinary_note(name: str, unit: str) -> None:
     whole = unit * (20_000 // len(unit))
     assert against(WORKS[name], f"Aaa 1{whole}x", PROSE) < 40
-    assert growth(WORKS[name], unit, 80_000) < LINEAR
+    assert growth(WORKS[name], unit, 80_000 if name == "redact" else 600_000) < LINEAR
 
 
 @FEW

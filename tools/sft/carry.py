@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from preceptor.core import private
 from preceptor.core.errors import InputError
 from preceptor.core.files import compact, store_error, write_whole
 from preceptor.core.record import digest
@@ -102,7 +103,7 @@ def export_job(folder: Path, job: Job, rows: bytes, paths: Paths, how: Parcel | 
     fresh = folder.with_name(f".{folder.name}-{os.getpid()}")
     shutil.rmtree(fresh, ignore_errors=True)
     try:
-        fresh.mkdir(parents=True)
+        private.make_folder(fresh, parents=True)
         if how.with_base:
             _copy(Path(paths.base), fresh / "base")
         if paths.start:
@@ -114,6 +115,7 @@ def export_job(folder: Path, job: Job, rows: bytes, paths: Paths, how: Parcel | 
         write_whole(fresh / "run.sh", _SCRIPT.format(**words).encode())
         for name, text in submit.files(job.fingerprint, how.launch.processes or 1).items():
             write_whole(fresh / name, text.encode())
+        private.close(fresh)
         if folder.is_dir():
             folder.rmdir()
         fresh.rename(folder)

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     made, folder = curve.measure(request, known, console.progress)
     console.close()
     place = args.out or folder
-    place.mkdir(parents=True, exist_ok=True)
+    private.make_folder(place, parents=True, exist_ok=True)
     page = curve_page.markdown(made, _command(args))
     text = made.model_dump_json(indent=2) + "\n"
     for name, whole in (("json", text), ("md", page), ("svg", curve_page.svg(made))):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from preceptor.cli.options import add_precision, add_settings, find_run, settings
+from preceptor.cli.terminal import exact
 
 if TYPE_CHECKING:
     from preceptor.core.ports import Progress
@@ -176,11 +177,11 @@ class Meter:
         pace = progress.done / max(now - self._begun, 1e-9)
         left = (progress.total - progress.done) / max(pace, 1e-9)
         text = f"  {progress.done}/{progress.total} notes, {pace:,.1f}/s, {left:,.0f} s left"
-        sys.stderr.write(f"\r\x1b[K{text}" if self._live else text + os.linesep)
+        exact(sys.stderr, f"\r\x1b[K{text}" if self._live else text + os.linesep)
         sys.stderr.flush()
         self._open = self._live
 
     def close(self) -> None:
         """Take the progress line away."""
         if self._open:
-            sys.stderr.write("\r\x1b[K")
+            exact(sys.stderr, "\r\x1b[K")

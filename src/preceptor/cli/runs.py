@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from preceptor.cli.keeping import kept_moves
 from preceptor.cli.options import add_json, add_settings, find_run, settings
+from preceptor.cli.terminal import exact
 
 if TYPE_CHECKING:
     from preceptor.core.runs import Listed
@@ -66,7 +67,7 @@ def _splits(args: argparse.Namespace) -> int:
     found = parts.of_run(find_run(args, args.run[0] if args.run else "last"))
     text = parts.as_json(found) if args.json else parts.as_csv(found)
     if args.out is None:
-        sys.stdout.write(printable(text) if sys.stdout.isatty() else text)
+        exact(sys.stdout, printable(text) if sys.stdout.isatty() else text)
         return 0
     if args.out.is_dir() or not args.out.parent.is_dir():
         raise InputError(

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import TextIO
 
+from preceptor.cli.terminal import exact
 from preceptor.cli.words import Data, line
 from preceptor.core.ports import Progress
 from preceptor.core.render import printable
@@ -41,7 +42,7 @@ class Console(Listener):
         self._last = now
         spent = now - self._begun
         text = f"  {what}: {progress.done}/{progress.total} {progress.what} · {spent:.0f} s"
-        self._stream.write(f"\r\x1b[K{text}")
+        exact(self._stream, f"\r\x1b[K{printable(text)}")
         self._stream.flush()
         self._open = True
 
@@ -58,5 +59,5 @@ class Console(Listener):
     def close(self) -> None:
         """Take the progress line away."""
         if self._open:
-            self._stream.write("\r\x1b[K")
+            exact(self._stream, "\r\x1b[K")
             self._open = False

@@ -130,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _told(verb: str, rest: Sequence[str]) -> int:
-    """Run a verb and return its exit code; an error is told in one line, unless ``--debug`` is given."""
+    """Run a verb and return its exit code; an error is told in one line, but for ``--debug``."""
     debug = "--debug" in rest
     try:
         return (_run if debug else _guarded)(verb, rest)

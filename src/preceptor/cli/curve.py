@@ -41,6 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do it."""
     from preceptor.cli.show import Console
+    from preceptor.core import private
     from preceptor.core.files import write_whole
     from preceptor.evals import curve_page
     from preceptor.graphs import curve

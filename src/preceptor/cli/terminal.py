@@ -54,7 +54,7 @@ def escaping() -> Iterator[None]:
 
 
 def exact(stream: TextIO, text: str) -> None:
-    """Write to a stream what the program itself says, and nobody else: a progress line, a whole file."""
+    """Write to a stream what the program itself says: a progress line, or a file for a pipe."""
     if isinstance(stream, Escaping):
         stream.exact(text)
     else:

@@ -70,7 +70,7 @@ class StudentError(PreceptorError):
 
 
 class Unforeseen(PreceptorError):
-    """Something that no other error foresees: where it happened, and of which kind, but not its words."""
+    """What no other error foresees: it says where that was and of which kind, not its words."""
 
     exit_code = 1
 

@@ -57,7 +57,7 @@ def write_whole(path: Path, data: bytes, *, public: bool = False) -> None:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
-        with temporary.open("wb", opener=None if public else _for_owner) as file:
+        with open(temporary, "wb", opener=None if public else _for_owner) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -26,7 +26,7 @@ PARSE_VERSION = 3
 _ORDER: tuple[Status, ...] = ("ok", "invalid", "truncated", "failed")
 
 LONGEST = 1_000_000
-"""So many characters of one reply are read and stored: no schema needs more, and a server may send any."""
+"""So many characters of one reply are read and stored: no schema needs more."""
 
 
 def _well_formed(value: JsonValue) -> JsonValue:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from langgraph.checkpoint.sqlite import SqliteSaver
 
+from preceptor.core.database import store_errors
+
 FILE = "checkpoint.sqlite"
 THREAD = "run"
 
@@ -19,7 +21,10 @@ THREAD = "run"
 @contextmanager
 def saver(folder: Path) -> Iterator[SqliteSaver]:
     """Open the saver of the run in ``folder``."""
-    with closing(sqlite3.connect(folder / FILE, check_same_thread=False)) as connection:
+    with (
+        store_errors(folder / FILE),
+        closing(sqlite3.connect(folder / FILE, check_same_thread=False)) as connection,
+    ):
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA busy_timeout=30000")
         yield SqliteSaver(connection)

@@ -58,6 +58,7 @@ class Job:
         pipe: Where the notes come from if it is no file.
         said: Who says what texts are made of, where it is not the caller.
         precision: What the student computes in, if not what it was measured in.
+        exact: Whether CSV has a model's values as they are, see ``answers.write``.
     """
 
     folder: Path
@@ -70,6 +71,7 @@ class Job:
     pipe: corpus.Pipe | None = None
     said: str = ""
     precision: Precision | None = None
+    exact: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ def extract(
         done = _Asking(job, made, index, work).run(rows, settings, on_progress, cancel)
         every = index.statuses()
         if not appendable:
-            answers.write(job.target, answers.read(rows), names)
+            answers.write(job.target, answers.read(rows), names, exact=job.exact)
         slip = answers.Slip(
             task=made.task,
             recipe=made.recipe.fingerprint,
@@ -246,7 +248,7 @@ def _take_over(job: Job, index: Index, rows: Path, fields: Sequence[str]) -> int
         return 0
     end = appending.whole(rows)
     with index.filling():
-        return answers.write(rows, _standing(job, index, (rows, end)), fields)
+        return answers.write(rows, _standing(job, index, (rows, end)), fields, exact=job.exact)
 
 
 def _standing(job: Job, index: Index, there: tuple[Path, int]) -> Iterator[answers.Row]:
@@ -297,7 +299,8 @@ class _Asking:
                 evaluator = evaluator_of(self.made, (opened, finders), cache, cancel)
                 for chunk in _chunks(self._fresh()):
                     given = evaluator.answers(self.made.recipe, chunk)
-                    appending.append(rows, list(self._rows(chunk, given)), names)
+                    done = list(self._rows(chunk, given))
+                    appending.append(rows, done, names, exact=self.job.exact)
                     counts.update(answer.status for answer in given)
                     self.index.answered([(a.example_id, a.status) for a in given])
                     on_progress(Progress(counts.total(), todo))

@@ -157,7 +157,7 @@ def dev_notes(
         "data_dir": str(settings.data_dir or ""),
     }
     if run is not None and not target.task:
-        options = wiring.Options.model_validate(RunStore.open(run).config["options"])
+        options = RunStore.open(run).said("options", wiring.Options)
     else:
         options = wiring.Options.model_validate(given)
     try:

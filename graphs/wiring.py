@@ -202,7 +202,7 @@ def reopen(
         StoreError: If it is no run, is locked, or its task's data have changed since.
     """
     store = RunStore.open(path)
-    options = Options.model_validate(store.config["options"])
+    options = store.said("options", Options)
     settings = settings or settings_file.load(None, os.environ, {})
     with store.lock():
         options = options.model_copy(
@@ -212,13 +212,13 @@ def reopen(
             }
         )
         task = load_task(options)
-        if task.fingerprint != store.config["task_fingerprint"]:
+        if task.fingerprint != store.config.get("task_fingerprint"):
             raise StoreError(
                 f"the data of task {task.name!r} have changed since run {store.path.name!r} began",
                 "start a new run: preceptor refine",
             )
         parts = splits.make(task, options.seed)
-        start = Recipe.model_validate(store.config["start"])
+        start = store.said("start", Recipe)
         opened = Students(task, options, _run_gate(store.path, settings, task, parts), settings)
         try:
             _check_teacher(options, opened.gate)

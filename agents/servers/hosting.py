@@ -20,6 +20,7 @@ from pydantic import JsonValue
 from preceptor.agents.servers.fitting import REFUSAL, cut_text, window_of
 from preceptor.agents.servers.scripted import Body, Request, Response, simplest, tokens
 from preceptor.core import ollama_names
+from preceptor.core.reading import loads
 
 BLOBS = "/api/blobs/"
 NDJSON = "application/x-ndjson"
@@ -98,7 +99,7 @@ def fill(template: str, values: Mapping[str, str]) -> str:
         elif word:
             shown, depth = (not shown, depth) if word == "else" else (True, depth - 1)
         elif shown:
-            out.append(json.loads(literal) if literal else values[name])
+            out.append(loads(literal) if literal else values[name])
     if depth or "{{" in template[at:]:
         raise ValueError("template error: unexpected EOF")
     return "".join(out) + template[at:]
@@ -184,7 +185,7 @@ class Library:
         if missing:
             raise ValueError(f"blob {missing[0]} does not exist")
         content = {name: self.blobs[digest] for name, digest in files.items()}
-        said = json.loads(content.get("config.json", b"{}"))
+        said = loads(content.get("config.json", b"{}"))
         named = str((said.get("architectures") or [""])[0])
         if self.architectures is not None and named not in self.architectures:
             raise ValueError(f"unsupported architecture {json.dumps(named)}")

@@ -7,7 +7,6 @@ weights, bit for bit, in the base model's precision. A training entry point: it 
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 from preceptor.core import model_folder
 from preceptor.core.errors import InputError, StoreError, boundary
 from preceptor.core.files import compact
+from preceptor.core.reading import loads
 from preceptor.core.records import AdapterRef
 from preceptor.tools.sft import base
 from preceptor.tools.sft.job import Failed
@@ -91,7 +91,7 @@ def _no_second_start(file: Path) -> None:
     Where nothing is said, Ollama puts a token in front of every prompt for some architectures.
     """
     try:
-        said = json.loads(file.read_bytes()) if file.is_file() else {}
+        said = loads(file.read_bytes()) if file.is_file() else {}
     except ValueError as cause:
         raise InputError(
             f"{file.name} of the base model is no JSON", "fetch the model again"

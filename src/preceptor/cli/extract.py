@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from preceptor.cli.options import add_precision, add_settings, find_run, settings
+from preceptor.cli.options import add_csv_safe, add_precision, add_settings, find_run, settings
 from preceptor.cli.terminal import exact
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--again", action="store_true", help="answer notes anew whose text, or student, has changed"
     )
+    add_csv_safe(parser)
     add_precision(parser)
     add_settings(parser)
 
@@ -82,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
         again=args.again,
         pipe=_pipe(args),
         precision=args.precision,
+        exact=not args.csv_safe,
     )
     meter = Meter()
     try:

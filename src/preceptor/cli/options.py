@@ -45,6 +45,16 @@ def add_precision(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_csv_safe(parser: argparse.ArgumentParser) -> None:
+    """Add whether a model's values may be formulas in CSV."""
+    parser.add_argument(
+        "--csv-safe",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="in CSV, write what a spreadsheet program would run as a formula with a ' before it (default)",
+    )
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add ``--json``."""
     parser.add_argument("--json", action="store_true", help="print JSON for programs")

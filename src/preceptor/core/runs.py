@@ -14,7 +14,6 @@ happens in a run to ``graphs``, and what is shown of it to the front door.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -34,6 +33,7 @@ from preceptor.core import private
 from preceptor.core.cache import AnswerCache
 from preceptor.core.errors import InputError, StoreError
 from preceptor.core.files import JsonLines, compact, store_error, sync_folder, write_whole
+from preceptor.core.reading import loads
 from preceptor.core.record import Record, digest
 from preceptor.core.trace import Trace
 
@@ -197,7 +197,7 @@ class RunStore:
         """
         file = path / "run.json"
         try:
-            said = json.loads(file.read_bytes())
+            said = loads(file.read_bytes())
         except (FileNotFoundError, NotADirectoryError) as cause:
             raise StoreError(
                 f"{str(path)!r} is not a run: it has no run.json", "see: preceptor runs list"
@@ -228,6 +228,20 @@ class RunStore:
     def config(self) -> dict[str, JsonValue]:
         """Everything the run was started with."""
         return self.info.config
+
+    def said(self, key: str, kind: type[R]) -> R:
+        """Return a part of what the run was started with.
+
+        Raises:
+            StoreError: If ``run.json`` does not have it, or not so that this program can read it.
+        """
+        try:
+            return kind.model_validate(self.config[key])
+        except (KeyError, ValidationError) as cause:
+            raise StoreError(
+                f"{str(self.path / 'run.json')!r} is damaged, or of another version: {key!r}",
+                "use the preceptor that wrote this run, or start a new one",
+            ) from cause
 
     @cached_property
     def trace(self) -> Trace:

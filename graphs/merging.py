@@ -19,7 +19,7 @@ from preceptor.graphs import answers, appending, corpus
 
 
 def merge(parts: Sequence[Path], target: Path, *, exact: bool = False) -> answers.Slip:
-    """Write all answers of ``parts`` to ``target``, whole or not at all; ``exact`` as in ``answers.write``.
+    """Write all answers of ``parts`` to ``target``, whole or not at all (``exact``: ``answers.write``).
 
     Returns:
         The slip of the merged file.

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ def _write(name: str, text: str | bytes) -> Hurt:
 
 HURTS: dict[str, Hurt] = {
     "run.json deep": _write("run.json", DEEP),
-    "run.json digits": _write("run.json", '{"format": %s}' % DIGITS),
+    "run.json digits": _write("run.json", f'{{"format": {DIGITS}}}'),
     "run.json empty": _write("run.json", ""),
     "run.json not text": _write("run.json", b"\xff\xfe\x00"),
     "run.json without options": _without("options"),
@@ -72,12 +73,12 @@ HURTS: dict[str, Hurt] = {
     "ledger damaged": _write("ledger.sqlite", "hello" * 500),
     "cache damaged": _write("cache.sqlite", "hello" * 500),
     "bundle.json deep": _write("bundle/bundle.json", DEEP),
-    "bundle.json digits": _write("bundle/bundle.json", '{"version": %s}' % DIGITS),
+    "bundle.json digits": _write("bundle/bundle.json", f'{{"version": {DIGITS}}}'),
     "lock not text": _write("lock", b"\xff" * 100),
 }
 VERBS = (
-    "runs list", "runs splits r", "runs batches r", "report r", "trace r", "trace r --egress", "resume r",
-    "approve r --yes", "rollback r --to 0", "extract r --in notes.jsonl --out out.csv", "eval r",
+    "runs list", "runs splits r", "runs batches r", "report r", "trace r", "trace r --egress",
+    "resume r", "approve r --yes", "rollback r --to 0", "extract r --in notes.jsonl --out out.csv", "eval r",
 )  # fmt: skip
 
 
@@ -120,7 +121,7 @@ YAML = {
     "a number of 5,000 digits": f"name: {DIGITS}\n",
     "deep": "name: " + "[" * 5_000,
     "laughs": "a: &a [x,x,x,x,x,x,x,x,x]\n"
-    + "".join(f"{b}: &{b} [{','.join(['*' + a] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)),
+    + "".join(f"{b}: &{b} [{','.join(['*' + a] * 9)}]\n" for a, b in pairwise("abcdefghi")),
     "itself": "name: &a [*a]\n",
     "a tag": "name: !!python/object/apply:os.system ['true']\n",
     "not text": "name: \x00\n",
@@ -138,7 +139,7 @@ def test_a_hostile_task_file_is_told_in_one_line(name: str, tmp_path: Path) -> N
 
 def test_a_path_that_is_no_text_and_a_locale_of_ascii_end_in_one_line(tmp_path: Path) -> None:
     odd = os.fsencode(tmp_path) + b"/caf\xe9"
-    os.mkdir(odd)
+    Path(os.fsdecode(odd)).mkdir()
     environment = {
         **os.environ,
         "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}",
@@ -153,9 +154,8 @@ def test_a_path_that_is_no_text_and_a_locale_of_ascii_end_in_one_line(tmp_path: 
         ["report", odd],
         ["extract", odd, "--in", odd + b"/a.jsonl", "--out", odd + b"/b.csv"],
     ):
-        done = subprocess.run(
-            [sys.executable, "-m", "preceptor", *words], capture_output=True, env=environment, check=False
-        )  # fmt: skip
+        command = [sys.executable, "-m", "preceptor", *words]
+        done = subprocess.run(command, capture_output=True, env=environment, check=False)
         assert b"Traceback" not in done.stderr, words
         assert done.returncode in (0, 2), (words, done.stderr)
 

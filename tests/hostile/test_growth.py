@@ -22,10 +22,11 @@ from tests.hostile.growth import LINEAR, against, growth
 
 PROSE = "He came to the clinic on Monday: the pain had gone. Mrs. Hollis agrees; next visit in May.\n"
 PIECES = (
-    "A-", "A", "Aa ", "Aa-", "aa", "A.", "1", ".", "1 ", "-", "/", "(", "Dr. ", "Herr ", "\n", "\t", " ", ", ",
-    "von ", "O'", "Mc", "of ", "@", "Weg ", "Straße 1", "Jan ", "1.1.", "Klinik ", "Am ", "12345 ", "Tel",
-    "ID ", "St. ", "2001", "!?", '"', "'", "\u2028", "\u0301\u0316", "\u0345", "\u200c", "<", "</", "note",
-    "=", "[/INST", "{", "}", '{"a":', "\\", "<|channel|> final ", "<think>", "\ufdfa", "\uff9e\u0301",
+    "A-", "A", "Aa ", "Aa-", "aa", "A.", "1", ".", "1 ", "-", "/", "(", "Dr. ", "Herr ", "\n",
+    "\t", " ", ", ", "von ", "O'", "Mc", "of ", "@", "Weg ", "Straße 1", "Jan ", "1.1.",
+    "Klinik ", "Am ", "12345 ", "Tel", "ID ", "St. ", "2001", "!?", '"', "'", "\u2028",
+    "\u0301\u0316", "\u0345", "\u200c", "<", "</", "note", "=", "[/INST", "{", "}", '{"a":', "\\",
+    "<|channel|> final ", "<think>", "\ufdfa", "\uff9e\u0301",
 )  # fmt: skip
 UNITS = st.lists(st.sampled_from(PIECES), min_size=1, max_size=5).map("".join)
 FEW = settings(

@@ -51,7 +51,7 @@ def add_csv_safe(parser: argparse.ArgumentParser) -> None:
         "--csv-safe",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="in CSV, write what a spreadsheet program would run as a formula with a ' before it (default)",
+        help="in CSV, put a ' before what a spreadsheet program would run as a formula (default)",
     )
 
 

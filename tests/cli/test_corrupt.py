@@ -68,6 +68,7 @@ HURTS: dict[str, Hurt] = {
         '{"v":1,"seq":1,"time":"x","attempt":1,"kind":"diagnosed","key":"k","data":{"findings":3}}\n',
     ),
     "trace.jsonl a folder": lambda run: ((run / "trace.jsonl").unlink(), (run / "trace.jsonl").mkdir()),
+    "egress.jsonl no line": _write("egress.jsonl", '{"v": 1}\n'),
     "checkpoint damaged": _write("checkpoint.sqlite", b"SQLite format 3\0" + b"x" * 4_000),
     "checkpoint no database": _write("checkpoint.sqlite", "hello" * 500),
     "ledger damaged": _write("ledger.sqlite", "hello" * 500),
@@ -78,7 +79,8 @@ HURTS: dict[str, Hurt] = {
 }
 VERBS = (
     "runs list", "runs splits r", "runs batches r", "report r", "trace r", "trace r --egress",
-    "resume r", "approve r --yes", "rollback r --to 0", "extract r --in notes.jsonl --out out.csv", "eval r",
+    "resume r", "approve r --yes", "rollback r --to 0", "eval r",
+    "extract r --in notes.jsonl --out out.csv",
 )  # fmt: skip
 
 

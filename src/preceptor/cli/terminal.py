@@ -22,10 +22,11 @@ class Escaping:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Write text with control characters escaped; return its length."""
+        """Write text with control characters escaped and passwords masked; return its length."""
         from preceptor.core.render import printable
+        from preceptor.core.settings import masked
 
-        self.exact(printable(text))
+        self.exact(printable(masked(text)))
         return len(text)
 
     def writelines(self, lines: list[str]) -> None:

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from preceptor.cli.options import add_json, add_settings, find_run
-from preceptor.core.errors import InputError
+from preceptor.core.errors import InputError, StoreError, boundary
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +41,9 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             print(printable(json.dumps(event.model_dump(mode="json"), ensure_ascii=False)))
         else:
-            print(printable(text(event)))
+            with boundary(StoreError, f"event {event.seq} cannot be shown", "see: --json", quiet=True):
+                shown = text(event)
+            print(printable(shown))
     if not there:
         raise InputError(f"run {folder.name!r} has no round {args.round}", "leave --round out")
     return 0

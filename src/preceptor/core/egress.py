@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from preceptor.core.errors import InputError
+from pydantic import ValidationError
+
+from preceptor.core.errors import InputError, StoreError
 from preceptor.core.files import JsonLines
 from preceptor.core.record import Record
 from preceptor.core.record import digest as content_hash
@@ -78,8 +80,13 @@ class Departure(Record):
 
 def read(path: Path) -> Iterator[Departure]:
     """Yield the lines of an ``egress.jsonl``; no file is no lines."""
-    for _, value in JsonLines(path).read():
-        yield Departure.model_validate(value)
+    for number, value in JsonLines(path).read():
+        try:
+            yield Departure.model_validate(value)
+        except ValidationError as cause:
+            raise StoreError(
+                f"{path} line {number}: not a line of the log", "the file was changed by hand"
+            ) from cause
 
 
 class Egress:

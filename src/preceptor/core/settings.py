@@ -42,7 +42,8 @@ SECRETS = (
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 """Keys that TOML takes without quotes."""
 
-_USER = re.compile(r"://[^/?#\s]*@")
+# To the last @ of what has no blank or quote: a password may hold a slash.
+_USER = re.compile(r"://[^\s\"'`<>]*@")
 _QUERY = re.compile(r"([?&][^=&#\s]*(?:key|token|secret|password)[^=&#\s]*=)[^&#\s]*", re.IGNORECASE)
 
 
@@ -175,7 +176,21 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
     Raises:
         InputError: Naming the file, variable or option, and the key.
     """
-    return _merged(_said(path, environ, overrides))
+    said = _said(path, environ, overrides)
+    settings = _merged(said)
+    for keys, value in _leaves(settings.model_dump(mode="json")):
+        if isinstance(value, str) and (masked(value) != value or _holds_user(keys, value)):
+            where = next((s.where for s in reversed(said) if s.keys == keys), "settings")
+            raise InputError(
+                f"{masked(where)}: {masked('.'.join(keys))}: a password or key in a URL is no setting",
+                "write the URL without it, and put the secret in the environment (see: preceptor doctor)",
+            )
+    return settings
+
+
+def _holds_user(keys: tuple[str, ...], value: str) -> bool:
+    """Return whether a plain address, which names no model before an @, names a user."""
+    return keys[-1] in ("qdrant_url", "batch_url") and "@" in value
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,9 @@ _OUTER = " \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u2028\u2029\u202f\u205f\u2060\
 SHORT, WORDS = 24, 3
 """A value of at most so many characters and words looks like a label or a key, not like a note."""
 
+PROSE = 6
+"""No column's name has more words."""
+
 LONG = 64
 """So long may a key without blanks be, a UUID say, or a column's name."""
 
@@ -71,9 +74,14 @@ def _is_short(value: str) -> bool:
     return short or (words == 1 and value.isascii() and len(value) <= LONG)
 
 
+def _is_prose(name: str) -> bool:
+    """Return whether what stands where a name should be is a note: a file without a header."""
+    return len(name) > LONG or len(name.split()) > PROSE
+
+
 def columns_shown(names: list[str]) -> str:
     """Return the names of columns for a hint: short ones, and none if they may be a row of notes."""
-    if any("\n" in n or n.isdigit() or re.search(r"\w[.!]$", n) for n in names):
+    if any("\n" in n or n.isdigit() or re.search(r"\w[.!]$", n) or _is_prose(n) for n in names):
         return f"there are {len(names)} columns; does the first line hold their names?"
     short = [n if is_text(n) else repr(n) for n in names if _is_short(n)]
     long = len(names) - len(short)

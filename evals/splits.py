@@ -177,7 +177,8 @@ def _given(examples: Sequence[Example]) -> dict[str, Split]:
         part = _part(said)
         if found.setdefault(example.group, part) != part:
             raise TaskError(
-                f"group {shown(example.group)} stands in two splits ({found[example.group]} and {part}, "
+                f"group {shown(example.group)} stands in two splits "
+                f"({found[example.group]} and {part}, "
                 f"example {shown(example.id)})",
                 "put all examples of a group into one split",
             )

@@ -86,8 +86,8 @@ def leaks(
         if apart:
             yield warn(
                 LEAK,
-                f"column {shown(owner.column)} is not used, and {apart} of its {len(homes)} values stand in "
-                f"more than one part ({owner.why}): say 'group: {owner.column}' under columns, or "
+                f"column {shown(owner.column)} is not used, and {apart} of its {len(homes)} values "
+                f"stand in more than one part ({owner.why}): say 'group: {owner.column}' under columns, or "
                 "leave it if its rows have nothing in common",
             )
 

@@ -197,8 +197,9 @@ def _half_said(columns: Table) -> Iterator[str]:
         said = {cell.strip().casefold(): cell.strip() for cell in cells if cell.strip()}
         bare = sum(not cell.strip() for cell in cells)
         if bare and len(said) == 1 and max(map(len, said)) <= MOST_LABEL_CHARS:
+            only = shown(next(iter(said.values())))
             yield (
-                f"{shown(column)} is not used: it holds {shown(next(iter(said.values())))} or nothing; if its {bare} empty cells "
+                f"{shown(column)} is not used: it holds {only} or nothing; if its {bare} empty cells "
                 "mean another label, write it there"
             )
 
@@ -208,7 +209,8 @@ def _unscored(columns: Table, parted: Sequence[str]) -> Iterator[str]:
         bare = sum(not cell.strip() for cell in columns[column])
         if bare:
             times = "once" if bare == 1 else f"{bare} times"
-            yield f'{shown(column)} is empty {times} and not scored there: write [] where it means "none"'
+            told = f"{shown(column)} is empty {times} and not scored there"
+            yield f'{told}: write [] where it means "none"'
 
 
 def _closed(asked: Table, lists: Sequence[str], mark: str | None) -> Iterator[str]:

@@ -6,7 +6,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from preceptor.core.spelling import shown
+from preceptor.core.spelling import named, shown
 from preceptor.evals.exports.agreement import Items, agreement
 from preceptor.evals.exports.record import Answer
 from preceptor.evals.exports.shape import Shape
@@ -93,7 +93,8 @@ def fields(
     if shape.kinds:
         yield f"spans become one list for each type ({_few(shape.kinds)}): the texts covered, each once"
     for field, values in options.items():
-        yield f"{field!r} may have several choices in a note, so it is a list: {_few([*map(shown, values)])}"
+        told = _few([*map(named, values)])
+        yield f"{field!r} may have several choices in a note, so it is a list: {told}"
     for field, values in labels.items():
         if len(values) == 1:
             yield f"{field!r} is left out: {shown(values[0])} is its only label"

@@ -43,7 +43,7 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 """Keys that TOML takes without quotes."""
 
 # To the last @ of what has no blank or quote: a password may hold a slash.
-_USER = re.compile(r"://[^\s\"'`<>]*@")
+_USER = re.compile(r"(:/{1,2})[^/\s\"'`<>][^\s\"'`<>]*@")
 _QUERY = re.compile(r"([?&][^=&#\s]*(?:key|token|secret|password)[^=&#\s]*=)[^&#\s]*", re.IGNORECASE)
 
 
@@ -183,7 +183,7 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
             where = next((s.where for s in reversed(said) if s.keys == keys), "settings")
             raise InputError(
                 f"{masked(where)}: {masked('.'.join(keys))}: a password or key in a URL is no setting",
-                "write the URL without it, and put the secret in the environment (see: preceptor doctor)",
+                "write the URL without it; a secret stands in the environment (see: preceptor doctor)",
             )
     return settings
 
@@ -229,7 +229,7 @@ def explain(
 
 def masked(text: str) -> str:
     """Return a text in which no URL carries a password or key."""
-    return _QUERY.sub(r"\1***", _USER.sub("://***@", text))
+    return _QUERY.sub(r"\1***", _USER.sub(r"\1***@", text))
 
 
 def check_address(what: str, spec: str) -> None:

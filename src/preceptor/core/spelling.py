@@ -67,6 +67,11 @@ def shown(value: object) -> str:
     return repr(value) if _is_short(value) else f"a text of {len(value)} characters"
 
 
+def named(value: str) -> str:
+    """Return a label's or a column's name without quotes, or how long it is if it might be a note."""
+    return value if _is_short(value) else f"(a text of {len(value)} characters)"
+
+
 def _is_short(value: str) -> bool:
     size = sum(3 if char >= _WIDE else 1 for char in value)
     words = len(value.split())

@@ -8,6 +8,7 @@ to the sentences that bear on the field and quoted as data. The fixed words are 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from string import Template
@@ -30,6 +31,12 @@ CHARS_PER_TOKEN = 3
 LEAST_TOKENS = 2500
 SHARES = {"scores": 0.14, "findings": 0.1, "guideline": 0.28, "attempts": 0.18, "prospects": 0.06}
 """How much of the room each part may take before it is shortened; notes get the rest."""
+
+USUAL_TOKENS = 10_000
+"""A brief that is no longer than this leaves something out only where it must."""
+
+LEAST_FIRST = {"prospects": 0, "attempts": 1200, "findings": 400, "guideline": 900, "scores": 400}
+"""What is shortened after the notes, in this order, and the characters that are left of each."""
 
 RECENT = 20
 """The latest attempts that have a line each; what earlier ones tried is told together."""
@@ -81,24 +88,75 @@ def brief(
     """
     if most_tokens < LEAST_TOKENS:
         raise InputError(f"a brief of {most_tokens} tokens is too short", f"at least {LEAST_TOKENS}")
+    told = shortened(situation, evidence, tools, most_tokens * CHARS_PER_TOKEN)
+    return told.system, told.text
+
+
+@dataclass(frozen=True)
+class Told:
+    """A brief: its two messages, and which parts are shorter than where there is room."""
+
+    system: str
+    text: str
+    left_out: tuple[str, ...] = ()
+
+
+def shortened(
+    situation: Situation, evidence: Evidence, tools: Sequence[ToolSpec], most_chars: int
+) -> Told:
+    """Return a brief of a length; what matters least is left out first.
+
+    That is ``LEAST_FIRST``: of notes and estimates all, of the rest as much as must be.
+
+    Args:
+        situation: The round.
+        evidence: The shown part of train.
+        tools: What may be called.
+        most_chars: The most characters of system message and brief.
+
+    Raises:
+        InputError: If that is too little for any brief.
+    """
     system = words("teacher")
-    room = most_tokens * CHARS_PER_TOKEN - len(system) - len(words("brief")) - 600
-    left = _left(situation, tools)
-    room -= len(left) + 500  # the standing
-    caps = {name: int(share * room) for name, share in SHARES.items()}
-    parts = {
-        "round": str(situation.round),
-        "standing": _standing(situation, evidence),
-        "left": left,
-        "scores": _scores(situation, evidence, caps["scores"]),
-        "findings": _findings(situation, caps["findings"]),
-        "guideline": _guideline(situation, evidence, caps["guideline"]),
-        "prospects": _prospects(situation, caps["prospects"]),
-        "attempts": _attempts(situation.attempts, caps["attempts"]),
-    }
-    used = sum(len(text) for text in parts.values())
-    parts["notes"] = _notes(situation, evidence, max(0, room - used))
-    return system, Template(words("brief")).substitute(parts)
+    standing, left = _standing(situation, evidence), _left(situation, tools)
+    fixed = len(system) + len(words("brief")) + len(standing) + len(left) + 20
+    room = most_chars - fixed
+    usual = max(room, USUAL_TOKENS * CHARS_PER_TOKEN - fixed)
+    caps = {name: int(share * usual) for name, share in SHARES.items()}
+    parts = {name: _part(name, situation, evidence, cap) for name, cap in caps.items()}
+    shorter = []
+    for name, least in LEAST_FIRST.items():
+        over = sum(map(len, parts.values())) - room
+        if over <= 0:
+            break
+        cap = max(least, len(parts[name]) - over)
+        cut = _part(name, situation, evidence, cap) if cap else "left out"
+        if len(cut) < len(parts[name]):
+            parts[name] = cut
+            shorter.append(name)
+    used = sum(map(len, parts.values()))
+    if used > room:
+        raise InputError(f"a brief of {most_chars} characters is too short", "more room for it")
+    notes = _notes(situation, evidence, room - used)
+    if shorter or (room < usual and notes != _notes(situation, evidence, usual - used)):
+        shorter = ["notes", *shorter]
+    told = {**parts, "notes": notes, "round": str(situation.round), "standing": standing, "left": left}
+    return Told(system, Template(words("brief")).substitute(told), tuple(shorter))
+
+
+def _part(name: str, situation: Situation, evidence: Evidence, cap: int) -> str:
+    """Return one part of the brief in about ``cap`` characters."""
+    match name:
+        case "scores":
+            return _scores(situation, evidence, cap)
+        case "findings":
+            return _findings(situation, cap)
+        case "guideline":
+            return _guideline(situation, evidence, cap)
+        case "prospects":
+            return _prospects(situation, cap)
+        case _:
+            return _attempts(situation.attempts, cap)
 
 
 def _shown(value: Interval) -> str:

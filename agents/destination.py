@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from preceptor.core.egress import is_local
+from preceptor.core.egress import Egress, is_local
 
 IN_PROCESS = ("rules", "nano", "hf", "scripted", "simulated", "st", "fastembed", "hash")
 """Kinds whose texts stay in this process: teachers, students, embedders."""
@@ -40,6 +40,16 @@ def is_remote(spec: str) -> bool:
     """Return whether text for ``spec`` leaves this machine."""
     url = of(spec)
     return bool(url) and not is_local(url)
+
+
+def check(spec: str, gate: Egress) -> None:
+    """Refuse a model that the policy never lets hear anything, before anything is sent.
+
+    Raises:
+        InputError: If it is one.
+    """
+    if url := of(spec):
+        gate.refuse(url)
 
 
 def _farthest(urls: list[str]) -> str:

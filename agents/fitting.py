@@ -16,6 +16,12 @@ LEAST = 200
 MARK = " … (cut)"
 
 
+def latest(transcript: Sequence[dict[str, JsonValue]]) -> list[dict[str, JsonValue]]:
+    """Return the last turn with what was answered to it; earlier turns are left out."""
+    turns = [at for at, message in enumerate(transcript) if message.get("type") == "ai"]
+    return list(transcript[turns[-1] :] if turns else transcript)
+
+
 def fit(transcript: Sequence[dict[str, JsonValue]], most_chars: int) -> list[dict[str, JsonValue]]:
     """Return the messages, as LangChain serialises them, cut to about ``most_chars`` characters.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ class Model:
         system: The system message, if a request brings none.
         parameters: As in a Modelfile.
         quantize: To what, e.g. ``q8_0``; empty: as it is.
+        source: A model of the server's that it is made from, in place of files.
+        adapters: The files of an adapter for that model, by the name that each has there.
     """
 
     name: str
@@ -46,6 +49,33 @@ class Model:
     system: str = ""
     parameters: Mapping[str, JsonValue] = field(default_factory=dict)
     quantize: str = ""
+    source: str = ""
+    adapters: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a server says of a model.
+
+    Attributes:
+        level: How its weights are stored (``F16``, ``Q4_K_M``); empty if it is not told.
+        architecture: As GGUF names it (``llama``); empty if it is not told.
+        form: The format of its weights, ``gguf``; empty if it is not told.
+        blob: The SHA-256 of the file of its weights; empty if it is not told.
+        file: Where that file lies on the server's machine; empty if it is not told.
+        adapted: Whether it is a base with an adapter on it.
+    """
+
+    level: str = ""
+    architecture: str = ""
+    form: str = ""
+    blob: str = ""
+    file: str = ""
+    adapted: bool = False
+
+
+_FROM = re.compile(r"^FROM\s+(\S.*sha256-([0-9a-f]{64}))\s*$", re.MULTILINE)
+_ADAPTER = re.compile(r"^ADAPTER\s", re.MULTILINE)
 
 
 class Publisher:
@@ -96,9 +126,36 @@ class Publisher:
         Raises:
             StudentError: If there is no such model, or the server is gone.
         """
+        return self.shown(name).level
+
+    def shown(self, name: str) -> Shown:
+        """Return what the server says of a model.
+
+        Raises:
+            StudentError: If there is no such model, or the server is gone.
+        """
         with self._trouble(f"show {name!r}"):
-            details = self._client.show(name).details
-        return (details.quantization_level or "") if details is not None else ""
+            said = self._client.show(name)
+        made, details = said.modelfile or "", said.details
+        found = _FROM.search(made)
+        return Shown(
+            level=(details.quantization_level or "") if details is not None else "",
+            architecture=str((said.modelinfo or {}).get("general.architecture", "")),
+            form=(details.format or "") if details is not None else "",
+            blob=found.group(2) if found else "",
+            file=found.group(1) if found else "",
+            adapted=_ADAPTER.search(made) is not None,
+        )
+
+    def read(self, name: str, prompt: str) -> int | None:
+        """Return how many tokens a model reads of a whole prompt; None if the server does not say.
+
+        Raises:
+            StudentError: If there is no such model, or the server is gone.
+        """
+        with self._trouble(f"ask {name!r}"):
+            told = self._client.generate(name, prompt, raw=True, options={"num_predict": 1})
+        return told.prompt_eval_count
 
     def create(self, model: Model, say: Say) -> None:
         """Create a model, in place of one of the same name.
@@ -108,11 +165,14 @@ class Publisher:
         """
         with self._trouble(f"create {model.name!r}"):
             digests = {name: self._upload(path, say) for name, path in model.files.items()}
+            adapters = {name: self._upload(path, say) for name, path in model.adapters.items()}
             last = ""
             for step in self._client.create(
                 model.name,
                 quantize=model.quantize or None,
-                files=digests,
+                from_=model.source or None,
+                files=digests or None,
+                adapters=adapters or None,
                 template=model.template,
                 system=model.system or None,
                 parameters=dict(model.parameters),

@@ -2,7 +2,7 @@
 
 Owns the translation of a tool's JSON Schema into the part of the language that strict mode takes
 (every property required, optional ones may be null; no defaults, no limits), and back: a null
-argument is one that was left out.
+argument is one that was left out. And a schema without its explanations, where there is little room.
 """
 
 from __future__ import annotations
@@ -55,6 +55,24 @@ def _or_null(given: JsonValue) -> JsonValue:
     if isinstance(options, list):
         return {"anyOf": options if {"type": "null"} in options else [*options, {"type": "null"}]}
     return {"anyOf": [given, {"type": "null"}]}
+
+
+_SAID = ("title", "description", "default", "discriminator")
+
+
+def plain(given: JsonValue) -> JsonValue:
+    """Return a schema without what only explains it, for a model that reads little."""
+    if isinstance(given, list):
+        return [plain(inner) for inner in given]
+    if not isinstance(given, dict):
+        return given
+    made: dict[str, JsonValue] = {}
+    for key, inner in given.items():
+        if key in ("properties", "$defs") and isinstance(inner, dict):
+            made[key] = {name: plain(one) for name, one in inner.items()}
+        elif key not in _SAID:
+            made[key] = plain(inner)
+    return made
 
 
 def without_nulls(value: JsonValue) -> JsonValue:

@@ -7,10 +7,12 @@ own retries are switched off: hidden ones would escape the ledger and the breake
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
+from preceptor.agents.students.ollama_wire import never_cut
 from preceptor.core.egress import Door
 from preceptor.core.errors import InputError, TeacherError, boundary
 from preceptor.core.ports import Teacher
@@ -44,6 +46,8 @@ class TeacherOptions:
         transcript_tokens: The most tokens of a round's earlier turns and tool results (estimated).
         door: The gate that everything that is sent passes; None for a model on this machine.
         meaning: What phrases mean, for the rule teacher; it counts words alone if None.
+        context: The most tokens that the model reads and writes; what its server tells if 0.
+        say: Hears that a server is asked again.
     """
 
     timeout: float = 120.0
@@ -55,6 +59,43 @@ class TeacherOptions:
     transcript_tokens: int = 6_000
     door: Door | None = None
     meaning: Meaning | None = None
+    context: int = 0
+    say: Callable[[str], None] = lambda line: None
+
+
+def check(spec: str, options: TeacherOptions | None = None) -> None:
+    """Refuse a model whose server says that it cannot teach; a server that is silent is no error.
+
+    Raises:
+        InputError: If the spec names no teacher, the server does not have it, or it takes no tools.
+        TeacherError: If the model cannot be set up.
+    """
+    from preceptor.agents import chat, served
+
+    make(spec, options)
+    found = served.of(spec, options.api_key if options else "")
+    if found.missing:
+        name = spec.removeprefix("ollama:").partition("@")[0]
+        raise InputError(f"teacher {spec!r}: its server does not have it", f"ollama pull {name}")
+    if found.tools is False:
+        raise InputError(*chat.no_tools(spec))
+
+
+def tried(spec: str, options: TeacherOptions) -> tuple[Literal["ok", "note"], str]:
+    """Ask a model for one tool call; return how that went, and what to say of it.
+
+    Raises:
+        InputError: If the spec names no teacher.
+        TeacherError: If no answer comes.
+    """
+    from preceptor.agents import chat, served, trying
+
+    kind, _, rest = spec.partition(":")
+    name, _, url = rest.partition("@")
+    fewer = replace(options, max_tokens=chat.CALL_TOKENS)
+    return trying.tried(
+        spec, chat_model(kind, name, url, fewer), served.of(spec, options.api_key), options.context
+    )
 
 
 def make(spec: str, options: TeacherOptions | None = None) -> Teacher:
@@ -143,7 +184,7 @@ def _ollama(name: str, url: str, options: TeacherOptions) -> BaseChatModel:
         base_url=url or None,
         temperature=options.temperature,
         num_predict=options.max_tokens,
-        # Ollama cuts a longer prompt off without a word.
         num_ctx=options.brief_tokens + options.transcript_tokens + 2 * options.max_tokens,
         client_kwargs={"timeout": options.timeout},
+        sync_client_kwargs={"event_hooks": {"request": [never_cut]}},
     )

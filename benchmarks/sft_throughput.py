@@ -91,7 +91,7 @@ def plain(rows: Sequence[data.Row], threads: int) -> Measured:
         len(tokenizer.apply_chat_template([*map(dict, r.prompt), said(r)], return_dict=False))
         for r in rows
     ]
-    read = [rows[i] for i in bundles.order(sizes, HYPER.batch, 0, 0)]
+    read = [rows[i] for i in bundles.order(sizes, HYPER.batch or 1, 0, 0)]
     set_seed(0)
     model = AutoModelForCausalLM.from_pretrained(nano.path(), dtype=torch.float32)
     with tempfile.TemporaryDirectory() as folder:
@@ -100,7 +100,7 @@ def plain(rows: Sequence[data.Row], threads: int) -> Measured:
             args=SFTConfig(
                 output_dir=folder,
                 num_train_epochs=1,
-                per_device_train_batch_size=HYPER.batch,
+                per_device_train_batch_size=HYPER.batch or 1,
                 learning_rate=HYPER.rate or 0.0,
                 lr_scheduler_type="cosine",
                 warmup_steps=HYPER.warmup,

@@ -78,7 +78,7 @@ def arms(student: str, usual: float) -> list[Arm]:
         Arm("8 epochs", {**fixed, "epochs": 8}),
         Arm("a call per field", fixed, {"together": False}),
         Arm("a call per field, 8 epochs", {**fixed, "epochs": 8}, {"together": False}),
-        Arm("two notes a step", {**fixed, "batch": 24}),
+        *(Arm(f"{n} notes a step", {**fixed, "batch": 12 * n}) for n in (1, 2, 8)),
         Arm("1,000 notes put together anew", fixed, {"recombined": 1000}),
     ]
 

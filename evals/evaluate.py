@@ -5,9 +5,10 @@ are committed. Leaves rendering and parsing to core, talking to the student, and
 ``evals.scorers``.
 
 Notes are taken in chunks of fixed membership, in the order given. Of each chunk only the missing
-notes are asked; their calls are reserved before, and their answers committed in one transaction
-after, also when the student breaks or a person stops the run. So after a ``kill -9`` no committed
-answer is asked for again, and those of one chunk at most once more.
+notes are asked; their calls are reserved before, and their answers committed as they come
+(``evals.committing``), also when the student breaks or a person stops the run. So a ``kill -9`` costs
+the answers of the last few seconds, and no committed answer is asked for again. A limit of wall time
+holds inside a chunk, too.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from preceptor.core.ledger import Ledger
 from preceptor.core.ports import Cancel, OnProgress, Progress, Retriever, Student
 from preceptor.core.record import digest
 from preceptor.core.records import Answer, Call, Evaluation, Example, Recipe, Reply
+from preceptor.evals.committing import Committer
 from preceptor.evals.scorers import OwnMetric, score_answer
 
 CHARS_PER_TOKEN = 3
@@ -44,7 +46,7 @@ class EvaluatorSettings:
     Attributes:
         fields: The task's fields.
         own: The task's own metric function, if it has one.
-        chunk: How many notes are asked and committed together.
+        chunk: How many notes are asked, and reserved, together.
     """
 
     fields: tuple[FieldSpec, ...]
@@ -65,11 +67,11 @@ class _Work:
     errors: Counter[str] = field(default_factory=Counter)
     tally: Tally = field(default_factory=Tally)
 
-    def take(self, reply: Reply, fields: Sequence[FieldSpec]) -> bool:
-        """Keep a reply; return whether it made its note's answer whole."""
+    def take(self, reply: Reply, fields: Sequence[FieldSpec]) -> Answer | None:
+        """Keep a reply; return its note's answer if it made that whole."""
         note = reply.key[0]
         if note not in self.notes or note in self.answers:
-            return False
+            return None
         if reply.key in self.calls:
             self.tally.count(reply, self.calls[reply.key])
         else:
@@ -78,12 +80,12 @@ class _Work:
         got = self.replies.setdefault(note, [])
         got.append(reply)
         if len(got) < self.waiting[note]:
-            return False
+            return None
         whole = parse.answer(note, fields, self.replies.pop(note))
         if self.dropped.get(note):
             whole = whole.model_copy(update={"dropped_hits": self.dropped[note]})
         self.answers[note] = whole
-        return True
+        return whole
 
     def give_up(self, fields: Sequence[FieldSpec]) -> None:
         """Count every note that the student left out as failed."""
@@ -129,7 +131,8 @@ class CachedEvaluator:
         """Return one Answer per Example, in the same order; a note given twice is asked once.
 
         Raises:
-            BudgetStop: Before a chunk is asked that does not fit the budget.
+            BudgetStop: Before a chunk is asked that does not fit the budget, or as soon as the wall
+                seconds are used up; what was answered is in the cache.
             StudentError: If the student cannot be used, or more than half of a chunk failed.
             Interrupted: If the run was cancelled; what was answered is in the cache.
             InputError: If two different notes have one id.
@@ -186,23 +189,28 @@ class CachedEvaluator:
     ) -> dict[str, Answer]:
         """Ask the missing notes of one chunk, commit what came back whole, return it by key."""
         key, missing = batch
-        if self._cancel is not None and self._cancel():
+        if self._stopped():
             raise Interrupted("stopped before the next notes", "resume continues where it was")
         by_id = {e.id: k for k, e in missing.items()}
         calls, work = self._prepare(student, recipe, list(missing.values()))
         settle = self._reserve(key, missing, (student.ref.spec, calls))
+        late = self._ledger.deadline() if self._ledger is not None else lambda: False
         started = time.perf_counter()
         try:
-            for reply in student.complete(calls, self._cancel):
-                if work.take(reply, self._settings.fields):
-                    one_more()
-            self._finish(work)
+            with Committer(self._cache, key) as kept:
+                for reply in student.complete(calls, lambda: self._stopped() or late()):
+                    whole = work.take(reply, self._settings.fields)
+                    if whole is not None:
+                        kept.put(by_id[whole.example_id], whole)
+                        one_more()
+                self._finish(work)
         finally:
-            whole = {by_id[note]: answer for note, answer in work.answers.items()}
-            self._cache.put_many(key, {k: a for k, a in whole.items() if a.status != "failed"})
             settle(work, time.perf_counter() - started)
-        _check_failures(whole.values(), work.errors)
-        return whole
+        _check_failures(work.answers.values(), work.errors)
+        return {by_id[note]: answer for note, answer in work.answers.items()}
+
+    def _stopped(self) -> bool:
+        return self._cancel is not None and self._cancel()
 
     def _prepare(
         self, student: Student, recipe: Recipe, notes: list[Example]
@@ -231,11 +239,14 @@ class CachedEvaluator:
 
         Raises:
             Interrupted: If notes are missing because the run was cancelled.
+            BudgetStop: If they are missing because the wall seconds are used up.
         """
         if len(work.answers) == len(work.notes):
             return
-        if self._cancel is not None and self._cancel():
+        if self._stopped():
             raise Interrupted("stopped while notes were asked", "resume continues where it was")
+        if self._ledger is not None:
+            self._ledger.check_time()
         work.give_up(self._settings.fields)
 
     def _reserve(

@@ -17,6 +17,11 @@ from preceptor.core.ports import Cancel, Student
 from preceptor.core.records import Call, ModelRef, Reply
 
 
+def never() -> bool:
+    """Return that nobody wants to stop."""
+    return False
+
+
 class BookedStudent:
     """Puts the ledger before a model.
 
@@ -52,7 +57,8 @@ class BookedStudent:
         """Answer the calls.
 
         Raises:
-            BudgetStop: If they do not fit the budget; nothing is asked then.
+            BudgetStop: If they do not fit the budget; nothing is asked then. And as soon as the wall
+                seconds are used up.
             StudentError: If the server cannot be used.
         """
         if not calls:
@@ -60,10 +66,14 @@ class BookedStudent:
         by_key = {call.key: call for call in calls}
         claim = self._claim(calls)
         tally = Tally()
+        late, missing = self._ledger.deadline(), len(calls)
         try:
-            for reply in self._student.complete(calls, cancel):
+            for reply in self._student.complete(calls, lambda: late() or (cancel or never)()):
                 self._count_in(tally, reply, by_key[reply.key])
+                missing -= 1
                 yield reply
+            if missing and not (cancel or never)():
+                self._ledger.check_time()
         finally:
             self._settle(claim, tally)
 

@@ -176,7 +176,7 @@ def weights(source: Source, fresh: Path) -> Serving:
     difference = merge.whole(source.base, trained, fresh / "model", prompts)
     files = base.file_hashes(fresh / "model")
     return Serving(
-        name=_name(source.made.task, digest([base.weights_digest(files), said.text()])),
+        name=named(source.made.task, digest([base.weights_digest(files), said.text()])),
         files=files,
         modelfile=said,
         base=source.digest,
@@ -212,9 +212,14 @@ def to_create(model: Path, serving: Serving, name: str, quantize: str = "") -> M
         files={file: model / file for file in sorted(serving.files)},
         template=said.template,
         system=said.system,
-        parameters={"temperature": 0, "num_ctx": said.num_ctx, "stop": [*said.stop]},
+        parameters=parameters(said),
         quantize=quantize,
     )
+
+
+def parameters(said: Modelfile) -> dict[str, JsonValue]:
+    """Return the parameters of a Modelfile, as ``create`` takes them."""
+    return {"temperature": 0, "num_ctx": said.num_ctx, "stop": [*said.stop]}
 
 
 def copy_tokenizer(model: Path, out: Path) -> None:
@@ -257,7 +262,8 @@ def _template(folder: Path) -> tuple[tokens.Template, int | None, list[str]]:
     )
 
 
-def _name(task: str, content: str) -> str:
+def named(task: str, content: str) -> str:
+    """Return what Ollama calls a task's model of a content."""
     kept = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in task.casefold())
     return f"preceptor/{kept.strip('-_.') or 'task'}:{content[:12]}"
 

@@ -10,8 +10,8 @@ JSON lines and CSV grow at their end. Parquet cannot: its rows stand in a journa
 all are there, and the file is made from it by row groups.
 
 What belongs to unfinished work stands in a hidden folder beside the out file, ``.NAME.work``: the lock,
-the index, the answers of the chunk in progress, Parquet's journal, and a copy of notes that come
-through a pipe. It stays after an error only if something was answered.
+the index, the answers of the chunk in progress, committed as they come, Parquet's journal, and a copy
+of notes that come through a pipe. It stays after an error only if something was answered.
 """
 
 from __future__ import annotations
@@ -293,17 +293,21 @@ class _Asking:
         log = self.job.target.with_name(f"{self.job.target.name}.egress.jsonl")
         opened = answering.Students(task, asked, answering.gate(settings, log, task), settings)
         opened.at(bundle.place(self.job.folder))
-        finders = retrieval.of_bundle(bundle.place(self.job.folder), settings, opened.gate)
+        finders = retrieval.of_bundle(bundle.place(self.job.folder), settings, opened.gate, "extract")
         try:
             with AnswerCache(self.work / CACHE) as cache:
                 evaluator = evaluator_of(self.made, (opened, finders), cache, cancel)
                 for chunk in _chunks(self._fresh()):
-                    given = evaluator.answers(self.made.recipe, chunk)
+                    before = counts.total()
+
+                    def tell(here: Progress, before: int = before) -> None:
+                        on_progress(Progress(before + here.done, todo))
+
+                    given = evaluator.answers(self.made.recipe, chunk, tell)
                     done = list(self._rows(chunk, given))
                     appending.append(rows, done, names, exact=self.job.exact)
                     counts.update(answer.status for answer in given)
                     self.index.answered([(a.example_id, a.status) for a in given])
-                    on_progress(Progress(counts.total(), todo))
         except Interrupted as stop:
             raise Interrupted(
                 f"stopped after {counts.total()} of {todo} notes",

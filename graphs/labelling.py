@@ -210,7 +210,7 @@ class Labeller:
         share = len(failed) * len(asked_together(recipe, self._place.task.fields))
         if not failed or share > max(FEW, FEW_SHARE * calls):
             return found
-        again = self._through(self._student(), 64).answers(recipe, failed)
+        again = self._through(self._student(), 64).answers(recipe, failed, self._place.heard)
         better = dict(zip((n.id for n in failed), again, strict=True))
         return [better.get(n.id, a) for n, a in zip(notes, found, strict=True)]
 

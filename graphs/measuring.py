@@ -95,7 +95,7 @@ def measure(request: Request, settings: Settings, on_progress: OnProgress) -> Me
     opened = answering.Students(task, options, gate, settings)
     folder = bundle.place(Path(request.student))
     opened.at(folder)
-    finders = retrieval.of_bundle(folder, settings, gate)
+    finders = retrieval.of_bundle(folder, settings, gate, "eval")
     try:
         recipe = _recipe(request, options, opened)
         if request.split == "test":

@@ -15,13 +15,13 @@ from preceptor.core.ports import Tool
 from preceptor.core.records import ModelRef, Recipe
 from preceptor.core.runs import RunStore
 from preceptor.core.settings import Settings
-from preceptor.graphs import returning, training
+from preceptor.graphs import grounds, returning, training
 from preceptor.tools.distill.label import LabelExamples
 from preceptor.tools.look import CountNotes, DiffRecipes, ErrorsByField, Examples
 from preceptor.tools.prompt import EditPrompt
 from preceptor.tools.rag.embed import Embedder
 from preceptor.tools.rag.index import IndexExamples
-from preceptor.tools.sft.faces import check_importable
+from preceptor.tools.sft import routes
 from preceptor.tools.sft.finetune import FineTune
 from preceptor.tools.sft.options import NEEDED
 from preceptor.tools.toolbox import Toolbox
@@ -121,7 +121,8 @@ def untrainable(student: str, settings: Settings | None = None) -> InputError | 
         return InputError(f"training needs more packages: {needed}", "pip install 'preceptor[local]'")
     try:
         returning.may_leave(student, chosen)
-        check_importable(training.faces(chosen)(ModelRef(spec=student)))
+        face = training.faces(chosen)(ModelRef(spec=student))
+        routes.settle(grounds.ground(face.folder, None, chosen), None, whole=False, start=None)
     except InputError as error:
         return error
     return None

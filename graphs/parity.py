@@ -7,7 +7,8 @@ counts, never as text.
 The rule: at least 40 prompts; the same number of prompt tokens in all, and the same text where the
 server shows what its template renders; without quantisation, at least 98 % of the fields equal; with
 it, an accuracy that is not more than 2 points lower, and a recall of what there is to find that is not
-surely lower: where most fields are empty, a model that has gone dumb loses little accuracy.
+surely lower: where most fields are empty, a model that has gone dumb loses little accuracy. With it a
+near tie (``ties``) is no fault, too: it counts as the answer of the model in process.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from preceptor.evals.metrics import resampling
 from preceptor.evals.metrics.choice import counted as counted_labels
 from preceptor.evals.metrics.statistic import Recall
 from preceptor.evals.scorers import score_answer
+from preceptor.graphs import ties
 
 FEWEST, EQUAL, WORSE, LESS = 40, 0.98, 0.02, 0.05
 
@@ -40,12 +42,14 @@ class Difference(Record):
         fields: What is asked.
         tokens: How many tokens the two read; None where one does not say.
         differs: The fields whose answers differ.
+        near: Those of them whose two values are about equally probable to the model in process.
     """
 
     example_id: str
     fields: tuple[str, ...]
     tokens: tuple[int | None, int | None]
     differs: tuple[str, ...] = ()
+    near: tuple[str, ...] = ()
 
 
 class Parity(Record):
@@ -62,6 +66,8 @@ class Parity(Record):
         served_score: The same of the one that is served.
         recall: How much more of what there is to find the served one finds; 0 if there is nothing.
         recall_p: The one-sided p value of "the served one finds less".
+        ties: How many fields differ by a near tie (``ties``) only; where weights are quantised these
+            count neither in ``served_score`` nor in ``recall``.
         differences: What differs, in the order of the prompts.
         texts_equal: How many prompts the served template renders as training did; None where the
             server does not show what it renders.
@@ -79,6 +85,7 @@ class Parity(Record):
     texts_equal: int | None = None
     recall: float = 0.0
     recall_p: float = 1.0
+    ties: int = 0
 
     @property
     def objections(self) -> list[str]:
@@ -110,6 +117,8 @@ class Parity(Record):
             f"{self.route}: {self.tokens_equal}/{self.prompts} prompts with equal token counts, "
             f"{self.fields_equal}/{self.fields} fields equal"
         )
+        if self.ties:
+            head += f" and {self.ties} near ties"
         if self.texts_equal is not None:
             head += f", {self.texts_equal}/{self.prompts} prompts rendered alike"
         if self.score is not None and self.served_score is not None:
@@ -117,6 +126,7 @@ class Parity(Record):
         rows = [
             f"  {d.example_id} {','.join(d.fields)}: tokens {_said(d.tokens[0])}, {_said(d.tokens[1])}"
             + (f"; differs: {', '.join(d.differs)}" if d.differs else "")
+            + (f"; near ties: {', '.join(d.near)}" if d.near else "")
             for d in self.differences[:most]
         ]
         more = len(self.differences) - most
@@ -169,7 +179,11 @@ def counted(
     """Ask two students the same, and count, however few the prompts are; arguments as ``compare``."""
     cold = [replace(c, decoding=c.decoding.model_copy(update={"temperature": 0.0})) for c in calls]
     mine, served = ({r.key: r for r in student.complete(cold)} for student in pair)
-    found = [_difference(call, mine.get(call.key), served.get(call.key)) for call in cold]
+    near = ties.find(cold, mine, served, pair[0]) if quantised else {}
+    found = [_difference(c, mine.get(c.key), served.get(c.key), near.get(c.key, ())) for c in cold]
+    for call in cold:
+        if call.key in near:
+            served[call.key] = ties.settled(served[call.key], call, mine[call.key], near[call.key])
     scored = [_scored(notes, fields, replies) for replies in (mine, served)]
     recall, recall_p = _recall(scored[0], scored[1], fields, counted_labels(fields, notes))
     return Parity(
@@ -183,6 +197,7 @@ def counted(
         served_score=_mean(scored[1]),
         recall=recall,
         recall_p=recall_p,
+        ties=sum(map(len, near.values())),
         differences=tuple(d for d in found if d.differs or not _equal(d)),
     )
 
@@ -191,13 +206,16 @@ def _equal(difference: Difference) -> bool:
     return difference.tokens[0] is not None and difference.tokens[0] == difference.tokens[1]
 
 
-def _difference(call: Call, mine: Reply | None, served: Reply | None) -> Difference:
+def _difference(
+    call: Call, mine: Reply | None, served: Reply | None, near: tuple[str, ...] = ()
+) -> Difference:
     here, there = (_values(call, reply) for reply in (mine, served))
     return Difference(
         example_id=call.example_id,
         fields=tuple(f.name for f in call.fields),
         tokens=(mine.prompt_tokens if mine else None, served.prompt_tokens if served else None),
         differs=tuple(f.name for f in call.fields if here[f.name] != there[f.name]),
+        near=near,
     )
 
 

@@ -16,7 +16,7 @@ from preceptor.core.records import Answer, Example, Gold
 from preceptor.core.runs import openings
 from preceptor.core.trace import read
 from preceptor.evals import baselines, report
-from preceptor.graphs import readability, returning, stops
+from preceptor.graphs import readability, returned, stops
 from preceptor.graphs.session import Session
 from preceptor.graphs.state import RunState
 
@@ -68,7 +68,7 @@ def _left_behind(session: Session) -> list[str]:
     """Return the models on the student's server that only moves made which were not kept."""
     verdicts = [e.data for e in read(session.store.trace.path) if e.kind == "verdict"]
     kept = [session.recipe(str(verdict["incumbent"])) for verdict in verdicts]
-    return returning.left_behind(
+    return returned.left_behind(
         session.store.path, {recipe.adapter.digest for recipe in kept if recipe.adapter}
     )
 

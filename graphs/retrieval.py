@@ -17,6 +17,7 @@ from preceptor.core.record import canonical, digest
 from preceptor.core.records import Recipe
 from preceptor.core.settings import Settings
 from preceptor.tools.rag.embed import Embedder, embedder_for
+from preceptor.tools.rag.retry import Patience, same
 
 Read = Callable[[str], bytes]
 """Gives the bytes of an index by its content hash."""
@@ -33,6 +34,7 @@ class Retrievers:
         url: A Qdrant server; empty: in memory.
         gate: What texts pass on their way to an embedder's server.
         models: Where models that were fetched by name live; the default place if None.
+        patience: How often a server is asked again, and what to do when it does not come back.
     """
 
     read: Read
@@ -41,6 +43,7 @@ class Retrievers:
     url: str = ""
     gate: Egress | None = None
     models: Path | None = None
+    patience: Patience = field(default_factory=Patience)
     _open: dict[str, Retriever] = field(default_factory=dict)
 
     def of(self, recipe: Recipe) -> Retriever | None:
@@ -68,8 +71,8 @@ class Retrievers:
         dense = retriever.settings_of(recipe.index).mode in ("dense", "hybrid")
         embedder = self.embedder
         if dense and embedder is None:
-            embedder = embedder_of(index.config.embedder, self.gate, self.models)
-        points = store.ServerStore(index, self.url) if self.url else None
+            embedder = embedder_of(index.config.embedder, self.gate, self.models, self.patience)
+        points = store.ServerStore(index, self.url, self.patience) if self.url else None
         return retriever.QdrantRetriever(index, recipe.index, embedder, points)
 
     def close(self) -> None:
@@ -81,13 +84,19 @@ class Retrievers:
         self._open.clear()
 
 
-def embedder_of(spec: str, gate: Egress | None = None, models: Path | None = None) -> Embedder | None:
+def embedder_of(
+    spec: str,
+    gate: Egress | None = None,
+    models: Path | None = None,
+    patience: Patience | None = None,
+) -> Embedder | None:
     """Return the embedder that a setting names, None for an empty one.
 
     Args:
         spec: Its name.
         gate: What every text passes on its way to a server.
         models: Where models that were fetched by name live; the default place if None.
+        patience: How often a server is asked again, and what to do when it does not come back.
 
     Raises:
         InputError: If the name is none, or its package is missing.
@@ -99,14 +108,22 @@ def embedder_of(spec: str, gate: Egress | None = None, models: Path | None = Non
 
     if not spec:
         return None
-    return embedder_for(spec, admit if gate is not None else None, models=models)
+    return embedder_for(spec, admit if gate is not None else None, patience, models)
 
 
-def of_bundle(folder: Path, settings: Settings, gate: Egress) -> Retrievers:
-    """Return what retrieves for the recipe of a bundle."""
-    dense = embedder_of(settings.embedder, gate, settings.models_dir)
+def of_bundle(folder: Path, settings: Settings, gate: Egress, verb: str) -> Retrievers:
+    """Return what retrieves for the recipe of a bundle.
+
+    Args:
+        folder: The bundle's.
+        settings: Which embedder and Qdrant server.
+        gate: What texts pass on their way to an embedder's server.
+        verb: The command that asks, and that goes on when it is given again.
+    """
+    patience = Patience(later=same(verb))
+    dense = embedder_of(settings.embedder, gate, settings.models_dir, patience)
     found = Retrievers(snapshots(folder), None, dense, settings.qdrant_url, gate)
-    return replace(found, models=settings.models_dir)
+    return replace(found, models=settings.models_dir, patience=patience)
 
 
 def snapshots(folder: Path) -> Read:

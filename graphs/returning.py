@@ -15,33 +15,42 @@ Each step is written down, so that after a kill a model that is there is taken a
 
 from __future__ import annotations
 
-import shutil
 import time
 import uuid
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from preceptor.agents import destination
 from preceptor.agents.publish import Model, Publisher
 from preceptor.core import render
 from preceptor.core.egress import Egress, is_local
-from preceptor.core.errors import InputError, StudentError
+from preceptor.core.errors import InputError, StudentError, Unserved
 from preceptor.core.files import write_whole
 from preceptor.core.ledger import Ledger
 from preceptor.core.ports import Evidence, Retriever
-from preceptor.core.record import Record
 from preceptor.core.records import Call, Example, ModelRef, Recipe
 from preceptor.core.settings import Settings
 from preceptor.evals.splits import Splits
 from preceptor.evals.task import Task
-from preceptor.graphs import bundle, comparing, exporting, parity, training
+from preceptor.graphs import (
+    adapting,
+    bundle,
+    comparing,
+    creating,
+    exporting,
+    grounds,
+    parity,
+    returned,
+    training,
+)
 from preceptor.graphs.comparing import Asked, Served, Verdict
-from preceptor.tools.sft import base, merge
+from preceptor.graphs.returned import WHOLE, Returned
+from preceptor.tools.sft import base, routes
 from preceptor.tools.sft.faces import Face
 from preceptor.tools.sft.job import Failed
+from preceptor.tools.sft.routes import Ground, Route
 
 NOTES = 40
 """The most notes that are compared; without quantisation as many as make 40 prompts."""
@@ -49,33 +58,14 @@ NOTES = 40
 LEAST = 1e-6
 """Seconds that are reserved for merging, creating and comparing: nobody knows them before."""
 
-STATE, PARITY, WORK = "returned.json", "parity.json", "work"
-WHOLE = frozenset({"", "F32", "F16", "BF16", "UNKNOWN"})
+PARITY = "parity.json"
 MADE = {"Q4_K_M": "q4_K_M", "Q4_K_S": "q4_K_S", "Q8_0": "q8_0"}
 OTHERWISE = "q8_0"
 """What a server makes of whole weights for a student that is quantised in a way ``create`` cannot."""
 
 
-class Returned(Record):
-    """How far a training's result has come.
-
-    Attributes:
-        name: What the model is called.
-        url: The server.
-        quantize: To what its weights are made smaller.
-        ours: Whether it was not there before.
-        digest: The server's; empty until it was created.
-        passed: Whether the gate let it pass.
-        refused: Why it did not.
-    """
-
-    name: str
-    url: str
-    quantize: str = ""
-    ours: bool = True
-    digest: str = ""
-    passed: bool = False
-    refused: tuple[str, ...] = ()
+_UNMADE = {"name": "", "ours": True, "digest": "", "passed": False, "refused": ()}
+"""What of ``Returned`` does not tell which model was to be made."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +90,55 @@ class ServerHome:
     ledger: Ledger
     retriever: Callable[[Recipe], Retriever | None]
 
+    def way(self, recipe: Recipe, face: Face, method: str | None, whole: bool) -> Route:
+        """Return by which way the weights of a training will come back.
+
+        Args:
+            recipe: What is trained.
+            face: Its weights.
+            method: The method that was asked for; None if none was.
+            whole: Whether all weights would be trained if nothing is asked for.
+
+        Raises:
+            InputError: If no way leads back, or the base is another model than when the run began.
+            StudentError: If the server is gone.
+        """
+        with closing(Publisher()) as publisher:
+            base_, ground, found = self._stands(publisher, recipe, face)
+        start = recipe.adapter.kind if recipe.adapter is not None else None
+        route = routes.settle(ground, method, whole, start)
+        if route.way == "adapter":
+            adapting.check(found, base_, face.folder)
+        return route
+
+    def _stands(
+        self, publisher: Publisher, recipe: Recipe, face: Face
+    ) -> tuple[grounds.Base, Ground, adapting.Tried]:
+        """Return the base on the server, what a way is chosen from, and what adapters do there."""
+        named = (recipe.model.base or recipe.model.spec).partition(":")[2]
+        there = grounds.of(publisher, named)
+        grounds.check_same(there, self._began_with(recipe), publisher.url)
+        ground = grounds.ground(face.folder, there, self.settings)
+        found = adapting.Tried()
+        if ground.form == "gguf" and ground.architecture in routes.ADAPTABLE:
+            found = adapting.tried(publisher, there, face.folder)
+            ground = replace(ground, refused=found.refused)
+        return there, ground, found
+
+    def _began_with(self, recipe: Recipe) -> str:
+        """Return the digest of the base when what was trained on it began; empty if it is not known."""
+        if not recipe.model.base:
+            return recipe.model.digest
+        known = (returned.read(place) for place in sorted((self.folder / training.SERVED).glob("*")))
+        name = recipe.model.spec.partition(":")[2]
+        return next((k.base for k in known if k is not None and k.name == name), "")
+
     def check(self, recipe: Recipe, face: Face, evidence: Evidence) -> None:
         """Refuse what would come to nothing after the training.
 
         Raises:
-            InputError: If the weights may not leave, the template cannot be said in Ollama's, or the
-                notes or the budget do not suffice for the gate.
+            InputError: If the weights may not leave, no way leads back, the template cannot be said in
+                Ollama's, or the notes or the budget do not suffice for the gate.
             StudentError: If the server is gone.
         """
         may_leave(recipe.model.spec, self.settings)
@@ -113,12 +146,10 @@ class ServerHome:
             exporting.told(face.folder, recipe)
         except Failed as cause:
             raise InputError(cause.message, cause.hint) from cause
-        publisher = Publisher()
-        try:
-            quantize = level(publisher, recipe)
-        finally:
-            publisher.close()
-        needed = 3 * len(self._asked(recipe, evidence, bool(quantize)).calls)
+        self.way(recipe, face, None, whole=False)
+        with closing(Publisher()) as publisher:
+            quantised = publisher.level(recipe.model.spec.partition(":")[2]).upper() not in WHOLE
+        needed = 3 * len(self._asked(recipe, evidence, quantised).calls)
         left = self.ledger.left().get("student_calls")
         if left is not None and needed > left:
             raise InputError(
@@ -135,44 +166,76 @@ class ServerHome:
             evidence: The notes that it was shown.
 
         Raises:
-            InputError: If the server cannot make the model, or the gate refuses it; then it is deleted.
+            Unserved: If the server cannot make the model, or the gate refuses it; then it is deleted.
             StudentError: If the server is gone.
             BudgetStop: If the calls of the gate do not fit the budget.
         """
         assert recipe.adapter is not None
-        place = training.served_folder(self.folder.parent, recipe.adapter)
         claim = self.ledger.reserve(f"returning:{uuid.uuid4().hex[:8]}", compute_seconds=LEAST)
         begun = time.perf_counter()
-        publisher = Publisher()
         try:
-            quantize = level(publisher, recipe)
-            there = publisher.digests()
-            known = _read(place)
-            if known is None or (known.url, known.quantize) != (publisher.url, quantize):
-                known = None
-            if known is not None and known.refused:
-                raise self._refuse(known, publisher, there)
-            if known is None or not known.digest or there.get(known.name) != known.digest:
-                start = Returned(name="", url=publisher.url, quantize=quantize)
-                known = self._create((recipe, face), known or start, publisher, place)
-            if not known.passed:
-                asked = self._asked(recipe, evidence, bool(quantize))
-                verdict = self._judge((recipe, face), known, asked, place)
-                refused = tuple(verdict.objections)
-                known = known.model_copy(update={"passed": not refused, "refused": refused})
-                write_whole(place / PARITY, (verdict.model_dump_json(indent=2) + "\n").encode())
-                _write(place, known)
-                if refused:
-                    raise self._refuse(known, publisher, publisher.digests())
+            with closing(Publisher()) as publisher:
+                known = self._brought(publisher, recipe, face, evidence)
+        except InputError as cause:
+            raise Unserved(cause.message, cause.hint) from cause
         finally:
-            publisher.close()
             claim.settle(compute_seconds=time.perf_counter() - begun)
         named = recipe.model.base or recipe.model.spec
         model = ModelRef(spec=f"ollama:{known.name}", digest=known.digest, base=named)
-        smaller = f", weights as {quantize}" if quantize else ""
+        how = f" as an adapter on {named.partition(':')[2]}" if known.way == "adapter" else ""
+        how += f", weights as {known.quantize}" if known.quantize else ""
         return recipe.model_copy(update={"model": model}), (
-            f"Served as {known.name}{smaller}: it answers as the model that was trained."
+            f"Served as {known.name}{how}: it answers as the model that was trained."
         )
+
+    def _brought(
+        self, publisher: Publisher, recipe: Recipe, face: Face, evidence: Evidence
+    ) -> Returned:
+        """Create the model, or take the one that is there, and let the gate judge it once."""
+        assert recipe.adapter is not None
+        place = training.served_folder(self.folder.parent, recipe.adapter)
+        fresh, parts = self._chosen(publisher, recipe, face)
+        there = publisher.digests()
+        known = returned.read(place)
+        if known is None or known.model_copy(update=_UNMADE) != fresh:
+            known = None
+        if known is not None and known.refused:
+            raise self._refuse(known, publisher, there)
+        if known is None or not known.digest or there.get(known.name) != known.digest:
+            known = self._create(parts, known or fresh, publisher, place)
+        if not known.passed:
+            asked = self._asked(recipe, evidence, known.quantised)
+            verdict = self._judge((recipe, face), known, asked, place)
+            refused = tuple(verdict.objections)
+            known = known.model_copy(update={"passed": not refused, "refused": refused})
+            write_whole(place / PARITY, (verdict.model_dump_json(indent=2) + "\n").encode())
+            returned.write(place, known)
+            if refused:
+                raise self._refuse(known, publisher, publisher.digests())
+        return known
+
+    def _chosen(
+        self, publisher: Publisher, recipe: Recipe, face: Face
+    ) -> tuple[Returned, tuple[creating.Trained, Route, Ground]]:
+        """Return by which way an adapter that is there goes, and what that needs."""
+        assert recipe.adapter is not None
+        there, ground, found = self._stands(publisher, recipe, face)
+        adapter = base.adapter_folder(self.folder, recipe.adapter)
+        base.check(adapter, recipe.adapter, face.digest)
+        kind = recipe.adapter.kind
+        route = routes.choose(ground, kind, routes.modules(adapter) if kind == "lora" else ())
+        if route.way == "adapter":
+            adapting.check(found, there, face.folder)
+        trained = creating.Trained(self._bundle(recipe), face, adapter, there, found)
+        fresh = Returned(
+            name="",
+            url=publisher.url,
+            way=route.way,
+            base=there.digest,
+            level=there.shown.level.upper(),
+            quantize="" if route.way == "adapter" else level(publisher, recipe),
+        )
+        return fresh, (trained, route, ground)
 
     def _asked(self, recipe: Recipe, evidence: Evidence, quantised: bool) -> Asked:
         """Return what the gate asks: whole notes that the training was shown."""
@@ -194,36 +257,28 @@ class ServerHome:
         return Asked(calls, notes, evidence.fields)
 
     def _create(
-        self, trained: tuple[Recipe, Face], known: Returned, publisher: Publisher, place: Path
+        self,
+        parts: tuple[creating.Trained, Route, Ground],
+        known: Returned,
+        publisher: Publisher,
+        place: Path,
     ) -> Returned:
         """Make the model on the server, or take the one of that name, which names its content."""
-        recipe, face = trained
-        assert recipe.adapter is not None
-        adapter = base.adapter_folder(self.folder, recipe.adapter)
-        work = place / WORK
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
-        try:
-            merge.check_room(work, face.folder, adapter)
-            source = exporting.Source(self._bundle(recipe), place, face.folder, face.digest, adapter)
-            serving = exporting.weights(source, work)
-            name = serving.name + (f"-{known.quantize}" if known.quantize else "")
-            shutil.rmtree(place / "tokenizer", ignore_errors=True)
-            exporting.copy_tokenizer(work / "model", place / "tokenizer")
-            if name not in publisher.digests():
-                known = known.model_copy(update={"name": name, "ours": True, "digest": ""})
-                _write(place, known)  # Before it is there: after a kill it is known whose it is.
-                self._log(recipe, serving)
-                create(publisher, exporting.to_create(work / "model", serving, name, known.quantize))
-            elif known.name != name:
-                known = known.model_copy(update={"name": name, "ours": False})
-        except Failed as cause:
-            raise InputError(cause.message, cause.hint) from cause
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-        found = publisher.digests()[name]
+        trained, route, ground = parts
+        with creating.prepared(trained, route, ground, known.quantize, place, self.settings) as made:
+            model, content = made
+            if model.name not in publisher.digests():
+                known = known.model_copy(update={"name": model.name, "ours": True, "digest": ""})
+                returned.write(
+                    place, known
+                )  # Before it is there: after a kill it is known whose it is.
+                self._log(trained.made.recipe, content)
+                create(publisher, model)
+            elif known.name != model.name:
+                known = known.model_copy(update={"name": model.name, "ours": False})
+        found = publisher.digests()[known.name]
         known = known.model_copy(update={"digest": found, "passed": False})
-        _write(place, known)
+        returned.write(place, known)
         return known
 
     def _bundle(self, recipe: Recipe) -> bundle.Bundle:
@@ -237,10 +292,9 @@ class ServerHome:
             template=self.task.template,
         )
 
-    def _log(self, recipe: Recipe, serving: exporting.Serving) -> None:
+    def _log(self, recipe: Recipe, content: str) -> None:
         """Write down that weights leave this machine, if they do."""
-        url = destination.of(recipe.model.spec)
-        self.gate.check(url, 0, base.weights_digest(serving.files), "weights")
+        self.gate.check(destination.of(recipe.model.spec), 0, content, "weights")
 
     def _judge(
         self, trained: tuple[Recipe, Face], known: Returned, asked: Asked, place: Path
@@ -249,7 +303,7 @@ class ServerHome:
         assert recipe.adapter is not None
         calls = 3.0 * len(asked.calls)
         claim = self.ledger.reserve(f"parity:{recipe.adapter.digest}", student_calls=calls)
-        served = Served(known.name, known.url, place / "tokenizer", bool(known.quantize))
+        served = Served(known.name, known.url, place / creating.TOKENIZER, known.quantised)
         folder = base.adapter_folder(self.folder, recipe.adapter)
         try:
             mine = comparing.reference(face.folder, recipe.adapter, folder)
@@ -257,33 +311,16 @@ class ServerHome:
         finally:
             claim.settle(student_calls=calls)
 
-    def _refuse(self, known: Returned, publisher: Publisher, there: dict[str, str]) -> InputError:
+    def _refuse(self, known: Returned, publisher: Publisher, there: dict[str, str]) -> Unserved:
         """Take a refused model away; return what is said of it."""
         if known.ours and there.get(known.name) == known.digest:
             publisher.delete(known.name)
         gone = "it was deleted" if known.ours else "it was there before and was left"
-        return InputError(
+        return Unserved(
             f"the served model {known.name!r} is not the one that was trained ({gone}): "
             + "; ".join(known.refused),
             "the student stays as it was; preceptor doctor --student compares its two faces",
         )
-
-
-def left_behind(run: Path, kept: Collection[str]) -> list[str]:
-    """Return the models that a run made on its server and that no recipe of it needs any more.
-
-    They are not deleted: another run that came to the same weights may serve them.
-
-    Args:
-        run: The run's folder.
-        kept: The digests of the adapters of all recipes that were accepted.
-    """
-    found = []
-    for place in sorted((run / training.FOLDER / training.SERVED).glob("*")):
-        known = _read(place)
-        if known is not None and known.passed and known.ours and place.name not in kept:
-            found.append(known.name)
-    return found
 
 
 def may_leave(spec: str, settings: Settings) -> None:
@@ -318,14 +355,3 @@ def create(publisher: Publisher, model: Model) -> None:
     except StudentError as error:
         publisher.names()
         raise InputError(error.message, error.hint) from error
-
-
-def _read(place: Path) -> Returned | None:
-    try:
-        return Returned.from_json((place / STATE).read_bytes())
-    except (OSError, ValidationError, ValueError):
-        return None
-
-
-def _write(place: Path, known: Returned) -> None:
-    write_whole(place / STATE, (known.to_json() + "\n").encode())

@@ -25,7 +25,7 @@ from preceptor.core.fields import FieldSpec, LabelField, ListField
 from preceptor.core.record import Record
 from preceptor.core.records import Call, Decoding, Example, ModelRef, Prompt, Recipe
 from preceptor.core.settings import Settings
-from preceptor.graphs import comparing, parity, returning
+from preceptor.graphs import comparing, parity, returned
 
 LONGEST = 16
 """Tokens of a continuation."""
@@ -68,7 +68,7 @@ class Sameness(Record):
     @property
     def quantised(self) -> bool:
         """Whether the served weights were made smaller."""
-        return self.level.upper() not in returning.WHOLE
+        return self.level.upper() not in returned.WHOLE
 
 
 def compare(name: str, folder: Path, settings: Settings) -> Sameness:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from preceptor.agents.publish import Publisher
-from preceptor.core import ollama_names, private, render
+from preceptor.core import ollama_names, pretokenizer, private, render
 from preceptor.core.egress import Egress, is_local
 from preceptor.core.errors import InputError
 from preceptor.core.files import write_whole
@@ -86,6 +86,7 @@ def serve(
     publisher = Publisher(target.host)
     try:
         _may_begin(publisher, name, target, settings)
+        check_tokenizer(folder / "model")
         calls = calls_about(made, folder, notes, settings)
         fresh = candidate(name)
         publisher.create(exporting.to_create(folder / "model", serving, fresh, target.quantize), say)
@@ -143,6 +144,20 @@ def _may_begin(publisher: Publisher, name: str, target: Target, settings: Settin
         )
 
 
+def check_tokenizer(model: Path) -> None:
+    """Refuse to send safetensors whose text the server would split otherwise, without saying so.
+
+    Raises:
+        InputError: If Ollama's importer does not know the tokenizer.
+    """
+    if pretokenizer.imported(model) == pretokenizer.DEFAULT:
+        raise InputError(
+            "Ollama's importer does not know how this model's tokenizer splits text: "
+            "what it made would read other tokens",
+            "write a GGUF file, which ollama create takes as it is: preceptor export FOLDER --to gguf",
+        )
+
+
 def dev_notes(
     made: bundle.Bundle, notes_of: Path, target: Target, settings: Settings
 ) -> tuple[Example, ...]:
@@ -187,7 +202,7 @@ def calls_about(
     Raises:
         InputError: If they are too few to compare two models.
     """
-    finders = retrieval.of_bundle(folder, settings, Egress("local-only", None))
+    finders = retrieval.of_bundle(folder, settings, Egress("local-only", None), "export")
     try:
         finder = finders.of(made.recipe)
         hits = finder.hits(notes, made.fields) if finder else [{} for _ in notes]

@@ -13,7 +13,7 @@ from functools import cached_property
 from pydantic import Field, JsonValue
 
 from preceptor.core.ledger import Budget, Ledger
-from preceptor.core.ports import Cancel, Evaluator, Progress, Teacher
+from preceptor.core.ports import Cancel, Evaluator, OnProgress, Progress, Teacher
 from preceptor.core.reading import loads
 from preceptor.core.record import Record, canonical, digest
 from preceptor.core.records import Attempt, Evaluation, Example, Interval, Recipe, Situation
@@ -56,8 +56,15 @@ class Listener:
     def progress(self, what: str, progress: Progress) -> None:
         """A piece of work moved on."""
 
+    def of(self, what: str) -> OnProgress:
+        """Return who hears of one piece of work."""
+        return lambda progress: self.progress(what, progress)
+
     def money(self, spent: Mapping[str, float]) -> None:
         """So much was spent so far."""
+
+    def close(self) -> None:
+        """Nothing is under way any more, whether it ended well or not."""
 
 
 @dataclass(frozen=True)

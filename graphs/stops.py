@@ -33,6 +33,9 @@ WORDS: dict[str, str] = {
 }
 
 
+OPEN = "preceptor eval RUN --task TASK --split test --open-test opens it"
+
+
 def blocked(session: Session, reason: str) -> tuple[Blocked, ...]:
     """Return what stands in the way of each kind of move, if the teacher ended the run and said so."""
     return read_blocked(_finish(session).get("blocked")) if reason == "finished" else ()
@@ -54,7 +57,22 @@ def untested(session: Session, reason: str) -> str:
     """Return why the sealed test is not opened, an empty text if it is."""
     if reason == "unreadable":
         return words(session, reason)
-    return exploring.UNSEALED if session.explore else ""
+    return exploring.UNSEALED if session.explore else unserved(session)
+
+
+def unserved(session: Session) -> str:
+    """Return why a training that could not be served keeps the sealed test closed; empty if none does.
+
+    It does unless something was accepted after it: else the test would be spent on a student without
+    what was learned, and nobody asked for that.
+    """
+    why = ""
+    for event in read(session.store.trace.path):
+        if event.kind == "unserved":
+            why = f"what was trained in round {event.data['round']} could not be served"
+        elif event.kind == "verdict" and event.data.get("outcome") == "accepted":
+            why = ""
+    return f"{why}: the sealed test stays closed ({OPEN})" if why else ""
 
 
 def _finish(session: Session) -> dict[str, JsonValue]:

@@ -66,6 +66,7 @@ def teach(session: Session, state: RunState) -> RunState:
             "calls": [session.unquoted.value(c.model_dump(mode="json")) for c in turn.calls],
             "broken": len(turn.broken),
             "usage": turn.usage.model_dump(mode="json") if turn.usage else None,
+            **({"left_out": [*turn.left_out]} if turn.left_out else {}),
         },
     )
     return {"transcript": session.put_list([*transcript, turn.message])}
@@ -229,6 +230,12 @@ def _look(session: Session, call: ToolCall, seen: Evidence) -> str:
 def _move(session: Session, state: RunState, turn: TeacherTurn, seen: Evidence) -> RunState:
     call = turn.calls[0]
     result: ToolResult = session.toolbox.run(call, seen)
+    if result.unserved:
+        told: dict[str, JsonValue] = {
+            "round": state["round"],
+            "why": session.unquoted.text(result.unserved),
+        }
+        session.event("unserved", f"round-{state['round']}-unserved", told)
     why = idle(session, state, result, seen)
     if why or result.recipe is None:
         update = _correct(session, state, turn, why)

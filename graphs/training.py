@@ -37,7 +37,14 @@ def faces(settings: Settings | None = None) -> Faces:
 
     if settings is None:
         return Faces(nano=nano.path())
-    return Faces(nano=nano.path(), configured=dict(settings.faces), models=settings.models_dir)
+    from preceptor.graphs import grounds
+
+    return Faces(
+        nano=nano.path(),
+        configured=dict(settings.faces),
+        models=settings.models_dir,
+        exact=lambda name: grounds.served_weights(name, settings),
+    )
 
 
 def guard(task: Task, splits: Splits) -> Guard:

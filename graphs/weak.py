@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from preceptor.core.errors import InputError, StoreError
-from preceptor.core.ports import Evaluator, Evidence
+from preceptor.core.ports import Evaluator, Evidence, OnProgress
 from preceptor.core.records import Example
 from preceptor.evals import baselines
 from preceptor.evals.splits import Splits
@@ -34,11 +34,11 @@ def rules(task: Task, name: baselines.Name) -> Voter:
     return vote
 
 
-def student(evaluator: Evaluator) -> Voter:
+def student(evaluator: Evaluator, heard: OnProgress | None = None) -> Voter:
     """Return the working recipe's student as a voter; what could not be read is no vote."""
 
     def vote(evidence: Evidence, notes: Sequence[Example]) -> list[Vote]:
-        answers = evaluator.answers(evidence.recipe, notes)
+        answers = evaluator.answers(evidence.recipe, notes, heard)
         return [
             Vote(
                 values={k: v for k, v in (a.record or {}).items() if k not in a.problems},
@@ -51,12 +51,15 @@ def student(evaluator: Evaluator) -> Voter:
 
 
 def voters(
-    task: Task, evaluator: Evaluator | None = None, teacher: Voter | None = None
+    task: Task,
+    evaluator: Evaluator | None = None,
+    teacher: Voter | None = None,
+    heard: OnProgress | None = None,
 ) -> dict[str, Voter]:
     """Return who can label: the rules, the student if it can be asked, the teacher if there is one."""
     found = {str(name): rules(task, name) for name in RULES}
     if evaluator is not None:
-        found[STUDENT] = student(evaluator)
+        found[STUDENT] = student(evaluator, heard)
     return found if teacher is None else {**found, TEACHER: teacher}
 
 
@@ -66,6 +69,7 @@ def labeller(
     guard: Guard,
     evaluator: Evaluator | None,
     teacher: Voter | None = None,
+    heard: OnProgress | None = None,
 ) -> LabelExamples | None:
     """Return the look ``label_examples`` of a run, None where there are no unlabelled notes."""
     wanted = set(drawn.unlabelled)
@@ -75,7 +79,7 @@ def labeller(
     if not free:
         return None
     paid = (TEACHER,) if teacher is not None else ()
-    return LabelExamples(free, voters(task, evaluator, teacher), paid, (STUDENT, TEACHER))
+    return LabelExamples(free, voters(task, evaluator, teacher, heard), paid, (STUDENT, TEACHER))
 
 
 def reader(get: Callable[[str], bytes], task: Task, drawn: Splits) -> Callable[[str], Labelled]:

@@ -154,12 +154,12 @@ def create(
     exploring.check(options, task, parts)
     opened = Students(task, options, _run_gate(root / name, settings, task, parts), settings)
     try:
-        _check_teacher(options, opened.gate)
+        destination.check(options.teacher, opened.gate)
         labelling.check(options, settings.labeller, opened.gate)
         student = opened.of(Recipe(model=ModelRef.asked(options.student, options.precision)))
         start = starting.untouched(task, student, options)
         starting.check(start, task, parts.examples(task, "train"))
-        teacher.make(options.teacher)
+        teacher.check(options.teacher)
         options = teacher_embedder.settled(options)
         check_names(options, settings)
         embedder_of(options.embedder, models=models(options))
@@ -221,7 +221,7 @@ def reopen(
         start = store.said("start", Recipe)
         opened = Students(task, options, _run_gate(store.path, settings, task, parts), settings)
         try:
-            _check_teacher(options, opened.gate)
+            destination.check(options.teacher, opened.gate)
             with _opened(store, (task, parts, opened, start), options, settings, listener) as session:
                 yield session
         finally:
@@ -234,19 +234,16 @@ def _run_gate(folder: Path, settings: Settings, task: Task, parts: splits.Splits
     return gate(settings, folder / "egress.jsonl", task, known)
 
 
-def _check_teacher(options: Options, door: Egress) -> None:
-    """Refuse a teacher that the policy never lets hear anything, before anything is sent."""
-    url = destination.of(options.teacher)
-    if url:
-        door.refuse(url)
-
-
-def _teacher(options: Options, settings: Settings, opened: Egress, dense: Embedder | None) -> Teacher:
+def _teacher(
+    options: Options, settings: Settings, opened: Egress, dense: Embedder | None, heard: Listener
+) -> Teacher:
     url = destination.of(options.teacher)
     made = teacher.TeacherOptions(
         timeout=settings.timeouts.teacher,
         door=opened.door(url, "teacher") if url else None,
         meaning=teacher_embedder.meaning(options, dense, opened),
+        context=settings.teacher_context,
+        say=lambda line: heard.event("teacher_waits", {"why": line}),
     )
     return teacher.make(options.teacher, made)
 
@@ -271,7 +268,7 @@ def _opened(
     kept = reserve.held_back(options, task, drawn, prices, start)
     ledger = Ledger(store.ledger_path, kept, prices)
     given = _trainings((store, *parts), settings, (ledger, retrievers))
-    tuner = training.tool(store.path, given, lambda p: heard.progress("training", p), cancel, settings)
+    tuner = training.tool(store.path, given, heard.of("training"), cancel, settings)
     asked = evaluate.EvaluatorSettings(task.fields, own=metric.function)
     evaluator = evaluate.CachedEvaluator(
         asked, opened.of, store.cache, ledger=ledger, retriever=retrievers.of, cancel=cancel
@@ -282,13 +279,13 @@ def _opened(
         task=task,
         splits=drawn,
         start=start,
-        teacher=_teacher(options, settings, opened.gate, dense),
+        teacher=_teacher(options, settings, opened.gate, dense, heard),
         toolbox=moves.toolbox(
             store,
             options,
             dense,
             tuner,
-            weak.labeller(task, drawn, given.guard, evaluator, labeller),
+            weak.labeller(task, drawn, given.guard, evaluator, labeller, heard.of("labels")),
             settings,
         ),
         evaluator=evaluator,
@@ -358,7 +355,7 @@ def _labeller(
         retrievers=books[1],
         folder=store.path / labelling.FOLDER,
         cancel=cancel,
-        heard=lambda p: heard.progress("labels", p),
+        heard=heard.of("labels"),
     )
     return labelling.Labeller(place)
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import JsonValue
 
+from preceptor.agents.servers import importing
 from preceptor.agents.servers.fitting import REFUSAL, cut_text, window_of
 from preceptor.agents.servers.scripted import Body, Request, Response, simplest, tokens
 from preceptor.core import ollama_names
@@ -37,12 +38,20 @@ class Created:
         template: In Go's template language.
         system: The system message, if a request brings none.
         quantize: To what its weights were made smaller, if at all.
+        pre: What the importer called its pre-tokenizer; empty: it is the one that it was trained with.
+        adapters: The content of an adapter's files by name.
+        source: The model that it was made from, if it was not made from files.
+        blob: Where its weights lie, as ``show`` tells it.
     """
 
     files: Mapping[str, bytes]
     template: str = "{{ .Prompt }}"
     system: str = ""
     quantize: str = ""
+    pre: str = ""
+    adapters: Mapping[str, bytes] = field(default_factory=dict)
+    source: str = ""
+    blob: str = ""
 
     def prompt(self, system: str, user: str) -> str:
         """Return the prompt that the template makes."""
@@ -112,15 +121,32 @@ class Library:
     Attributes:
         host: Loads a created model.
         architectures: What can be imported; all if None.
+        adaptable: Architectures of bases that adapters can be put on.
         blobs: Uploaded files by digest.
         created: The models by name.
     """
 
     host: Host = hollow
     architectures: Collection[str] | None = None
+    adaptable: tuple[str, ...] = importing.ADAPTABLE
     blobs: dict[str, bytes] = field(default_factory=dict)
     created: dict[str, Created] = field(default_factory=dict)
     _engines: dict[str, Engine] = field(default_factory=dict)
+
+    def pull(self, name: str, made: Created) -> None:
+        """Put a model on the server as its makers published it, tokenizer and all."""
+        self._engines[tagged(name)] = self.host(made)
+        self.created[tagged(name)] = made
+
+    def shown(self, name: str) -> Body:
+        """Return what ``show`` tells of a created model beside its template."""
+        made = self.created[name]
+        kind = importing.architecture(made.files)
+        words = [f"FROM {made.blob or f'/models/blobs/sha256-{weights(made)}'}"]
+        words += ["ADAPTER /models/blobs/sha256-0"] if made.adapters else []
+        details: Body = {"format": "gguf", "family": kind}
+        info: Body = {"general.architecture": kind, f"{kind}.context_length": LONGEST}
+        return {"modelfile": "\n".join(words) + "\n", "details": details, "model_info": info}
 
     def respond(self, request: Request) -> Response | None:
         """Return what the API answers, None if that is no affair of this."""
@@ -151,14 +177,14 @@ class Library:
         return Response(b"", 201)
 
     def _create(self, body: Body) -> Response:
-        files = body.get("files")
+        files, source = body.get("files"), str(body.get("from") or "")
         named = tagged(str(body.get("model") or ""))
         name = ollama_names.find(named, self.created) or named
-        if not isinstance(files, dict) or not files:
+        if not source and (not isinstance(files, dict) or not files):
             return Response.of({"error": "neither 'from' or 'files' was specified"}, 400)
         lines: list[dict[str, JsonValue]] = [{"status": "converting model"}]
         try:
-            made = self._made(body, {key: str(value) for key, value in files.items()})
+            made = self._adapted(body, source) if source else self._made(body, _texts(files))
             self._engines[name] = self.host(made)
             self.created[name] = made
             if made.quantize:
@@ -180,19 +206,47 @@ class Library:
         self.created[target], self._engines[target] = self.created[source], self._engines[source]
         return Response(b"")
 
-    def _made(self, body: Body, files: Mapping[str, str]) -> Created:
+    def _content(self, files: Mapping[str, str]) -> dict[str, bytes]:
         missing = [digest for digest in files.values() if digest not in self.blobs]
         if missing:
             raise ValueError(f"blob {missing[0]} does not exist")
-        content = {name: self.blobs[digest] for name, digest in files.items()}
-        said = loads(content.get("config.json", b"{}"))
-        named = str((said.get("architectures") or [""])[0])
-        if self.architectures is not None and named not in self.architectures:
+        return {name: self.blobs[digest] for name, digest in files.items()}
+
+    def _adapted(self, body: Body, source: str) -> Created:
+        """Return a model of the server's, with an adapter on it: weights and tokenizer are its own."""
+        found = ollama_names.find(tagged(source), self.created)
+        if found is None:
+            raise ValueError("pull model manifest: file does not exist")
+        under = self.created[found]
+        adapters = self._content(_texts(body.get("adapters")))
+        if adapters:
+            importing.check_adapter(importing.architecture(under.files), adapters, self.adaptable)
+        if body.get("quantize"):
+            raise ValueError("quantization is only supported for F16 and F32 models")
+        template = str(body.get("template") or under.template)
+        fill(template, {"System": "", "Prompt": ""})
+        return replace(
+            under,
+            template=template,
+            system=str(body.get("system") or under.system),
+            adapters=adapters or under.adapters,
+            source=found,
+        )
+
+    def _made(self, body: Body, files: Mapping[str, str]) -> Created:
+        content = self._content(files)
+        named = importing.named(content)
+        whole = any(name.endswith(".gguf") for name in content)
+        if not whole and self.architectures is not None and named not in self.architectures:
             raise ValueError(f"unsupported architecture {json.dumps(named)}")
         template = str(body.get("template") or "{{ .Prompt }}")
         fill(template, {"System": "", "Prompt": ""})
         return Created(
-            content, template, str(body.get("system") or ""), str(body.get("quantize") or "")
+            content,
+            template,
+            str(body.get("system") or ""),
+            str(body.get("quantize") or ""),
+            pre="" if whole else importing.pre_tokenizer(content),
         )
 
     def _ask(self, request: Request, name: str) -> Response:
@@ -228,6 +282,31 @@ def _messages(body: Body) -> tuple[str, str]:
     found = {str(m.get("role")): str(m.get("content")) for m in listed if isinstance(m, dict)}
     plain = {"system": str(body.get("system") or ""), "user": str(body.get("prompt") or "")}
     return found.get("system", plain["system"]), found.get("user", plain["user"])
+
+
+def _texts(files: JsonValue) -> dict[str, str]:
+    return {key: str(value) for key, value in files.items()} if isinstance(files, dict) else {}
+
+
+def weights(made: Created) -> str:
+    """Return the content hash that ``show`` names a model's weights by: a GGUF file's is its own."""
+    whole_file = next((c for name, c in made.files.items() if name.endswith(".gguf")), None)
+    if whole_file is not None:
+        return hashlib.sha256(whole_file).hexdigest()
+    whole = hashlib.sha256()
+    for name in sorted(made.files):
+        whole.update(name.encode() + b"\0" + made.files[name])
+    return whole.hexdigest()
+
+
+def manifest(made: Created) -> str:
+    """Return a model's content hash, as the list of models tells it."""
+    whole = hashlib.sha256(weights(made).encode())
+    for part in (made.template, made.system, made.quantize):
+        whole.update(part.encode() + b"\0")
+    for name in sorted(made.adapters):
+        whole.update(name.encode() + b"\0" + made.adapters[name])
+    return whole.hexdigest()
 
 
 def tagged(name: str) -> str:

@@ -34,14 +34,18 @@ class LlamaCppServer:
         file: The GGUF file.
         context: The longest prompt and answer; what the file says if 0.
         threads: Threads; 0 means all cores.
+        template: A file with another chat template than the model's own, one with a place for tools.
 
     Raises:
         StudentError: If the file cannot be served.
     """
 
-    def __init__(self, file: Path, context: int = 0, threads: int = 0) -> None:
+    def __init__(
+        self, file: Path, context: int = 0, threads: int = 0, template: Path | None = None
+    ) -> None:
         command = [sys.executable, "-P", "-m", "preceptor.agents.servers.llamacpp", str(file)]
         options = ["--context", str(context), "--threads", str(threads), "--while-stdin"]
+        options += ["--template", str(template)] if template else []
         self._log = tempfile.TemporaryFile()
         # A session of its own: Ctrl-C at a terminal reaches the caller alone, who closes it.
         self._process = subprocess.Popen(
@@ -100,6 +104,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=0, help="default: any that is free")
     parser.add_argument("--context", type=int, default=0, help="default: what the file says")
     parser.add_argument("--threads", type=int, default=0, help="default: all cores")
+    parser.add_argument("--template", type=Path, help="default: the model's own")
     parser.add_argument("--while-stdin", action="store_true", help="end at the end of stdin")
     asked = parser.parse_args()
     try:
@@ -131,6 +136,8 @@ def _serve(asked: argparse.Namespace) -> Any:
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
     params.cache_prompt = False
     params.warmup = False
+    if asked.template:
+        params.chat_template = asked.template.read_text("utf-8")
     params.ui = False
     params.verbosity = 0
     return native.Server(params)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pydantic import JsonValue
 
 from preceptor.agents.servers.fitting import fitted, halves, old
-from preceptor.agents.servers.hosting import LONGEST, Library, tagged
+from preceptor.agents.servers.hosting import LONGEST, Library, manifest, tagged
 from preceptor.agents.servers.scripted import (
     Body,
     Request,
@@ -59,6 +59,8 @@ class OllamaServer(ScriptedServer):
 
     Attributes:
         levels: What it says of how a model's weights are stored, by name.
+        capabilities: What it says that a model can do, by name; to complete texts and to call tools if
+            nothing is said here. Like the real one it refuses tools for a model that has none.
         thinks: The models that can think aloud, with their tags; ``think`` is answered with 400 for all
             others.
         digests: What it lists as the digest of a model, where that is not made of its name.
@@ -87,6 +89,7 @@ class OllamaServer(ScriptedServer):
         self._omit = frozenset(omit)
         self.version = "0.34.0"
         self.levels: dict[str, str] = {}
+        self.capabilities: dict[str, list[JsonValue]] = {}
         self.thinks: set[str] = set()
         self.digests: dict[str, str] = {}
         self.answers_as = ""
@@ -100,8 +103,10 @@ class OllamaServer(ScriptedServer):
         if where == ("GET", "/api/version"):
             return Response.of({"version": self.version})
         if where == ("GET", "/api/tags"):
-            names = (*self._models, *self.library.created)
-            return Response.of({"models": [_listed(n, self.digests.get(n, "")) for n in names]})
+            made = self.library.created
+            told = {**{n: manifest(one) for n, one in made.items()}, **self.digests}
+            names = (*self._models, *made)
+            return Response.of({"models": [_listed(n, told.get(n, "")) for n in names]})
         created = self.library.respond(request)
         if created is not None:
             return created
@@ -128,11 +133,20 @@ class OllamaServer(ScriptedServer):
         level = self.levels.get(name) or (made.quantize.upper() or "F16" if made else "")
         if level:
             details["quantization_level"] = level
-        able = ["completion", "tools", *(["thinking"] if name in self.thinks else [])]
-        shown: Body = {"model_info": info, "capabilities": [*able], "details": details}
-        return {**shown, "template": made.template} if made else shown
+        told: Body = {}
+        if made is not None:
+            told = {**self.library.shown(name), "template": made.template}
+            info, details = _mapping(told["model_info"]), {**_mapping(told["details"]), **details}
+        return {**told, "capabilities": self._able(name), "model_info": info, "details": details}
+
+    def _able(self, name: str) -> list[JsonValue]:
+        thinks: list[JsonValue] = ["thinking"] if name in self.thinks else []
+        return self.capabilities.get(name, ["completion", "tools", *thinks])
 
     def _chat(self, body: Body, longest: int) -> Response:
+        name = str(body.get("model"))
+        if body.get("tools") and "tools" not in self._able(tagged(name)):
+            return Response.of({"error": f'"{name}" does not support tools'}, 400)
         unknown = old(self.version) if self.passes_over_truncate is None else self.passes_over_truncate
         asked = {key: value for key, value in body.items() if not (unknown and key == "truncate")}
         got = fitted(asked, longest, halves(self.version))
@@ -165,6 +179,10 @@ class OllamaServer(ScriptedServer):
         lines = (first, {**last, "message": {"role": "assistant", "content": ""}})
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         return Response(text.encode(), type="application/x-ndjson")
+
+
+def _mapping(value: JsonValue) -> Body:
+    return value if isinstance(value, dict) else {}
 
 
 def _listed(name: str, digest: str = "") -> JsonValue:

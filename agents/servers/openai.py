@@ -108,6 +108,7 @@ class OpenAIServer(ScriptedServer):
 
     Attributes:
         counter: Its files and batches; set another one to script how those go wrong.
+        props: What ``GET /props`` answers, as llama.cpp's server does; 404 if empty.
         cuts_to: How many tokens it reads of a prompt, passing over the others without a word.
     """
 
@@ -127,6 +128,7 @@ class OpenAIServer(ScriptedServer):
         self._models = models
         self._schemas = schemas
         self._reasons = reasons
+        self.props: Body = {}
         self.counter = Counter(self.respond)
         self.cuts_to: int | None = None
         super().__init__(troubles=troubles, latency=latency)
@@ -155,8 +157,9 @@ class OpenAIServer(ScriptedServer):
 
     def respond(self, request: Request) -> Response:
         """Return what the API answers."""
-        if (request.method, request.path) == ("GET", "/v1/models"):
-            return Response.of({"object": "list", "data": self._listed()})
+        told: Body = {"/v1/models": {"object": "list", "data": self._listed()}, "/props": self.props}
+        if request.method == "GET" and told.get(request.path):
+            return Response.of(told[request.path])
         if request.method != "POST" or request.path not in self.answering:
             return refusal(404, "no such path", None)
         name = str(request.body.get("model"))

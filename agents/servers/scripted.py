@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import select
 import socket
 import threading
 import time
@@ -83,11 +84,13 @@ class ScriptedServer(ABC):
     Args:
         troubles: What goes wrong with the first, second, ... request for an answer; None: nothing.
             Later requests are answered properly.
-        latency: Seconds that every answer takes.
+        latency: Seconds that every answer takes, computing included.
 
     Attributes:
         requests: All requests so far, in the order in which they came.
         most_parallel: The most answers that were in the making at once.
+        working: How many are in the making now.
+        abandoned: How many were given up because the client had gone away, as real servers do.
     """
 
     answering: tuple[str, ...] = ()
@@ -95,7 +98,8 @@ class ScriptedServer(ABC):
     def __init__(self, *, troubles: Iterable[Trouble | None] = (), latency: float = 0.0) -> None:
         self.requests: list[Request] = []
         self.most_parallel = 0
-        self._open = 0
+        self.working = self.abandoned = 0
+        self._here = threading.local()
         self._troubles = iter(troubles)
         self._latency = latency
         self._lock = threading.Lock()
@@ -112,6 +116,20 @@ class ScriptedServer(ABC):
     def asked(self) -> list[Body]:
         """The bodies of the requests for an answer, in the order in which they came."""
         return [r.body for r in self.requests if r.path in self.answering]
+
+    @property
+    def connections(self) -> int:
+        """How many connections there have been."""
+        return len(self._http.held)
+
+    def troubled(self, troubles: Iterable[Trouble | None]) -> None:
+        """Script anew what goes wrong, from the next request for an answer on."""
+        with self._lock:
+            self._troubles = iter(troubles)
+
+    def hang_up(self) -> None:
+        """Close the connections that clients keep, and go on listening."""
+        self._http.hang_up()
 
     def close(self) -> None:
         """Stop listening and hang up. May be called twice."""
@@ -139,16 +157,41 @@ class ScriptedServer(ABC):
         with self._lock:
             self.requests.append(request)
             trouble = next(self._troubles, None) if wanted else None
-            self._open += wanted
-            self.most_parallel = max(self.most_parallel, self._open)
+            self.working += wanted
+            self.most_parallel = max(self.most_parallel, self.working)
         try:
-            time.sleep((trouble.delay if trouble else 0.0) + (self._latency if wanted else 0.0))
-            if trouble and trouble.drop:
-                return None
-            return (trouble.response if trouble else None) or self.respond(request)
+            until = (
+                request.at + (trouble.delay if trouble else 0.0) + (self._latency if wanted else 0.0)
+            )
+            answer = None
+            if not (trouble and trouble.drop):
+                answer = (trouble.response if trouble else None) or self.respond(request)
+            self._work(until - time.monotonic())
+            return answer
         finally:
             with self._lock:
-                self._open -= wanted
+                self.working -= wanted
+
+    def answer(self, request: Request, client: socket.socket) -> Response | None:
+        """Handle a request of a client that may go away meanwhile."""
+        self._here.client = client
+        return self.handle(request)
+
+    def _work(self, seconds: float) -> None:
+        """Take so long, or end when the client has gone away.
+
+        Raises:
+            ConnectionAbortedError: If it has.
+        """
+        client = getattr(self._here, "client", None)
+        if seconds <= 0:
+            return
+        if client is None:
+            time.sleep(seconds)
+        elif select.select([client], [], [], seconds)[0]:
+            with self._lock:
+                self.abandoned += 1
+            raise ConnectionAbortedError
 
 
 class _Server(ThreadingHTTPServer):
@@ -189,7 +232,7 @@ def _handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
             raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             headers = {k.lower(): v for k, v in self.headers.items()}
             sent = Request(time.monotonic(), method, self.path, headers, _body(raw), raw)
-            response = server.handle(sent)
+            response = server.answer(sent, self.connection)
             if response is None:
                 self.close_connection = True
                 self.connection.shutdown(socket.SHUT_RDWR)
@@ -226,10 +269,11 @@ def tokens(text: str) -> list[str]:
 
 
 def prompt_text(body: Body) -> str:
-    """Return the text of all messages of a chat request."""
-    messages = body.get("messages")
+    """Return the text of all messages of a chat request, and of its tools."""
+    messages, tools = body.get("messages"), body.get("tools")
     found = [m for m in messages if isinstance(m, dict)] if isinstance(messages, list) else []
-    return "\n".join(str(m.get("content") or "") for m in found)
+    texts = [str(m.get("content") or "") for m in found]
+    return "\n".join([*texts, json.dumps(tools)] if tools else texts)
 
 
 def vectors(given: JsonValue, size: int) -> list[list[float]]:

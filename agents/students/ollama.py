@@ -39,12 +39,14 @@ from preceptor.agents.students.retry import (
     Backoff,
     Passing,
     Refused,
+    late,
     retry_after,
     untrusted,
     worth_another_try,
 )
 from preceptor.agents.students.whole import Watch, without_note
 from preceptor.agents.students.window import Window
+from preceptor.agents.students.wire import install
 from preceptor.core import ollama_names
 from preceptor.core.errors import StudentError
 from preceptor.core.fields import object_schema
@@ -111,7 +113,8 @@ class OllamaStudent:
         self._lock = threading.Lock()
         self._fits = False
         backoff = Backoff(options.retries)
-        self._pool = Pool(self._ask, options.parallel, backoff, self._down())
+        hang_up = install(self._client._client)
+        self._pool = Pool(self._ask, options.parallel, backoff, self._down(), hang_up)
         try:
             self.ref = ModelRef(spec=f"ollama:{name}", digest=self._find_digest())
             shown = self._client.show(name)
@@ -304,7 +307,7 @@ class OllamaStudent:
                 return StudentError(f"{self._where()}: {UNTRUSTED}", UNTRUSTED_HINT)
             return Passing("no connection to Ollama", unreachable=True)
         if isinstance(error, httpx.TimeoutException):
-            return Passing(f"no answer within {self._options.timeout:g} s")
+            return late(self._options.timeout)
         if isinstance(error, httpx.TransportError):
             return Passing("the connection broke off")
         if isinstance(error, (json.JSONDecodeError, ValueError, TypeError)):

@@ -8,16 +8,20 @@ underneath.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, TypeVar
 
 from preceptor.agents.students.whole import says_too_long
 
 if TYPE_CHECKING:
+    import httpx
     import ollama
     from pydantic import BaseModel
 
     T = TypeVar("T", bound=BaseModel)
+
+ASKING = ("/api/chat", "/api/generate")
 
 KNOWS = (0, 13)
 """The version from which servers surely know ``truncate``; it came in the course of 0.12."""
@@ -65,3 +69,15 @@ def tokens_told(words: object) -> int:
 def out_of_memory(status: int, words: object) -> bool:
     """Return whether an error says that the server has no memory for what was asked."""
     return status >= 500 and "memory" in str(words).casefold()
+
+
+def never_cut(request: httpx.Request) -> None:
+    """Add ``"truncate": false`` to a request for an answer: a request hook of the client's."""
+    import httpx
+
+    if not request.url.path.endswith(ASKING):
+        return
+    body = {**json.loads(request.read()), "truncate": False}
+    content = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+    request.stream = httpx.ByteStream(content)
+    request.headers["Content-Length"] = str(len(content))

@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 from preceptor.agents.destination import OPENAI
 from preceptor.agents.students import StudentOptions
 from preceptor.agents.students.completion import NONE, Said, said
+from preceptor.agents.students.openai_wire import Posting
 from preceptor.agents.students.pool import Pool
 from preceptor.agents.students.retry import (
     UNTRUSTED,
@@ -31,6 +32,7 @@ from preceptor.agents.students.retry import (
     Backoff,
     Passing,
     Refused,
+    late,
     retry_after,
     untrusted,
     worth_another_try,
@@ -45,6 +47,9 @@ from preceptor.core.settings import check_url, masked
 
 if TYPE_CHECKING:
     import openai
+
+LLAMA_CPP = "llamacpp"
+"""How llama.cpp's server calls itself in its list of models."""
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 KEY = "OPENAI_API_KEY"
@@ -123,7 +128,16 @@ class OpenAIStudent:
         where = f"{name}@{url}" if url else name
         self.ref = ModelRef(spec=f"openai:{where}")
         down = StudentError(f"no server answers at {self._where()}", "start it, or correct the URL")
-        self._pool = Pool(self._ask, options.parallel, Backoff(options.retries), down)
+        self._posting = Posting(self.client)
+        self._pool = Pool(
+            self._ask,
+            options.parallel,
+            Backoff(options.retries),
+            down,
+            self._posting.hang_up,
+            lambda: self._slots,
+        )
+        self._slots = 0
         self._fits = False
         self._watch = Watch(self._counted)
         self._listed: list[str] = []
@@ -223,9 +237,7 @@ class OpenAIStudent:
         import openai
 
         try:
-            # ``chat.completions.create`` walks the whole body by its type hints first, which costs
-            # as much as all the rest of a call; and what comes back is read by ``completion``.
-            return said(self.client.post(path, body=body, cast_to=object))
+            return said(self._posting.post(path, body))
         except openai.OpenAIError as error:
             raise self._trouble(error) from None
         except (ValueError, TypeError, RecursionError):
@@ -247,7 +259,7 @@ class OpenAIStudent:
         import openai
 
         if isinstance(error, openai.APITimeoutError):
-            return Passing(f"no answer within {self._timeout:g} s")
+            return late(self._timeout)
         if isinstance(error, openai.APIConnectionError):
             if untrusted(error):
                 return self._untrusted()
@@ -299,7 +311,21 @@ class OpenAIStudent:
             return None
         self._listed += [model.id for model in listed]
         for model in listed:
+            if model.id == self._name and model.owned_by == LLAMA_CPP:
+                self._slots = self._count_slots()
             longest = (model.model_extra or {}).get("max_model_len")
             if model.id == self._name and isinstance(longest, int):
                 return longest
         return None
+
+    def _count_slots(self) -> int:
+        """Return how many calls a server of llama.cpp works on at once, 0 if it does not say."""
+        import openai
+
+        try:
+            root = self._where().rstrip("/").removesuffix("/v1")
+            said = self.client.get(f"{root}/props", cast_to=object)
+        except (openai.OpenAIError, ValueError, TypeError):
+            return 0
+        found = said.get("total_slots") if isinstance(said, dict) else None
+        return found if isinstance(found, int) and found > 0 else 0

@@ -17,6 +17,9 @@ T = TypeVar("T")
 
 LONGEST_WAIT = 60.0
 
+SLOW_RETRIES = 1
+"""How often a call is tried again that got no answer in time: it may only have waited for others."""
+
 UNTRUSTED = "its certificate is not trusted"
 UNTRUSTED_HINT = "set SSL_CERT_FILE to your own authority's file"
 
@@ -36,13 +39,17 @@ class Passing(Exception):
         why: What happened, without quoting a note.
         wait: Seconds that the server asked for, None if it did not say.
         unreachable: Whether nobody answered at all.
+        slow: Whether no answer came in time.
     """
 
-    def __init__(self, why: str, wait: float | None = None, unreachable: bool = False) -> None:
+    def __init__(
+        self, why: str, wait: float | None = None, unreachable: bool = False, slow: bool = False
+    ) -> None:
         super().__init__(why)
         self.why = why
         self.wait = wait
         self.unreachable = unreachable
+        self.slow = slow
 
 
 class Refused(Exception):
@@ -81,9 +88,15 @@ def persist(ask: Callable[[], T], backoff: Backoff, stop: Stop) -> T:
         try:
             return ask()
         except Passing as trouble:
-            if tried >= backoff.retries or stop.wait(backoff.wait(tried, trouble.wait)):
+            most = min(backoff.retries, SLOW_RETRIES) if trouble.slow else backoff.retries
+            if tried >= most or stop.wait(backoff.wait(tried, trouble.wait)):
                 raise
             tried += 1
+
+
+def late(seconds: float) -> Passing:
+    """Return the trouble that no answer came within so many seconds."""
+    return Passing(f"no answer within {seconds:g} s (timeouts.student)", slow=True)
 
 
 def retry_after(header: str | None) -> float | None:

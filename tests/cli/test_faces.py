@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ pytest.importorskip("torch")
 pytest.importorskip("peft")
 
 from preceptor.agents.publish import Model, Publisher
-from preceptor.agents.servers.hosting import Library
+from preceptor.agents.servers.hosting import Created, Library
 from preceptor.agents.servers.ollama import OllamaServer
 from preceptor.cli import faces, main
 from preceptor.core.records import ModelRef, Recipe
@@ -158,3 +159,26 @@ def test_weights_that_are_not_here(server: OllamaServer, capsys: pytest.CaptureF
     _, found = doctor(capsys, Path("nowhere"))
     assert found["weights"]["found"] == "no model in 'nowhere'"
     assert "config.json" in found["weights"]["mend"]
+
+
+def test_the_way_back_is_named(
+    server: OllamaServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, found = doctor(capsys, hosted.model())
+    assert found["way back"]["state"] == "ok"
+    assert "merged weights, which Ollama imports (tokenizer: llama-bpe)" in found["way back"]["found"]
+    server.levels[NAME] = "Q4_K_M"
+    _, found = doctor(capsys, hosted.model())
+    assert "answers differ by the quantisation" in found["trained weights"]["found"]
+    split = tiny.save("llama", tmp_path / "split", digits=True)
+    files = {p.name: p.read_bytes() for p in split.iterdir()}
+    server.library.pull("small:1", Created(files))
+    _, found = doctor(capsys, split, "small:1")
+    assert found["way back"]["found"] == "an adapter on the served base; adapters are trained"
+    config = json.loads((split / "config.json").read_bytes())
+    odd = json.dumps({**config, "architectures": ["OddForCausalLM"]})
+    (split / "config.json").write_text(odd)
+    server.library.pull("odd:1", replace(Created(files), files={**files, "config.json": odd.encode()}))
+    _, found = doctor(capsys, split, "odd:1")
+    assert found["way back"]["state"] == "note"
+    assert "no way leads back into Ollama" in found["way back"]["found"]

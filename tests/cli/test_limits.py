@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
+from preceptor.agents.servers.openai import OpenAIServer
 from preceptor.cli import main
+from preceptor.core.cache import AnswerCache
 
 Captured = pytest.CaptureFixture[str]
 REFINE = [
@@ -55,3 +58,16 @@ def test_a_run_that_stopped_early_goes_on_with_more(capsys: Captured) -> None:
     trace = [json.loads(x) for x in Path("runs/one/trace.jsonl").read_text("utf-8").splitlines()]
     [limits] = [e["data"] for e in trace if e["kind"] == "limits"]
     assert limits == {"limits": {"wall_seconds": 900}}
+
+
+def test_a_limit_of_wall_time_holds_inside_a_chunk(capsys: Captured) -> None:
+    """The dev part is one chunk: at this server it takes four times as long as the run may."""
+    with OpenAIServer(latency=1.0) as server:
+        student = ["--student", f"openai:scripted@{server.url}"]
+        begun = time.monotonic()
+        assert main([*REFINE[:2], *student, "--name", "one", "--wall-seconds", "3"]) == 3
+        assert time.monotonic() - begun < 10
+        assert 8 <= len(server.asked) < DEV
+    assert "3 wall_seconds are used up (allow more: --wall-seconds)" in capsys.readouterr().err
+    with AnswerCache(Path("runs/one/cache.sqlite")) as cache:
+        assert len(cache) > 0, "what was answered is kept"

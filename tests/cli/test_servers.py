@@ -79,7 +79,7 @@ def test_a_teacher_s_server_that_answers_with_a_web_page(capsys: Captured) -> No
 def test_an_extract_goes_on_when_the_web_page_is_gone(elsewhere: Path, capsys: Captured) -> None:
     """The server's first 70 answers are good, then a log-in page comes in between."""
     notes = write_notes(elsewhere / "n.jsonl", rows(150))
-    with OpenAIServer(troubles=[*[None] * 70, *[PAGE] * 58 * TRIES]) as server:
+    with OpenAIServer(troubles=[*[None] * 70, *[PAGE] * 8 * TRIES]) as server:
         made = make_bundle(elsewhere / "b")
         found = bundle.read(made)
         recipe = found.recipe.model_copy(update={"model": ModelRef(spec=f"openai:x@{server.base_url}")})

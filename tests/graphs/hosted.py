@@ -10,10 +10,12 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+from preceptor.agents.servers import importing
 from preceptor.agents.servers.hosting import Created, Engine, Said
 from preceptor.agents.servers.scripted import Body
 from preceptor.agents.students import StudentOptions
 from preceptor.agents.students.hf import HFStudent
+from preceptor.core import pretokenizer
 from preceptor.core.fields import FieldSpec, LabelField, object_schema
 from preceptor.core.record import canonical, digest
 from preceptor.core.records import AdapterRef, Call, Decoding, Message, ModelRef, Prompt, Recipe
@@ -142,11 +144,65 @@ def _fields(shape: Any) -> tuple[FieldSpec, ...]:
     return fields
 
 
+def _adapted(folder: Path, created: Created) -> None:
+    """Put an adapter into the weights of a folder, with what the importer does to it."""
+    import torch
+    from peft import PeftModel
+    from safetensors.torch import load, save
+    from transformers import AutoModelForCausalLM
+
+    place = folder / "adapter"
+    place.mkdir()
+    tensors = load(created.adapters["adapter_model.safetensors"])
+    if importing.architecture(created.files) == "llama":
+        heads = json.loads(created.files["config.json"])["num_attention_heads"]
+        tensors = {name: _repacked(name, one, heads) for name, one in tensors.items()}
+    (place / "adapter_model.safetensors").write_bytes(save(tensors))
+    (place / "adapter_config.json").write_bytes(created.adapters["adapter_config.json"])
+    net: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    PeftModel.from_pretrained(net, str(place)).merge_and_unload().save_pretrained(folder)
+
+
+def _repacked(name: str, tensor: Any, heads: int) -> Any:
+    """Return a tensor as the importer writes it (``convert/convert_llama_adapter.go``, ``repack``).
+
+    It orders ``lora_A`` of queries and keys as if it lay the other way round, and leaves ``lora_B``,
+    whose rows are the ones that GGUF orders otherwise.
+    """
+    if not name.endswith(("q_proj.lora_A.weight", "k_proj.lora_A.weight")):
+        return tensor
+    rank, width = tensor.shape
+    blocks = tensor.reshape(heads, 2, width // heads // 2, rank)
+    return blocks.transpose(1, 2).reshape(rank, width).contiguous()
+
+
+def _split_by_default(file: Path) -> None:
+    """Let a tokenizer split text as a server does that does not know its pre-tokenizer."""
+    said = json.loads(file.read_bytes())
+    said["pre_tokenizer"] = {
+        "type": "Sequence",
+        "pretokenizers": [
+            {
+                "type": "Split",
+                "pattern": {"Regex": r"[\p{P}\$\+<=>\^~\|]"},
+                "behavior": "Isolated",
+                "invert": False,
+            },
+            {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True},
+        ],
+    }
+    file.write_text(json.dumps(said), "utf-8")
+
+
 def host(created: Created) -> Engine:
-    """Load the files as Ollama would: the weights, and whether the tokenizer adds a start token."""
+    """Load the files as Ollama would: weights, adapter, pre-tokenizer, and any start token."""
     folder = Path(mkdtemp(prefix="preceptor-served-"))
     for name, content in created.files.items():
         (folder / name).write_bytes(content)
+    if created.adapters:
+        _adapted(folder, created)
+    if created.pre == pretokenizer.DEFAULT:
+        _split_by_default(folder / "tokenizer.json")
     student: Any = HFStudent(str(folder), options=StudentOptions(threads=1))
     # Where nothing is said, the runner for this architecture adds one.
     starts = json.loads(created.files["tokenizer_config.json"]).get("add_bos_token", True)

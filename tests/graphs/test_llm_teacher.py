@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 from pydantic import JsonValue
 
+from preceptor.agents.servers.ollama import OllamaServer
 from preceptor.agents.servers.openai import OpenAIServer, completion, tool_call
+from preceptor.cli import tracing
+from preceptor.core.errors import InputError
 from preceptor.core.ledger import Budget
 from preceptor.core.trace import read
 from preceptor.graphs import refine
@@ -76,3 +79,25 @@ def test_a_budget_of_tokens_ends_the_teaching(tmp_path: Path) -> None:
         assert server.asked == []
     assert state["stop"] == "budget"
     assert refine.exit_code(state) == 3
+
+
+def test_a_model_without_tools_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:
+    with OllamaServer(models={"base": 8192}) as server:
+        server.capabilities = {"base:latest": ["completion"]}
+        options = OPTIONS.model_copy(update={"teacher": f"ollama:base@{server.url}"})
+        with pytest.raises(InputError, match="takes no tools"), opened(tmp_path, options):
+            pass
+        assert server.asked == []
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_trace_says_what_the_teacher_was_not_told(tmp_path: Path) -> None:
+    script = [completion(calls=[tool_call("finish", {"reason": "enough"}, "c1")])]
+    with OpenAIServer(script=script, models={"small": 5000}) as server:
+        spec = f"openai:small@{server.base_url}"
+        options = OPTIONS.model_copy(update={"teacher": spec, "moves": ("edit_prompt",)})
+        with opened(tmp_path, options) as session:
+            refine.run(session)
+    (turn,) = [e for e in read(tmp_path / "run/trace.jsonl") if e.kind == "turn"]
+    assert turn.data["left_out"]
+    assert "shortened or left out: " in tracing.text(turn)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pydantic import JsonValue
 
 from preceptor.agents.servers.openai import OpenAIServer
-from preceptor.core.errors import InputError, StoreError
+from preceptor.core.egress import Egress
+from preceptor.core.errors import InputError, StoreError, StudentError
 from preceptor.core.ports import Evidence
 from preceptor.core.records import Example, IndexRef, ModelRef, Recipe
+from preceptor.core.settings import Settings
 from preceptor.core.trace import read
 from preceptor.graphs import bundle, extracting, refine, retrieval, wiring
 from preceptor.graphs.session import Session
@@ -138,6 +141,15 @@ def test_extract_retrieves_from_the_bundles_snapshot(tmp_path: Path) -> None:
     assert shown
     for row in corpora.read(tmp_path / "out.jsonl"):
         assert set(row.model_dump()) >= {"id", "status", "record"}
+
+
+def test_a_qdrant_server_that_went_away_names_the_command_that_goes_on(tmp_path: Path) -> None:
+    folder = with_index(tmp_path / "bundle", "http://127.0.0.1:9/v1")
+    chosen = Settings(qdrant_url="http://127.0.0.1:9")
+    finders = retrieval.of_bundle(folder, chosen, Egress("local-only", None), "extract")
+    finders.patience = replace(finders.patience, retries=0)
+    with pytest.raises(StudentError, match=r"went away.*preceptor extract with the same arguments"):
+        finders.of(bundle.read(folder).recipe)
 
 
 def test_a_note_is_not_its_own_example_where_its_patient_is_not_told() -> None:

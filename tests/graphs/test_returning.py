@@ -38,6 +38,7 @@ from preceptor.graphs import (
     measuring,
     moves,
     refine,
+    returned,
     returning,
     rollback,
     training,
@@ -301,6 +302,14 @@ def test_a_refused_model_leaves_the_incumbent(
     assert state["incumbent"] == state["baseline"] == state["working"]
     [told] = events(tmp_path, "corrected")
     assert "is not the one that was trained (it was deleted)" in str(told.data["why"])
+    [unserved] = events(tmp_path, "unserved")
+    assert "is not the one that was trained" in str(unserved.data["why"])
+    [tried] = Report.from_json((tmp_path / "run" / "report.json").read_bytes()).attempts
+    assert (tried.tool, tried.outcome) == ("fine_tune", "no_effect"), "the move ended, with its reason"
+    assert "is not the one that was trained" in tried.reason
+    assert not events(tmp_path, "test_opened"), "nobody asked for the sealed test"
+    [test] = events(tmp_path, "test")
+    assert "what was trained in round 1 could not be served" in str(test.data["why"])
     assert not events(tmp_path, "move")
     assert list(server.library.created) == [BASE]
     assert bundle.read(tmp_path / "run").recipe.model.spec == f"ollama:{BASE}"
@@ -365,8 +374,8 @@ def test_what_is_on_the_server_is_not_made_again(brought: Brought, server: Ollam
     assert session.ledger.spent()["compute_seconds"] > 0.01, "so is the time of merging and comparing"
     # Killed between the server's word and ours: its name names its content, so it is taken.
     assert tuned.adapter is not None
-    state = training.served_folder(session.store.path, tuned.adapter) / returning.STATE
-    known = returning.Returned.from_json(state.read_bytes())
+    state = training.served_folder(session.store.path, tuned.adapter) / returned.STATE
+    known = returned.Returned.from_json(state.read_bytes())
     state.write_text(known.model_copy(update={"digest": "", "passed": False}).to_json())
     assert (bring(), _creations(server)) == (first, 2)
     # Deleted by hand: made again, and judged again.
@@ -454,8 +463,7 @@ def test_what_would_come_to_nothing_is_refused_before_training(
     for policy in ("redacted", "local-only"):
         with pytest.raises(InputError, match="weights learned from notes cannot be redacted"):
             _home(session, egress=policy).check(tuned, face, _shown(session, tuned))
-    made = exporting.Serving.model_construct(files={"model.safetensors": "0"})
-    _home(session, egress="open")._log(tuned, made)
+    _home(session, egress="open")._log(tuned, "0" * 20)
     [line] = egress.read(session.store.path / "egress.jsonl")
     assert (line.what, line.host, line.allowed) == ("weights", "192.0.2.1", True)
 
@@ -466,10 +474,16 @@ def test_the_move_is_offered_where_its_weights_can_come_back(
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
     assert moves.untrainable(f"ollama:{BASE}", settings()) is None
     mistral = tiny.save("mistral", tmp_path / "mistral")
+    by_adapter = settings(faces={BASE: mistral})
+    assert moves.untrainable(f"ollama:{BASE}", by_adapter) is None, "as an adapter on the served base"
+    config = json.loads((mistral / "config.json").read_bytes())
+    strange = tmp_path / "strange"
+    shutil.copytree(mistral, strange)
+    (strange / "config.json").write_text(json.dumps({**config, "architectures": ["OddForCausalLM"]}))
     for spec, chosen, words in (
         ("ollama:unheard-of", settings(), "not known which weights"),
         ("ollama:qwen2.5:0.5b", settings(faces={"qwen2.5:0.5b": tmp_path}), "no model in"),
-        (f"ollama:{BASE}", settings(faces={BASE: mistral}), "cannot import weights"),
+        (f"ollama:{BASE}", settings(faces={BASE: strange}), "no way leads back into Ollama"),
         ("openai:gpt-4o", settings(), "cannot be fine-tuned here"),
     ):
         refused = moves.untrainable(spec, chosen)

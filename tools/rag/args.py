@@ -12,7 +12,7 @@ from pydantic import Field
 from preceptor.core.record import Record
 from preceptor.tools.rag.artefact import Granularity
 from preceptor.tools.rag.retriever import Mode, RetrievalSettings, Show
-from preceptor.tools.rag.store import Fusion
+from preceptor.tools.rag.searching import Fusion
 
 MAX_K = 8
 MAX_GIVEN = 200

@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from preceptor.core.errors import InputError, StudentError, boundary
 from preceptor.tools.rag.artefact import Index
-from preceptor.tools.rag.store import BATCH, DEPTH, SENSE, WORDS, Found, Query
+from preceptor.tools.rag.searching import SENSE, WORDS, Found, Query, order
+from preceptor.tools.rag.store import BATCH
+
+DEPTH = 200
+"""How many points each part of a fused query gives."""
 
 
 class EdgeStore:
@@ -68,15 +73,18 @@ class EdgeStore:
             shard.update(edge.UpdateOperation.create_field_index(key, kind))
         return shard
 
-    def search(self, query: Query) -> dict[str, list[Found]]:
-        """Return what was found, by field and value, best first.
+    def search(self, queries: Sequence[Query]) -> list[dict[str, list[Found]]]:
+        """Return for every query what was found, by field and value, best first.
 
         Raises:
             InputError: If hits are to differ from each other: MMR in Edge 0.9 does not always choose
                 the same among equals, and a retriever has to.
         """
-        if query.diversity:
+        if any(query.diversity for query in queries):
             raise InputError("Qdrant Edge gives no steady MMR", "set diversity to 0")
+        return [self._one(query) for query in queries]
+
+    def _one(self, query: Query) -> dict[str, list[Found]]:
         asked = [key for key, name in self._keys if query.fields is None or name in query.fields]
         requests = [r for key in asked if (r := self._request(query, key)) is not None]
         if not requests:
@@ -84,10 +92,7 @@ class EdgeStore:
         with boundary(StudentError, "Qdrant Edge cannot search"):
             got = self._shard.query_batch(self._edge.QueryBatchRequest(requests))
         found = {
-            key: sorted(
-                (Found(int(p.id), float(p.score)) for p in points),
-                key=lambda found: (-found.score, found.number),
-            )
+            key: sorted((Found(int(p.id), float(p.score)) for p in points), key=order)
             for key, points in zip(asked, got, strict=True)
         }
         return {key: points for key, points in found.items() if points}

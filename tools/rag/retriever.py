@@ -8,7 +8,7 @@ answer, and a note asked with others gets what it gets alone.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field, ValidationError
@@ -23,7 +23,8 @@ from preceptor.tools.rag.artefact import Index, Passage
 from preceptor.tools.rag.bm25 import Sparse
 from preceptor.tools.rag.embed import Embedder, Vector
 from preceptor.tools.rag.phrases import stances
-from preceptor.tools.rag.store import Found, Fusion, MemoryStore, PointStore, Query
+from preceptor.tools.rag.searching import Found, Fusion, Query, order
+from preceptor.tools.rag.store import MemoryStore, PointStore
 
 Mode = Literal["sparse", "dense", "hybrid", "random"]
 Show = Literal["sentence", "note", "label", "reason"]
@@ -149,11 +150,15 @@ class QdrantRetriever:
         """Return worked examples per field, best first, for every note.
 
         Raises:
-            StudentError: If a server went away; the run stops, and can be resumed.
+            StudentError: If a server went away; what was answered before is kept.
             InputError: If the embedder gives vectors of another dimension than the index has.
         """
-        dense = self._dense(examples)
-        return [self._one(e, fields, v) for e, v in zip(examples, dense, strict=True)]
+        if self.settings.mode == "random":
+            found = [self._random(example) for example in examples]
+        else:
+            dense = zip(examples, self._dense(examples), strict=True)
+            found = self._store.search([self.query(e, fields, v) for e, v in dense])
+        return [self._shots(e, fields, f) for e, f in zip(examples, found, strict=True)]
 
     def _dense(self, examples: Sequence[Example]) -> list[tuple[Vector, ...]]:
         if self._embedder is None or not examples:
@@ -210,11 +215,9 @@ class QdrantRetriever:
             diversity=self.settings.diversity,
         )
 
-    def _one(self, example: Example, fields: Sequence[FieldSpec], dense: tuple[Vector, ...]) -> Hits:
-        if self.settings.mode == "random":
-            found = self._random(example)
-        else:
-            found = self._store.search(self.query(example, fields, dense))
+    def _shots(
+        self, example: Example, fields: Sequence[FieldSpec], found: Mapping[str, Sequence[Found]]
+    ) -> Hits:
         out: dict[str, list[Shot]] = {}
         for spec in fields:
             by_value = [f for key, f in sorted(found.items()) if key.startswith(f"{spec.name}|")]
@@ -277,10 +280,6 @@ def ranked(by_value: Sequence[Sequence[Found]], k: int, balance: bool) -> list[F
         k: How many at most.
         balance: Values take turns, the one with the nearest passage first.
     """
-
-    def order(found: Found) -> tuple[float, int]:
-        return -found.score, found.number
-
     if not balance:
         return sorted((f for found in by_value for f in found), key=order)[:k]
     turns = sorted((list(found) for found in by_value if found), key=lambda found: order(found[0]))

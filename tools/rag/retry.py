@@ -18,12 +18,21 @@ T = TypeVar("T")
 LATER = "start it again, then: preceptor resume; nothing that was answered is lost"
 
 
+def same(verb: str) -> str:
+    """Return what to do after a server went away from a verb that goes on when it is given again."""
+    return (
+        f"start it again, then: preceptor {verb} with the same arguments; nothing that was answered "
+        "is lost"
+    )
+
+
 @dataclass(frozen=True)
 class Patience:
-    """How often to try again, and the first wait in seconds, which then doubles."""
+    """How often to try again, the first wait in seconds, which then doubles, and what to do at last."""
 
     retries: int = 4
     first: float = 0.5
+    later: str = LATER
 
 
 def persist(
@@ -38,7 +47,7 @@ def persist(
         patience: How often, how long.
 
     Raises:
-        StudentError: If it did not pass: the run stops, and can be resumed.
+        StudentError: If it did not pass; what was answered before is kept.
     """
     tried = 0
     while True:
@@ -53,7 +62,7 @@ def persist(
                 raise cause from None
             kind = type(cause).__name__
         if tried >= patience.retries:
-            raise StudentError(f"{what} went away: {kind}, {tried + 1} times", LATER)
+            raise StudentError(f"{what} went away: {kind}, {tried + 1} times", patience.later)
         time.sleep(patience.first * 2.0**tried)
         tried += 1
 

@@ -59,18 +59,20 @@ class FineTuneArgs(Record):
     reason: str = Field(default="", max_length=400)
     expected_gain: float | None = Field(default=None, ge=-1, le=1)
 
-    def hyper(self, *, whole: bool = False, many: bool = False) -> Hyper:
+    def hyper(self, *, whole: bool = False, many: bool = False, skip: tuple[str, ...] = ()) -> Hyper:
         """Return the profile with the changes.
 
         Args:
             whole: Whether all weights are trained unless ``change`` says otherwise.
             many: Whether there are notes put together anew. An epoch is long then, and one is enough
                 (two if ``thorough``); no patients are left aside to tell when to stop.
+            skip: Linear layers that get no adapters.
         """
         known = PROFILES[self.profile].model_dump()
         if whole:
             known["method"] = "full"
         if many:
-            known |= {"epochs": 2 if self.profile == "thorough" else 1, "validation": 0.0}
+            long = self.profile == "thorough"
+            known |= {"epochs": 2 if long else 1, "validation": 0.0, "batch": 16}
         changed = {k: v for k, v in self.change.model_dump().items() if v is not None}
-        return Hyper.model_validate({**known, **changed})
+        return Hyper.model_validate({**known, **changed, "skip": skip})

@@ -45,8 +45,33 @@ class Face:
 Resolver = Callable[[ModelRef], Face]
 
 
+class Way(Protocol):
+    """How trained weights will get back, and so what is trained."""
+
+    @property
+    def kind(self) -> str:
+        """Adapters (``lora``) or whole weights (``merged``)."""
+        ...
+
+    @property
+    def skip(self) -> tuple[str, ...]:
+        """Linear layers that get no adapters."""
+        ...
+
+
 class Home(Protocol):
     """Brings trained weights back to the server that the student answers from."""
+
+    def way(self, recipe: Recipe, face: Face, method: str | None, whole: bool) -> Way:
+        """Return how the weights of a training will come back; refuse one that could not.
+
+        Args:
+            recipe: What is trained.
+            face: Its weights.
+            method: The method that was asked for; None if none was.
+            whole: Whether all weights would be trained if nothing is asked for.
+        """
+        ...
 
     def check(self, recipe: Recipe, face: Face, evidence: Evidence) -> None:
         """Refuse, before a training, one whose weights could not be brought back."""
@@ -118,12 +143,15 @@ class Faces:
         configured: Folders by what Ollama calls the model; they go before the table.
         hub: The cache of downloaded models.
         models: Where models that were fetched by name live; the default place if None.
+        exact: Returns the folder of the very weights that Ollama serves under a name, taken out of its
+            file, None if that is not on this machine. It goes before the table.
     """
 
     nano: Path | None = None
     configured: Mapping[str, Path] = field(default_factory=dict)
     hub: Path = field(default_factory=lambda: hub_cache(os.environ))
     models: Path | None = None
+    exact: Callable[[str], Path | None] | None = None
 
     def __call__(self, ref: ModelRef) -> Face:
         """Return what is trained for ``ref``: where it serves trained weights, what these belong to.
@@ -165,6 +193,9 @@ class Faces:
             key = ollama_names.find(spelt, self.configured)
             if key is not None:
                 return Path(self.configured[key]).expanduser()
+        same = self.exact(name) if self.exact is not None else None
+        if same is not None:
+            return same
         published = TABLE.get(full)
         if published is None:
             raise InputError(

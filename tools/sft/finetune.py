@@ -16,16 +16,16 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from preceptor.core import lengths, machine
-from preceptor.core.errors import InputError
+from preceptor.core.errors import InputError, Unserved
 from preceptor.core.fields import FieldSpec
 from preceptor.core.ports import Evidence, Retriever, ToolResult
 from preceptor.core.prospect import Prospect
 from preceptor.core.record import digest
 from preceptor.core.records import RENDER_VERSION, Example, Recipe
 from preceptor.tools.distill import weak
-from preceptor.tools.sft import base, data, memory, telling
+from preceptor.tools.sft import base, data, memory, routes, telling
 from preceptor.tools.sft.args import FineTuneArgs
-from preceptor.tools.sft.faces import Face, Home, Resolver, check_importable
+from preceptor.tools.sft.faces import Face, Home, Resolver
 from preceptor.tools.sft.job import (
     Base,
     Hyper,
@@ -130,7 +130,10 @@ class FineTune:
         if not result.learned:
             return ToolResult(said, in_vain=True)
         if home is not None:
-            recipe, more = home.bring(recipe, face, evidence)
+            try:
+                recipe, more = home.bring(recipe, face, evidence)
+            except Unserved as failed:
+                return ToolResult(f"{said} {failed}", in_vain=True, unserved=str(failed))
             said = f"{said} {more}"
         return ToolResult(said, recipe=recipe)
 
@@ -194,7 +197,6 @@ class FineTune:
             return f"training needs more packages: {', '.join(missing)}"
         try:
             face = self._faces(evidence.recipe.model)
-            check_importable(face, self._options.importable)
             home = self._home(face)
             if home is not None:
                 home.check(evidence.recipe, face, evidence)
@@ -216,7 +218,6 @@ class FineTune:
     def _prepare(self, args: FineTuneArgs, evidence: Evidence) -> tuple[Job, bytes, Paths]:
         recipe, options = asked_as(args, evidence.recipe, evidence.fields), self._options
         face = self._faces(recipe.model)
-        check_importable(face, options.importable)
         start = self._start(recipe, face)
         notes, trust = self._notes(args, evidence)
         options.guard.check(notes)
@@ -231,7 +232,7 @@ class FineTune:
         if args.weak is not None:
             found = weak.weighted(found, trust, args.weak.weight)
         data.check(found)
-        hyper, anew = self._anew(args, evidence, found, face.folder)
+        hyper, anew = self._anew(args, evidence, found, face)
         plain = data.Selection(fields=args.fields)
         found += data.rows(recipe, evidence.fields, anew, (), plain, retriever)
         if evidence.worth:
@@ -251,7 +252,7 @@ class FineTune:
         return job, rows, said
 
     def _anew(
-        self, args: FineTuneArgs, evidence: Evidence, found: Sequence[data.Row], folder: Path
+        self, args: FineTuneArgs, evidence: Evidence, found: Sequence[data.Row], face: Face
     ) -> tuple[Hyper, list[Example]]:
         """Return the hyper-parameters, and notes put together anew from those that are trained on.
 
@@ -261,10 +262,10 @@ class FineTune:
         recipe = asked_as(args, evidence.recipe, evidence.fields)
         count = args.recombined
         if count is None:
-            count = RECOMBINED[args.profile] if is_small(folder) and args.data != "weak" else 0
+            count = RECOMBINED[args.profile] if is_small(face.folder) and args.data != "weak" else 0
         merged = recipe.adapter is None or recipe.adapter.kind == "merged"
-        whole = merged and trained_whole(folder)
-        hyper = args.hyper(whole=whole, many=count > 0)
+        whole, skip = self._whole(args, recipe, face, merged and trained_whole(face.folder))
+        hyper = args.hyper(whole=whole, many=count > 0, skip=skip)
         kept = {row.id for row in data.split(found, hyper.validation, self._options.seed)[0]}
         anew = recombine(
             [e for e in evidence.examples if e.gold is not None and e.id in kept],
@@ -282,7 +283,21 @@ class FineTune:
                 "these notes cannot be put together anew: too few sentences that decide a label",
                 "leave 'recombined' out",
             )
-        return hyper if anew else args.hyper(whole=whole), anew
+        return hyper if anew else args.hyper(whole=whole, skip=skip), anew
+
+    def _whole(
+        self, args: FineTuneArgs, recipe: Recipe, face: Face, usual: bool
+    ) -> tuple[bool, tuple[str, ...]]:
+        """Return whether all weights are trained unless asked otherwise, and which get no adapters."""
+        if not face.served:
+            return usual, ()
+        home, method = self._options.home, args.change.method
+        if home is not None:
+            way = home.way(recipe, face, method, usual)
+        else:
+            start = recipe.adapter.kind if recipe.adapter is not None else None
+            way = routes.settle(routes.Ground(face.folder), method, usual, start)
+        return way.kind == "merged" and usual, way.skip
 
     def weights(self, recipe: Recipe) -> Path:
         """Return the folder of the weights that would be trained.

@@ -23,7 +23,7 @@ import math
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from preceptor.core.errors import InputError, PreceptorError
 from preceptor.core.record import Record
@@ -50,8 +50,8 @@ class Hyper(Record):
         alpha: Their scale; the update is multiplied by alpha / rank.
         rate: The highest learning rate; by the model's size if None (``rate_for``).
         epochs: Passes over the rows, at most.
-        batch: Answers to one field per step, those of a note at least; memory decides how many rows
-            are computed at once.
+        batch: Answers to one field per step, those of a note at least; if None, those of several
+            notes (``training.batch_of``). Memory decides how many rows are computed at once.
         warmup: The part of the steps in which the rate rises; it falls as a cosine after.
         validation: The part of the training patients that is not trained on but tells when to stop.
         patience: Epochs without a lower loss on them that end training; 0: never.
@@ -60,6 +60,7 @@ class Hyper(Record):
             each, where the time limit leaves room for that (``probing``).
         share: Whether what a note's rows have in common is computed once, where that changes no loss.
         bf16: Whether products are computed in bfloat16 where the machine does that fast.
+        skip: Linear layers that get no adapters, by the end of their names.
     """
 
     method: Method = "lora"
@@ -67,7 +68,7 @@ class Hyper(Record):
     alpha: int = Field(default=32, ge=4, le=256)
     rate: float | None = Field(default=None, ge=1e-6, le=1e-2)
     epochs: int = Field(default=4, ge=1, le=20)
-    batch: int = Field(default=16, ge=1, le=128)
+    batch: int | None = Field(default=None, ge=1, le=128)
     warmup: float = Field(default=0.1, ge=0, le=0.5)
     validation: float = Field(default=0.15, ge=0, le=0.4)
     patience: int = Field(default=2, ge=0, le=10)
@@ -75,6 +76,15 @@ class Hyper(Record):
     probe: bool = False
     share: bool = True
     bf16: bool = True
+    skip: tuple[str, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _told(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Leave out what skips nothing, so that the hashes of jobs stay what they were."""
+        made: dict[str, object] = handler(self)
+        if not self.skip:
+            del made["skip"]
+        return made
 
 
 PROFILES: dict[ProfileName, Hyper] = {

@@ -124,6 +124,7 @@ def _with_adapters(model: Any, job: Job, start: Path | None) -> Any:
         r=job.hyper.rank,
         lora_alpha=job.hyper.alpha,
         target_modules="all-linear",
+        exclude_modules=[*job.hyper.skip] or None,
         task_type="CAUSAL_LM",
     )
     return get_peft_model(model, config)

@@ -17,7 +17,7 @@ from preceptor.core.ports import Cancel, OnProgress, Retriever
 from preceptor.core.records import Recipe
 from preceptor.tools.distill.weak import Labelled
 from preceptor.tools.sft import data
-from preceptor.tools.sft.faces import IMPORTABLE, Home
+from preceptor.tools.sft.faces import Home
 from preceptor.tools.sft.job import Job, Limits, Paths, Result
 from preceptor.tools.sft.launch import Launch
 from preceptor.tools.sft.runner import Runner
@@ -55,7 +55,6 @@ class FineTuneOptions:
         limits: What one training may take.
         seed: Of everything random.
         lock: A folder whose lock keeps two trainings of this machine apart.
-        importable: Architectures that can be served again by Ollama.
         weak: Gives the weak labels of a content hash, with their notes.
         launch: How the training process is started.
         home: Brings the weights of a served student back to its server.
@@ -69,7 +68,6 @@ class FineTuneOptions:
     limits: Limits = field(default_factory=Limits)
     seed: int = 0
     lock: Path | None = None
-    importable: frozenset[str] = field(default=IMPORTABLE)
     weak: Callable[[str], Labelled] | None = None
     launch: Launch = field(default_factory=Launch)
     home: Home | None = None

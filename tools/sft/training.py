@@ -369,6 +369,14 @@ class Training:
         )
 
 
-def batch_of(answers: int, per_bundle: float) -> int:
-    """Return how many bundles hold about ``answers`` answers to one field each."""
+ANSWERS, FEWEST, MOST = 48, 4, 16
+"""Answers per step where none are named, of so many notes at least and at most. The answers of a note
+err together: steps of a note alone wander about until the rate comes down (the arms of
+``benchmarks/training_recipe.py`` show it)."""
+
+
+def batch_of(answers: int | None, per_bundle: float) -> int:
+    """Return how many bundles a step has: about ``answers`` answers to one field, or the usual."""
+    if answers is None:
+        return min(MOST, max(FEWEST, round(ANSWERS / per_bundle)))
     return max(1, round(answers / per_bundle))

@@ -1,7 +1,7 @@
 """What ``preceptor doctor`` looks at beyond packages: memory, GPU, keys, prices, servers, students.
 
-Owns one check per thing, each with what mends it. Nothing here spends tokens; keys are named, never
-shown.
+Owns one check per thing, each with what mends it. Keys are named, never shown. Nothing here spends
+money: a teacher is tried only where its server is one's own.
 """
 
 from __future__ import annotations
@@ -127,14 +127,17 @@ def teacher(chosen: Settings, environ: Mapping[str, str]) -> Iterator[Check]:
 
 
 def _teacher(spec: str, chosen: Settings, key: str) -> Check:
-    """Look whether a teacher can be set up, may hear anything, and is there if Ollama serves it."""
+    """Look whether a teacher can be set up, may hear anything, and calls a tool."""
     import httpx
 
     from preceptor.agents import destination
     from preceptor.agents import teacher as teachers
 
+    own = spec.startswith("ollama:") or (spec.startswith("openai:") and "@" in spec)
+    waits = chosen.timeouts.teacher
+    options = teachers.TeacherOptions(api_key=key, timeout=waits, context=chosen.teacher_context)
     try:
-        teachers.make(spec, teachers.TeacherOptions(api_key=key))
+        teachers.make(spec, options)
     except PreceptorError as error:
         return Check("teacher", "missing", f"{masked(spec)}: {error.message}", error.hint)
     if chosen.egress == "local-only" and destination.is_remote(spec):
@@ -150,7 +153,15 @@ def _teacher(spec: str, chosen: Settings, key: str) -> Check:
         if ollama_names.find(name, there) is None:
             mend = ollama_names.mend(name, sorted(there))
             return Check("teacher", "missing", f"{masked(spec)}: not there", mend)
-    return Check("teacher", "ok", masked(spec))
+    if not own:
+        return Check("teacher", "ok", masked(spec))
+    try:
+        teachers.check(spec, options)
+        state, said = teachers.tried(spec, options)
+    except PreceptorError as error:
+        return Check("teacher", "missing", f"{masked(spec)}: {masked(error.message)}", error.hint)
+    mend = "" if state == "ok" else "a model that is made for tool calls; this one may be given up soon"
+    return Check("teacher", state, f"{masked(spec)}: {said}", mend)
 
 
 def embedder(chosen: Settings) -> Iterator[Check]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,9 +49,8 @@ def run(args: argparse.Namespace) -> int:
 
     known = settings(args)
     request = _request(args, known.student)
-    console = Console()
-    made, folder = curve.measure(request, known, console.progress)
-    console.close()
+    with closing(Console()) as console:
+        made, folder = curve.measure(request, known, console.progress)
     place = args.out or folder
     private.make_folder(place, parents=True, exist_ok=True)
     page = curve_page.markdown(made, _command(args))

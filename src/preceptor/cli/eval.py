@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from preceptor.cli.options import add_json, add_precision, add_settings, settings
@@ -40,21 +41,19 @@ def run(args: argparse.Namespace) -> int:
     chosen = settings(args)
     run = Path(chosen.runs_dir) / args.student
     named = (run / "run.json").is_file() and not Path(args.student).exists()
-    console = Console()
-    measured = measuring.measure(
-        measuring.Request(
-            student=str(run) if named else args.student,
-            task=args.task,
-            split=args.split,
-            seed=args.seed,
-            mode=args.mode,
-            metric=args.metric or "",
-            precision=args.precision,
-        ),
-        chosen,
-        lambda progress: console.progress(args.split, progress),
+    request = measuring.Request(
+        student=str(run) if named else args.student,
+        task=args.task,
+        split=args.split,
+        seed=args.seed,
+        mode=args.mode,
+        metric=args.metric or "",
+        precision=args.precision,
     )
-    console.close()
+    with closing(Console()) as console:
+        measured = measuring.measure(
+            request, chosen, lambda progress: console.progress(args.split, progress)
+        )
     if args.json:
         print(json.dumps(measured.model_dump(mode="json"), indent=2))
     else:

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from preceptor.cli.options import add_csv_safe, add_precision, add_settings, find_run, settings
-from preceptor.cli.terminal import exact
 
 if TYPE_CHECKING:
-    from preceptor.core.ports import Progress
     from preceptor.evals.data import Columns
     from preceptor.graphs.corpus import Pipe
-
-EVERY = 30.0
-"""Seconds between two lines of progress where nobody watches."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -66,6 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do it."""
     from preceptor.cli.refine import stop_on_ctrl_c
+    from preceptor.cli.waiting import Waiting
     from preceptor.core.errors import InputError
     from preceptor.graphs import extracting, wiring
 
@@ -85,11 +79,11 @@ def run(args: argparse.Namespace) -> int:
         precision=args.precision,
         exact=not args.csv_safe,
     )
-    meter = Meter()
+    waiting = Waiting(sys.stderr)
     try:
-        done = extracting.extract(job, settings(args), meter.show, cancel)
+        done = extracting.extract(job, settings(args), lambda p: waiting.show("", p), cancel)
     finally:
-        meter.close()
+        waiting.close()
     fresh = done.fresh.total()
     pace = f", {fresh / done.seconds:,.1f} notes/s" if fresh and done.seconds else ""
     shown = ", ".join(f"{count} {status}" for status, count in sorted(done.all.items()))
@@ -160,30 +154,3 @@ def _columns(text: str, template: str | None) -> Columns:
             raise InputError(f"--text {template!r}", "name the texts once, there or in --columns")
         said["text"] = template
     return Columns.model_validate(said)
-
-
-class Meter:
-    """Shows how far it is and how fast, on stderr."""
-
-    def __init__(self) -> None:
-        self._begun = self._last = time.monotonic()
-        self._live = sys.stderr.isatty()
-        self._open = False
-
-    def show(self, progress: Progress) -> None:
-        """Show it: a line that moves on a terminal, else a line now and then."""
-        now = time.monotonic()
-        if now - self._last < (0.1 if self._live else EVERY):
-            return
-        self._last = now
-        pace = progress.done / max(now - self._begun, 1e-9)
-        left = (progress.total - progress.done) / max(pace, 1e-9)
-        text = f"  {progress.done}/{progress.total} notes, {pace:,.1f}/s, {left:,.0f} s left"
-        exact(sys.stderr, f"\r\x1b[K{text}" if self._live else text + os.linesep)
-        sys.stderr.flush()
-        self._open = self._live
-
-    def close(self) -> None:
-        """Take the progress line away."""
-        if self._open:
-            exact(sys.stderr, "\r\x1b[K")

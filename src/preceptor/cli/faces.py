@@ -15,6 +15,7 @@ from preceptor.core.settings import Settings
 
 if TYPE_CHECKING:
     from preceptor.graphs.sameness import Sameness
+    from preceptor.tools.sft.faces import Face
 
 ENOUGH = 0.75
 """With fewer equal continuations whole weights are worth a question."""
@@ -30,18 +31,14 @@ def checks(spec: str, chosen: Settings) -> Iterator[Check]:
     from preceptor.core.errors import InputError, PreceptorError
     from preceptor.core.records import ModelRef
     from preceptor.graphs import sameness, training
-    from preceptor.tools.sft.faces import check_importable
 
     try:
         face = training.faces(chosen)(ModelRef(spec=spec))
     except InputError as error:
         yield Check("weights", "note", error.message, error.hint)
         return
-    try:
-        check_importable(face)
-        yield Check("weights", "ok", str(face.folder))
-    except InputError as error:
-        yield Check("weights", "note", error.message, error.hint)
+    yield Check("weights", "ok", str(face.folder))
+    yield from _way_back(name, face, chosen)
     if find_spec("torch") is None or find_spec("transformers") is None:
         yield Check(
             "two faces", "note", "not compared: torch is missing", "pip install 'preceptor[local]'"
@@ -51,6 +48,40 @@ def checks(spec: str, chosen: Settings) -> Iterator[Check]:
         yield from _said(sameness.compare(name, face.folder, chosen), name)
     except PreceptorError as error:
         yield Check("two faces", "missing", f"cannot be compared: {error.message}", error.hint)
+
+
+def _way_back(name: str, face: Face, chosen: Settings) -> Iterator[Check]:
+    """Name the way by which trained weights get back, and whether what is trained is what is served."""
+    from contextlib import closing
+
+    from preceptor.agents.publish import Publisher
+    from preceptor.core.errors import InputError, PreceptorError
+    from preceptor.graphs import grounds
+    from preceptor.tools.sft import finetune, routes
+
+    try:
+        with closing(Publisher()) as publisher:
+            base = grounds.of(publisher, name)
+        ground = grounds.ground(face.folder, base, chosen)
+        whole = finetune.trained_whole(face.folder)
+        route = routes.settle(ground, None, whole=whole, start=None)
+    except InputError as error:
+        yield Check("way back", "note", error.message, error.hint)
+        return
+    except PreceptorError as error:
+        yield Check("way back", "note", f"not looked at: {error.message}", error.hint)
+        return
+    trained = "all weights are trained" if route.kind == "merged" else "adapters are trained"
+    yield Check("way back", "ok", f"{route.words}; {trained}")
+    same = ground.file is not None and ground.file.parent == face.folder
+    level = base.shown.level
+    if same or grounds.is_taken_out(base.shown, face.folder):
+        yield Check(
+            "trained weights", "ok", f"those of the served file ({level or 'its own precision'})"
+        )
+    elif level.upper() not in ("", "F32", "F16", "BF16", "UNKNOWN"):
+        found = f"served as {level}, trained as published: answers differ by the quantisation"
+        yield Check("trained weights", "note", found)
 
 
 def _said(found: Sameness, name: str) -> Iterator[Check]:

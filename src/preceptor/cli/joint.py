@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,9 +54,8 @@ def run(args: argparse.Namespace) -> int:
 
     known = settings(args)
     request = _request(args, known.student)
-    console = Console()
-    made, folder = joint.measure(request, known, console.progress, args.out)
-    console.close()
+    with closing(Console()) as console:
+        made, folder = joint.measure(request, known, console.progress, args.out)
     page = markdown(made, _command(args))
     text = made.model_dump_json(indent=2) + "\n"
     for name, whole in (("json", text), ("md", page)):

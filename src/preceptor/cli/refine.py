@@ -171,6 +171,8 @@ def drive(session: object, as_json: bool, decide: Decide | None = None) -> int:
         verb = "answer it with: preceptor approve" if isinstance(stop, Waiting) else ""
         again = f"{verb or 'go on with: preceptor resume'} {os.path.relpath(folder)}"
         raise Interrupted(stop.message, again) from stop
+    finally:
+        session.listener.close()
     if as_json:
         print(text_of(folder / "report.json"), end="")
     else:

@@ -1,4 +1,4 @@
-"""What a running run shows: one line per thing that happened, and a progress line on a terminal.
+"""What a running run shows: one line per thing that happened, and how far a long wait is.
 
 Owns layout only; what happened comes from the trace's events, its words from ``cli.words``.
 """
@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import TextIO
 
-from preceptor.cli.terminal import exact
+from preceptor.cli.waiting import Waiting
 from preceptor.cli.words import Data, line
 from preceptor.core.ports import Progress
 from preceptor.core.render import printable
@@ -18,14 +18,17 @@ from preceptor.graphs.session import Listener
 
 
 class Console(Listener):
-    """Shows a run on a stream; a progress line only where somebody sees it."""
+    """Shows a run on a stream.
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    Args:
+        stream: Where; stderr if None.
+        every: Seconds between two lines of progress where nobody watches; the usual ones if None.
+    """
+
+    def __init__(self, stream: TextIO | None = None, every: float | None = None) -> None:
         self._stream = stream or sys.stderr
-        self._live = self._stream.isatty()
-        self._last = 0.0
+        self._waiting = Waiting(self._stream, every)
         self._begun = time.monotonic()
-        self._open = False
 
     def event(self, kind: str, data: Data) -> None:
         """Show a line."""
@@ -35,16 +38,8 @@ class Console(Listener):
             print(printable(text), file=self._stream, flush=True)
 
     def progress(self, what: str, progress: Progress) -> None:
-        """Show the progress line, at most ten times a second."""
-        now = time.monotonic()
-        if not self._live or (now - self._last < 0.1 and progress.done < progress.total):
-            return
-        self._last = now
-        spent = now - self._begun
-        text = f"  {what}: {progress.done}/{progress.total} {progress.what} · {spent:.0f} s"
-        exact(self._stream, f"\r\x1b[K{printable(text)}")
-        self._stream.flush()
-        self._open = True
+        """Show how far it is: a line that moves on a terminal, else one now and then."""
+        self._waiting.show(what, progress)
 
     def money(self, spent: Mapping[str, float]) -> None:
         """Show what was spent so far."""
@@ -57,7 +52,5 @@ class Console(Listener):
         print(f"  spent: {', '.join(parts)}", file=self._stream, flush=True)
 
     def close(self) -> None:
-        """Take the progress line away."""
-        if self._open:
-            exact(self._stream, "\r\x1b[K")
-            self._open = False
+        """Take the progress line away; nothing is under way any more."""
+        self._waiting.close()

@@ -30,6 +30,9 @@ def _turn(data: Mapping[str, JsonValue]) -> str:
     for call in calls:
         assert isinstance(call, dict)
         said.append(f"{call['name']}({_brief(call['args'])})")
+    left_out = data.get("left_out")
+    if isinstance(left_out, list):
+        said.append(f"(to fit its model, shortened or left out: {', '.join(map(str, left_out))})")
     return "\n".join(said) or "said nothing"
 
 

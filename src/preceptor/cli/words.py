@@ -170,6 +170,7 @@ _LINES: dict[str, Callable[[Data], str]] = {
     "estimated": _estimated,
     "verdict": _verdict,
     "corrected": lambda d: f"  the teacher was corrected: {d['why']}",
+    "teacher_waits": lambda d: f"  {d['why']}",
     "teacher_lost": lambda d: f"  the teacher is lost: {d['why']}",
     "budget": lambda d: f"  budget: {d['why']}",
     "finish": _finish,

@@ -18,8 +18,7 @@ from preceptor.core.errors import StoreError
 from preceptor.core.fields import FieldSpec
 from preceptor.core.parse import PARSE_VERSION
 from preceptor.core.record import digest
-from preceptor.core.records import Answer, Example, ModelRef, Recipe
-from preceptor.core.render import RENDER_VERSION
+from preceptor.core.records import RENDER_VERSION, Answer, Example, ModelRef, Recipe
 
 _MIGRATIONS: tuple[Migration, ...] = (
     (

@@ -6,6 +6,7 @@ Owns what can go wrong and which exit code it has. A bad answer of a student is 
     PreceptorError
     ├── InputError         2    a file, a task, a setting or an argument is wrong
     │   ├── TaskError           a task file or its data
+    │   ├── Unserved            trained weights could not be brought back to their server
     │   └── StoreError          a run folder: locked, newer, damaged, disk full
     ├── BudgetStop         3    the budget is used up; the best recipe is kept
     ├── TeacherError       4    the teacher gives nothing that can be used
@@ -45,6 +46,10 @@ class InputError(PreceptorError):
 
 class TaskError(InputError):
     """A task file, or the data that it names, is wrong."""
+
+
+class Unserved(InputError):
+    """What was trained could not be brought back to the server that the student answers from."""
 
 
 class StoreError(InputError):

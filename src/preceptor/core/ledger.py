@@ -277,6 +277,26 @@ class Ledger:
         with self._lock, store_errors(self.path):
             return self._left()
 
+    def deadline(self) -> Callable[[], bool]:
+        """Return what says, at no cost, whether the wall seconds are used up; never without a limit."""
+        left = self.left().get(WALL)
+        if left is None:
+            return lambda: False
+        until = self._clock() + left
+        return lambda: self._clock() >= until
+
+    def check_time(self) -> None:
+        """Stop work that takes longer than the run may.
+
+        Raises:
+            BudgetStop: If the wall seconds are used up.
+        """
+        if self.deadline()():
+            raise BudgetStop(
+                f"the {self.budget.wall_seconds:g} wall_seconds are used up",
+                "allow more: --wall-seconds",
+            )
+
     def close(self) -> None:
         """Write down the wall time and give the file back. May be called twice."""
         with self._lock:

@@ -153,6 +153,8 @@ class ToolResult:
         artefacts: New artefacts by content hash.
         in_vain: Whether a move was made in full and came to nothing: it is remembered like one that
             was rolled back, though there is no candidate.
+        unserved: Why the weights that it trained could not be brought back to their server; empty if
+            they could, or nothing was trained.
     """
 
     text: str
@@ -160,6 +162,7 @@ class ToolResult:
     added_tokens: int = 0
     artefacts: Mapping[str, bytes] = field(default_factory=dict)
     in_vain: bool = False
+    unserved: str = ""
 
 
 class Tool(Protocol, Generic[A]):
@@ -255,7 +258,7 @@ class Progress:
 
     done: int
     total: int
-    what: Literal["examples", "calls", "steps"] = "examples"
+    what: Literal["notes", "calls", "steps"] = "notes"
 
 
 OnProgress = Callable[[Progress], None]

@@ -319,6 +319,7 @@ class TeacherTurn(Record):
         calls: Its tool calls.
         broken: Tool calls that were no JSON, as text.
         usage: What it cost.
+        left_out: Which parts of what it is usually told were shortened or left out, to fit its model.
     """
 
     message: dict[str, JsonValue]
@@ -326,6 +327,7 @@ class TeacherTurn(Record):
     calls: tuple[ToolCall, ...] = ()
     broken: tuple[str, ...] = ()
     usage: Usage | None = None
+    left_out: tuple[str, ...] = ()
 
 
 class Attempt(Record):

@@ -104,6 +104,8 @@ class Settings(Record):
         data_dir: Where data that is not part of the program lies; the tasks' own place if not set.
         student: The student to improve, unless the task or the command says otherwise.
         teacher: Who teaches: ``rules``, or a chat model's name (``openai:gpt-4o``).
+        teacher_context: The most tokens that a chat teacher's model reads and writes; what its server
+            tells if 0.
         precision: What a student in process computes in; other answers, by rounding.
         max_tokens: The longest answer to one call, in tokens; from the task's schema if not set.
         concurrency: The most requests to a student's server at one time.
@@ -126,6 +128,7 @@ class Settings(Record):
     data_dir: Path | None = None
     student: str = "nano"
     teacher: str = "rules"
+    teacher_context: int = Field(default=0, ge=0)
     precision: Precision = "auto"
     max_tokens: int | None = Field(default=None, ge=1)
     concurrency: int = Field(default=8, ge=1, le=1024)

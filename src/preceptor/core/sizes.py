@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from preceptor.core.records import Message
 
@@ -32,6 +33,7 @@ _LONGER = {"blank": 1 / 16, "run": 1 / 8}
 _LETTERS, _WIDE, FLOOR = 3.0, 3.0, 5.0
 
 
+@lru_cache(maxsize=4096)  # Each prompt is guessed before it is asked, and again when it was counted.
 def guess(text: str) -> float:
     """Return about how many tokens a text has."""
     total = 0.0

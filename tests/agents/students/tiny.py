@@ -30,8 +30,13 @@ SPLIT = (
 )
 
 
-def tokenizer() -> PreTrainedTokenizerFast:
-    """Train a byte-level tokenizer of 400 tokens on a few lines."""
+def tokenizer(*, digits: bool = False) -> PreTrainedTokenizerFast:
+    """Train a byte-level tokenizer of 400 tokens on a few lines.
+
+    Args:
+        digits: Whether text is split as SmolLM2's is, digit by digit and then as GPT-2's, without an
+            expression of its own.
+    """
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -42,6 +47,13 @@ def tokenizer() -> PreTrainedTokenizerFast:
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
+    if digits:
+        raw.pre_tokenizer = pre_tokenizers.Sequence(
+            [
+                pre_tokenizers.Digits(individual_digits=True),
+                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
+            ]
+        )
     raw.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=400,
@@ -96,11 +108,11 @@ def model(kind: Literal["lfm2", "llama", "mistral"], vocabulary: int) -> PreTrai
     return made
 
 
-def save(kind: Literal["lfm2", "llama", "mistral"], folder: Path) -> Path:
-    """Write a model and its tokenizer, in fp16, and return the folder."""
+def save(kind: Literal["lfm2", "llama", "mistral"], folder: Path, *, digits: bool = False) -> Path:
+    """Write a model and its tokenizer (as ``tokenizer``), in fp16, and return the folder."""
     import torch
 
-    made = tokenizer()
+    made = tokenizer(digits=digits)
     folder.mkdir(parents=True, exist_ok=True)
     made.save_pretrained(folder)
     model(kind, len(made) + 5).to(torch.float16).save_pretrained(folder)  # type: ignore[arg-type]

@@ -1,7 +1,8 @@
-"""A Qdrant server for tests: real HTTP in front of Qdrant's memory mode."""
+"""A Qdrant server for tests: real HTTP in front of Qdrant's memory mode, equals in varying order."""
 
 from __future__ import annotations
 
+import random
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,11 +17,12 @@ class FakeQdrant(ScriptedServer):
 
     def __init__(self, troubles: list[Trouble | None] | None = None) -> None:
         self.memory = QdrantClient(":memory:")
+        self.chance = random.Random(1)
         super().__init__(troubles=troubles or [])
 
     def handle(self, request: Request) -> Response | None:
         path = urlsplit(request.path).path
-        self.answering = (request.path,) if path.endswith(("/query/groups", "/points")) else ()
+        self.answering = (request.path,) if path.endswith(("/query/batch", "/points")) else ()
         return super().handle(request)
 
     def respond(self, request: Request) -> Response:
@@ -51,16 +53,17 @@ class FakeQdrant(ScriptedServer):
                 return {"operation_id": 0, "status": "completed"}
             case "POST", ["collections", name, "points", "count"]:
                 return {"count": self.memory.count(name).count}
-            case "POST", ["collections", name, "points", "query", "groups"]:
-                asked = models.QueryGroupsRequest.model_validate(body)
-                return self.memory.query_points_groups(
-                    name,
-                    asked.group_by,
-                    query=asked.query,
-                    using=asked.using,
-                    prefetch=asked.prefetch,
-                    query_filter=asked.filter,
-                    limit=asked.limit or 10,
-                    group_size=asked.group_size or 3,
-                ).model_dump(mode="json")
+            case "POST", ["collections", name, "points", "query", "batch"]:
+                asked = models.QueryRequestBatch.model_validate(body)
+                return [{"points": self._nearest(name, one)} for one in asked.searches]
         raise AssertionError((method, parts))
+
+    def _nearest(self, name: str, asked: models.QueryRequest) -> list[Any]:
+        """Return the nearest points; which equals come first, and fit, changes from call to call."""
+        everything = self.memory.count(name).count
+        points = self.memory.query_points(
+            name, asked.query, using=asked.using, query_filter=asked.filter, limit=everything
+        ).points
+        self.chance.shuffle(points)
+        points.sort(key=lambda point: -point.score)
+        return [point.model_dump(mode="json") for point in points[: asked.limit or 10]]

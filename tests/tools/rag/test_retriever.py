@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import pytest
 from pydantic import JsonValue
@@ -14,13 +13,12 @@ from preceptor.core.fields import FieldSpec, LabelField
 from preceptor.core.ports import Retriever
 from preceptor.core.records import Example, ModelRef, Recipe, Shot
 from preceptor.core.render import Hits, messages
-from preceptor.tools.rag import store
-from preceptor.tools.rag.bm25 import Bm25
 from preceptor.tools.rag.edge import EdgeStore
 from preceptor.tools.rag.embed import embedder_for
 from preceptor.tools.rag.retriever import QdrantRetriever, ranked
-from preceptor.tools.rag.retry import Patience
-from preceptor.tools.rag.store import Found, MemoryStore, PointStore, Query, ServerStore
+from preceptor.tools.rag.retry import Patience, same
+from preceptor.tools.rag.searching import Found
+from preceptor.tools.rag.store import MemoryStore, PointStore, ServerStore
 from tests.contracts.evidence import FIELDS, corpus
 from tests.contracts.retriever import RetrieverContract, flat
 from tests.tools.rag.built import HASH, NOTES, built, index_of, passage, ref, retriever
@@ -58,7 +56,7 @@ class TestMemory(RetrieverContract):
 
 
 class TestServer(RetrieverContract):
-    @pytest.fixture(params=[MODES[0], MODES[4]], ids=str)
+    @pytest.fixture(params=[MODES[0], MODES[2], MODES[4]], ids=str)
     def settings(self, request: pytest.FixtureRequest) -> dict[str, JsonValue]:
         chosen: dict[str, JsonValue] = request.param
         return chosen
@@ -105,81 +103,6 @@ def texts(found: Hits, field: str = "rash") -> list[str]:
 
 def ask(made: QdrantRetriever, text: str, fields: Sequence[FieldSpec] = RASH) -> list[str]:
     return texts(made.hits([note(text)], fields)[0])
-
-
-class Poisoned:
-    """A store that loses the filter in one place of the request."""
-
-    def __init__(self, inner: MemoryStore, where: tuple[object, ...], monkeypatch: pytest.MonkeyPatch):
-        self.inner, self.where, self.patch = inner, where, monkeypatch
-
-    def search(self, query: Query) -> dict[str, list[Found]]:
-        asked = store.request(query)
-        for place in self.where:
-            if place == "outer":
-                asked["query_filter"] = None
-            elif isinstance(place, int):
-                asked["prefetch"][place].filter = None
-        self.patch.setattr(store, "request", lambda _: asked)
-        try:
-            return self.inner.search(query)
-        finally:
-            self.patch.undo()
-
-    def close(self) -> None:
-        self.inner.close()
-
-
-def leaked(where: tuple[object, ...], patch: pytest.MonkeyPatch) -> bool:
-    mine = passage("Red blotches on both arms.", group="me", terms=("red blotches",))
-    others = [
-        passage(f"Red blotches {w}.", group=f"o{w}", terms=("red blotches",)) for w in ("a", "b", "c")
-    ]
-    index = index_of([mine, *others], HASH)
-    poisoned = Poisoned(MemoryStore(index), where, patch)
-    made = QdrantRetriever(index, ref(index, mode="hybrid"), HASH, poisoned)
-    found = made.hits([note("Red blotches on both arms.")], RASH)[0]
-    assert texts(found)
-    return mine.text in texts(found)
-
-
-def test_the_filter_stands_on_every_part_of_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    both = (0, 1)
-    assert not leaked((), monkeypatch)
-    assert not leaked(("outer",), monkeypatch), "the prefetches keep the patient out by themselves"
-    assert leaked(("outer", 0), monkeypatch), "the test would see a leak of the words"
-    assert leaked(("outer", 1), monkeypatch), "the test would see a leak of the sense"
-    assert leaked(("outer", *both), monkeypatch)
-
-
-@pytest.mark.parametrize("diversity", [0.0, 0.5])
-@pytest.mark.parametrize("sense", [(), ((1.0, 0.0),)])
-@pytest.mark.parametrize("with_words", [False, True])
-def test_no_part_of_any_request_is_without_the_filter(
-    diversity: float, sense: tuple[tuple[float, ...], ...], with_words: bool
-) -> None:
-    words = Bm25(1.0).query("red" if with_words else "")
-    query = Query("me", ("rash",), words, sense, diversity=diversity)
-    asked = store.request(query)
-    wanted = store.allowed(query)
-    assert wanted.must_not
-    seen = 0
-
-    def walk(part: Any) -> None:
-        nonlocal seen
-        assert part.filter == wanted
-        seen += 1
-        for inner in part.prefetch or ():
-            walk(inner)
-
-    if not asked:
-        assert not with_words
-        assert not sense
-        return
-    assert asked["query_filter"] == wanted
-    for part in asked.get("prefetch", ()):
-        walk(part)
-    assert seen >= (2 if with_words and sense else 0)
 
 
 def test_the_leak_of_the_study_is_switched_on_by_hand_only() -> None:
@@ -357,7 +280,8 @@ def test_what_is_shown() -> None:
 def test_a_server_gives_what_memory_gives(settings: dict[str, JsonValue]) -> None:
     with FakeQdrant() as server:
         served = QdrantRetriever(INDEX, ref(INDEX, **settings), HASH, ServerStore(INDEX, server.url))
-        assert served.hits(NOTES[:8], FIELDS) == retriever(INDEX, **settings).hits(NOTES[:8], FIELDS)
+        wanted = retriever(INDEX, **settings).hits(NOTES[:8], FIELDS)
+        assert [served.hits(NOTES[:8], FIELDS) for _ in range(3)] == [wanted] * 3
         served.close()
 
 
@@ -400,6 +324,8 @@ def test_a_server_is_asked_again_and_its_end_stops_the_run() -> None:
             made.hits(NOTES[:1], FIELDS)
     with pytest.raises(StudentError, match=r"went away.*preceptor resume"):
         made.hits(NOTES[:1], FIELDS)
+    with pytest.raises(StudentError, match=r"went away.*preceptor extract with the same arguments"):
+        ServerStore(INDEX, server.url, Patience(retries=0, later=same("extract")))
 
 
 def test_a_retriever_needs_no_labels_to_be_asked() -> None:

@@ -56,8 +56,9 @@ def test_it_sees_what_the_usual_attention_sees(number: int) -> None:
     if mask is not None:
         weight[1, 7:] = 0  # What padding sees is never learned from.
     (wanted * weight).sum().backward()
-    coarse = tuple(t.detach().to(torch.bfloat16).requires_grad_() for t in exact)
-    found = attention.attend(Layer(), *coarse, mask, scaling=0.3)[0]
+    coarse = [t.detach().to(torch.bfloat16).requires_grad_() for t in exact]
+    query, key, value = coarse
+    found = attention.attend(Layer(), query, key, value, mask, scaling=0.3)[0]
     (found.float() * weight).sum().backward()
     at = weight != 0
     torch.testing.assert_close(found.float()[at], wanted[at], atol=0.03, rtol=0.03)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from preceptor.core.records import AdapterRef, IndexRef, ModelRef, Recipe, ToolC
 from preceptor.tools.distill.weak import Labelled, Vote, combine
 from preceptor.tools.sft import base, data, finetune
 from preceptor.tools.sft.args import FineTuneArgs
-from preceptor.tools.sft.faces import Face, Faces
+from preceptor.tools.sft.faces import Face, Faces, Way
 from preceptor.tools.sft.finetune import FineTune, asked_as
 from preceptor.tools.sft.job import PROFILES, Job
 from preceptor.tools.sft.options import FineTuneOptions, Grant
@@ -194,15 +196,18 @@ def test_a_student_that_cannot_be_trained(tool: FineTune, spec: str) -> None:
         prepared(tool, small.evidence(said=said))
 
 
-def test_an_architecture_that_ollama_cannot_import(tmp_path: Path) -> None:
-    served = Faces(configured={"mine": small.model("mistral"), "other": small.model()})
+def test_a_model_that_no_way_leads_back_from(tmp_path: Path) -> None:
+    odd = Path(shutil.copytree(small.model(), tmp_path / "odd"))
+    config = json.loads((odd / "config.json").read_bytes())
+    (odd / "config.json").write_text(json.dumps({**config, "architectures": ["OddForCausalLM"]}))
+    served = Faces(configured={"mine": odd, "other": small.model()})
     tool = FineTune(tmp_path, served)
     for name, refused in (("mine", True), ("other", False)):
         said = small.recipe().model_copy(
             update={"model": ModelRef(spec=f"ollama:{name}", digest="x" * 20)}
         )
         if refused:
-            with pytest.raises(InputError, match="cannot import weights of architecture 'MistralForC"):
+            with pytest.raises(InputError, match="cannot import weights of architecture 'OddForC"):
                 prepared(tool, small.evidence(said=said))
         else:
             assert prepared(tool, small.evidence(said=said))[0].base.spec == "ollama:other"
@@ -220,6 +225,9 @@ def test_served_weights_need_a_way_back(tmp_path: Path) -> None:
 
 class Shut:
     """A server that takes no weights."""
+
+    def way(self, recipe: Recipe, face: Face, method: str | None, whole: bool) -> Way:
+        raise AssertionError
 
     def check(self, recipe: Recipe, face: Face, evidence: Evidence) -> None:
         raise InputError("too few prompts")

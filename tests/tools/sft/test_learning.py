@@ -14,7 +14,7 @@ pytest.importorskip("trl", reason="pip install preceptor[local]")
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from preceptor.tools.sft import data, probing, telling, train
+from preceptor.tools.sft import data, probing, telling, train, training
 from preceptor.tools.sft.bundles import FORCED, TokenRow, alone, lay_out
 from preceptor.tools.sft.job import Hyper, Limits, Result
 from preceptor.tools.sft.losses import Tally, found, weights
@@ -191,3 +191,12 @@ def test_a_resumed_training_goes_on_with_its_plan(tmp_path: Path) -> None:
     probing.write(tmp_path / "b", other)
     again = trained(tmp_path / "b", hyper, small.rows(corpus(60)))
     assert (again.rate, again.epochs) == (5e-4, 1)
+
+
+def test_a_step_has_the_answers_of_several_notes() -> None:
+    assert training.batch_of(None, 12) == 4  # Twelve fields: four notes.
+    assert training.batch_of(None, 40) == 4
+    assert training.batch_of(None, 4) == 12
+    assert training.batch_of(None, 1) == 16
+    assert training.batch_of(16, 12) == 1  # As named.
+    assert training.batch_of(16, 3) == 5

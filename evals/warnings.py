@@ -87,8 +87,8 @@ def leaks(
             yield warn(
                 LEAK,
                 f"column {shown(owner.column)} is not used, and {apart} of its {len(homes)} values "
-                f"stand in more than one part ({owner.why}): say 'group: {owner.column}' under columns, "
-                "or leave it if its rows have nothing in common",
+                f"stand in more than one part ({owner.why}): say 'group: {owner.column}' under "
+                "columns, or leave it if its rows have nothing in common",
             )
 
 

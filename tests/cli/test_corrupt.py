@@ -50,6 +50,11 @@ def _write(name: str, text: str | bytes) -> Hurt:
     return lambda run: (run / name).write_bytes(text.encode() if isinstance(text, str) else text)
 
 
+def _a_folder(run: Path) -> None:
+    (run / "trace.jsonl").unlink()
+    (run / "trace.jsonl").mkdir()
+
+
 HURTS: dict[str, Hurt] = {
     "run.json deep": _write("run.json", DEEP),
     "run.json digits": _write("run.json", f'{{"format": {DIGITS}}}'),
@@ -67,7 +72,7 @@ HURTS: dict[str, Hurt] = {
         "trace.jsonl",
         '{"v":1,"seq":1,"time":"x","attempt":1,"kind":"diagnosed","key":"k","data":{"findings":3}}\n',
     ),
-    "trace.jsonl a folder": lambda run: ((run / "trace.jsonl").unlink(), (run / "trace.jsonl").mkdir()),
+    "trace.jsonl a folder": _a_folder,
     "egress.jsonl no line": _write("egress.jsonl", '{"v": 1}\n'),
     "checkpoint damaged": _write("checkpoint.sqlite", b"SQLite format 3\0" + b"x" * 4_000),
     "checkpoint no database": _write("checkpoint.sqlite", "hello" * 500),
@@ -156,7 +161,7 @@ def test_a_path_that_is_no_text_and_a_locale_of_ascii_end_in_one_line(tmp_path: 
         ["report", odd],
         ["extract", odd, "--in", odd + b"/a.jsonl", "--out", odd + b"/b.csv"],
     ):
-        command = [sys.executable, "-m", "preceptor", *words]
+        command = [os.fsencode(word) for word in (sys.executable, "-m", "preceptor", *words)]
         done = subprocess.run(command, capture_output=True, env=environment, check=False)
         assert b"Traceback" not in done.stderr, words
         assert done.returncode in (0, 2), (words, done.stderr)

@@ -115,7 +115,6 @@ def export_job(folder: Path, job: Job, rows: bytes, paths: Paths, how: Parcel | 
         write_whole(fresh / "run.sh", _SCRIPT.format(**words).encode())
         for name, text in submit.files(job.fingerprint, how.launch.processes or 1).items():
             write_whole(fresh / name, text.encode())
-        private.close(fresh)
         if folder.is_dir():
             folder.rmdir()
         fresh.rename(folder)
@@ -131,6 +130,7 @@ def _copy(source: Path, target: Path) -> None:
     for path in source.iterdir():
         if path.is_file():
             shutil.copyfile(path, target / path.name)
+    private.close(target)
 
 
 def import_job(folder: Path, root: Path, expected: Job | None = None) -> Result:

@@ -44,7 +44,9 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 # To the last @ of what has no blank or quote: a password may hold a slash.
 _USER = re.compile(r"(:/{1,2})[^/\s\"'`<>][^\s\"'`<>]*@")
-_QUERY = re.compile(r"([?&][^=&#\s]*(?:key|token|secret|password)[^=&#\s]*=)[^&#\s]*", re.IGNORECASE)
+_QUERY = re.compile(
+    r"([?&][^=&#\s]*(?:key|token|secret|password)[^=&#\s]*=)[^&#\s\"'`<>]*", re.IGNORECASE
+)
 
 
 class Timeouts(Record):

@@ -8,10 +8,11 @@ import json
 import re
 from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from preceptor.agents.servers.openai import OpenAIServer, from_schema
+from preceptor.agents.servers.openai import OpenAIServer, completion, from_schema
 from preceptor.agents.servers.scripted import Body
 from preceptor.cli import main
 from preceptor.core.fields import LabelField
@@ -52,7 +53,9 @@ def wide() -> Task:
 
 def cut(body: Body) -> Body:
     """Return an answer of a model that writes and writes."""
-    return from_schema({**body, "max_tokens": 8})
+    read: Any = from_schema(body)["usage"]
+    most: Any = body["max_tokens"]
+    return completion('{"finding', finish="length", usage=(read["prompt_tokens"], most))
 
 
 def test_answers_that_are_cut_off_end_a_run_with_5_and_say_what_to_change(capsys: Captured) -> None:

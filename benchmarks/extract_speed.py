@@ -123,8 +123,12 @@ class Loop:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         folder = model_home.locate(NAME, None)
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, padding_side="left")
-        self.model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(
+            folder, padding_side="left", trust_remote_code=False
+        )
+        self.model: Any = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, trust_remote_code=False, use_safetensors=True
+        )
         self.counted = Counted()
         self.counted.on(self.model)
         gold = [e.gold for e in TASK.examples if e.gold]

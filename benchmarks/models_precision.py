@@ -31,8 +31,10 @@ def student(folder: Path, notes: int) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     file = next(folder.glob("*.gguf")).name
-    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file, dtype=torch.float32)
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        folder, gguf_file=file, dtype=torch.float32, trust_remote_code=False
+    )
     prompts = []
     for note in resolve("toxicity", None).examples[:notes]:
         turns = [{"role": "user", "content": f"{note.text[:1500]}\nWhich symptoms?"}]

@@ -108,7 +108,9 @@ def run(notes: int, epochs: int, unseen: int, seed: int) -> dict[str, object]:
     best = golds.most_common(1)[0][1]
     shown, hidden = encode.encode(learned, tokens), encode.encode(asked, tokens)
     torch.manual_seed(seed)
-    net = AutoModelForCausalLM.from_pretrained(path(), dtype=torch.float32)
+    net = AutoModelForCausalLM.from_pretrained(
+        path(), dtype=torch.float32, trust_remote_code=False, use_safetensors=True
+    )
     report: dict[str, object] = {
         "task": task.name,
         "train notes": len(learned),

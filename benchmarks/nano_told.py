@@ -55,7 +55,9 @@ def run(folder: Path, notes: int) -> dict[str, object]:
     tokens = tokenizer.load(folder)
     first = task.fields[0]
     labels = first.values if isinstance(first, LabelField) else ()
-    net: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    net: Any = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, trust_remote_code=False, use_safetensors=True
+    )
     pages = [page(task, by_id[i]) for i in make(task, 0).dev[:notes]]
     return {
         name: measure(net, tokens, encode.encode([told(p, most) for p in pages], tokens), labels).row()

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import leaving
+from benchmarks import leaving, robustness_foreign
 from preceptor.agents import brief
 from preceptor.agents.rules import RuleTeacher
 from preceptor.core.fields import LabelField
@@ -27,7 +27,7 @@ from tests.hostile.notes import NOTES
 from tests.hostile.play import Played, play
 from tests.hostile.teachers import CASES
 
-HEAD = """# Hostile teachers and hostile notes
+HEAD = """# Hostile teachers, hostile notes, and files from somebody else
 
 `python -m benchmarks.robustness`
 
@@ -116,6 +116,7 @@ def main() -> None:
         print(note_row(name, text))
     print(END, end="")
     leaving.main()
+    robustness_foreign.write()
 
 
 if __name__ == "__main__":

@@ -86,14 +86,16 @@ def plain(rows: Sequence[data.Row], threads: int) -> Measured:
     from trl.trainer.sft_trainer import SFTTrainer
 
     torch.set_num_threads(threads)
-    tokenizer = AutoTokenizer.from_pretrained(nano.path())
+    tokenizer = AutoTokenizer.from_pretrained(nano.path(), trust_remote_code=False)
     sizes = [
         len(tokenizer.apply_chat_template([*map(dict, r.prompt), said(r)], return_dict=False))
         for r in rows
     ]
     read = [rows[i] for i in bundles.order(sizes, HYPER.batch or 1, 0, 0)]
     set_seed(0)
-    model = AutoModelForCausalLM.from_pretrained(nano.path(), dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(
+        nano.path(), dtype=torch.float32, trust_remote_code=False, use_safetensors=True
+    )
     with tempfile.TemporaryDirectory() as folder:
         trainer: Any = SFTTrainer(
             model=model,

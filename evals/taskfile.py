@@ -27,6 +27,7 @@ from typing import Literal
 import yaml
 from pydantic import Field, ValidationError, field_validator
 
+from preceptor.core import permission
 from preceptor.core.errors import TaskError
 from preceptor.core.fields import FieldSpec, LabelField, ListField
 from preceptor.core.record import Record
@@ -145,6 +146,8 @@ def load(path: Path) -> Task:
         TaskError: One line with file and line or key, for anything that is wrong.
     """
     entry = read(path)
+    also = "or take the line out of it and say --metric"
+    permission.require([entry.metric], f"{path}: metric", also, TaskError)
     specs = tuple(_spec(path, field) for field in entry.fields)
     guides = {f.name: f.guide() for f in entry.fields if f.guide() != Guide()}
     return Task(

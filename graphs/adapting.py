@@ -141,7 +141,9 @@ def _counts(folder: Path, texts: Sequence[str]) -> list[int]:
     with boundary(InputError, f"the tokenizer in {str(folder)!r} cannot be loaded"):
         from transformers import AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
         return [len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
 
 
@@ -187,7 +189,7 @@ def _without_start(tokenizer: Path) -> None:
     from transformers import AutoTokenizer
 
     with boundary(InputError, "the tokenizer of the base cannot be loaded"):
-        made = AutoTokenizer.from_pretrained(tokenizer, local_files_only=True)
+        made = AutoTokenizer.from_pretrained(tokenizer, local_files_only=True, trust_remote_code=False)
     template = made.chat_template
     if not isinstance(template, str):
         raise InputError("the base has several chat templates", "choose another base model")

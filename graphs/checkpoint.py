@@ -1,6 +1,7 @@
 """The checkpoint of a run: LangGraph's SQLite saver in the run's folder.
 
-Owns opening and closing it, and the question whether there is anything to resume.
+Owns opening and closing it, and the question whether there is anything to resume. What may stand in it
+is decided in ``graphs.serde``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from pathlib import Path
 
 from langgraph.checkpoint.sqlite import SqliteSaver
 
+from preceptor.graphs.serde import PlainSerde
+
 FILE = "checkpoint.sqlite"
 THREAD = "run"
 
@@ -22,7 +25,9 @@ def saver(folder: Path) -> Iterator[SqliteSaver]:
     with closing(sqlite3.connect(folder / FILE, check_same_thread=False)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA busy_timeout=30000")
-        yield SqliteSaver(connection)
+        # A file from somebody else may have views and triggers of its own.
+        connection.execute("PRAGMA trusted_schema=OFF")
+        yield SqliteSaver(connection, serde=PlainSerde())
 
 
 def exists(folder: Path) -> bool:

@@ -21,8 +21,8 @@ from pathlib import Path
 from pydantic import JsonValue, ValidationError
 
 from preceptor.agents.publish import Model
-from preceptor.core import render
-from preceptor.core.errors import InputError, boundary
+from preceptor.core import foreign, render
+from preceptor.core.errors import InputError
 from preceptor.core.files import store_error, write_whole
 from preceptor.core.record import Record, digest
 from preceptor.core.records import Example, Recipe
@@ -242,11 +242,16 @@ def _write(source: Source, fresh: Path) -> Serving:
 
 def _template(folder: Path) -> tuple[tokens.Template, int | None, list[str]]:
     """Return (the chat template, the longest prompt and answer, the texts that end an answer)."""
-    with boundary(InputError, f"the tokenizer in {str(folder)!r} cannot be loaded"):
+    foreign.check_model(folder)
+    what = f"the tokenizer in {str(folder)!r} cannot be loaded"
+    with foreign.loading(InputError, what):
         from transformers import AutoConfig, AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        config = AutoConfig.from_pretrained(folder, local_files_only=True).get_text_config()
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+        whole = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        config = whole.get_text_config()
     listed: set[int] = {tokenizer.eos_token_id}
     file = folder / "generation_config.json"
     if file.is_file():

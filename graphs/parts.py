@@ -20,7 +20,7 @@ from preceptor.core.records import Split
 from preceptor.core.runs import RunStore
 from preceptor.evals import splits
 from preceptor.evals.task import Task
-from preceptor.graphs import wiring
+from preceptor.graphs import begun, wiring
 
 Part = Literal["train", "dev", "test", "unlabelled", "rest"]
 COLUMNS = ("id", "group", "part")
@@ -51,6 +51,7 @@ def of_run(path: Path) -> list[Place]:
     store = RunStore.open(path)
     if "options" not in store.config or "task_fingerprint" not in store.config:
         raise InputError(f"run {store.name!r} has no parts", "name a run of preceptor refine")
+    begun.check(store)
     options = wiring.Options.model_validate(store.config["options"])
     task = wiring.load_task(options)
     changed = StoreError(

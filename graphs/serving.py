@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from preceptor.agents.publish import Publisher
-from preceptor.core import ollama_names, pretokenizer, render
+from preceptor.core import ollama_names, permission, pretokenizer, render
 from preceptor.core.egress import Egress
 from preceptor.core.errors import InputError
 from preceptor.core.files import write_whole
@@ -24,7 +24,7 @@ from preceptor.core.records import Call, Example, ModelRef
 from preceptor.core.runs import RunStore
 from preceptor.core.settings import Settings
 from preceptor.evals import splits
-from preceptor.graphs import bundle, comparing, exporting, parity, retrieval, training, wiring
+from preceptor.graphs import begun, bundle, comparing, exporting, parity, retrieval, training, wiring
 from preceptor.graphs.comparing import Asked, Served, Verdict
 from preceptor.tools.sft import base
 from preceptor.tools.sft.faces import Faces
@@ -178,8 +178,12 @@ def dev_notes(
         "data_dir": str(settings.data_dir or ""),
     }
     if run is not None and not target.task:
-        options = wiring.Options.model_validate(RunStore.open(run).config["options"])
+        store = RunStore.open(run)
+        begun.check(store)
+        options = wiring.Options.model_validate(store.config["options"])
     else:
+        if not target.task:
+            permission.require([made.task], "the bundle", "or name your own task: --task")
         options = wiring.Options.model_validate(given)
     try:
         task = wiring.load_task(options)

@@ -26,6 +26,7 @@ from preceptor.core.settings import Settings
 from preceptor.evals import evaluate, splits
 from preceptor.evals.task import Task, resolve
 from preceptor.graphs import (
+    begun,
     exploring,
     fits,
     judged,
@@ -174,7 +175,7 @@ def create(
             "seed": parts.seed,
             "seals": {part: value for part, value in parts.seals.items()},
         }
-        store = RunStore.create(root, name, config)
+        store = RunStore.create(root, name, begun.sealed(config))
         made = task, parts, opened, start
         with store.lock(), _opened(store, made, options, settings, listener) as session:
             yield session
@@ -201,6 +202,7 @@ def reopen(
         StoreError: If it is no run, is locked, or its task's data have changed since.
     """
     store = RunStore.open(path)
+    begun.check(store)
     options = Options.model_validate(store.config["options"])
     settings = settings or settings_file.load(None, os.environ, {})
     with store.lock():

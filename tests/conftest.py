@@ -18,3 +18,5 @@ _EMPTY = tempfile.TemporaryDirectory()
 def pytest_configure(config: pytest.Config) -> None:
     """Let models be looked for where none is, in this process and in the ones that it starts."""
     os.environ["XDG_DATA_HOME"] = _EMPTY.name
+    # Bundles name their task; those of the serving tests name one in Python.
+    os.environ["PRECEPTOR_RUN_CODE"] = "tests.graphs.hosted:task"

@@ -108,7 +108,9 @@ def _tokenizer(file: Path) -> PreTrainedTokenizerFast:
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     said = _fields(file)
-    made = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name, local_files_only=True)
+    made = AutoTokenizer.from_pretrained(
+        file.parent, gguf_file=file.name, local_files_only=True, trust_remote_code=False
+    )
     if not isinstance(made, PreTrainedTokenizerFast):
         raise InputError(f"{file.name} has no fast tokenizer", "take the model from the hub")
     if not made.chat_template:
@@ -145,6 +147,7 @@ def _model(file: Path) -> PreTrainedModel:
         gguf_file=file.name,
         dtype=torch.float32,
         local_files_only=True,
+        trust_remote_code=False,
         output_loading_info=True,
     )
     made, told = cast("tuple[PreTrainedModel, dict[str, list[str]]]", loaded)
@@ -204,7 +207,7 @@ def _check_tokenizer(made: PreTrainedTokenizerFast, folder: Path) -> None:
     """Refuse a tokenizer that reads otherwise once it is saved."""
     from transformers import AutoTokenizer
 
-    again = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    again = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     probe = "On 12.03.2024:\n\n  grade 2 (0.45 ng/ml), Müdigkeit – no pain."
     turns = [{"role": "user", "content": probe}]
     ids = [

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from preceptor.core.errors import StudentError, boundary
+from preceptor.core import foreign
+from preceptor.core.errors import StudentError
 from preceptor.core.records import Message
 from preceptor.core.template import ChatTemplate, Turn, undated
 
@@ -62,10 +63,11 @@ def of_folder(folder: Path) -> Chat:
     Raises:
         StudentError: If transformers is missing, or there is no tokenizer.
     """
-    with boundary(StudentError, f"no tokenizer in {str(folder)!r}", "pip install preceptor[local]"):
+    what, hint = f"no tokenizer in {str(folder)!r}", "pip install preceptor[local]"
+    with foreign.loading(StudentError, what, hint):
         from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-        made = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        made = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     if not isinstance(made, PreTrainedTokenizerFast):
         raise StudentError(f"the model in {str(folder)!r} has no fast tokenizer")
     return Chat(made)

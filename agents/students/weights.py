@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from preceptor.agents.students import precision as short
-from preceptor.core import model_folder
+from preceptor.core import foreign, model_folder
 from preceptor.core.errors import StudentError, boundary
 from preceptor.core.records import AdapterRef, Precision
 
@@ -74,12 +74,19 @@ def load(
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     merged = at if adapter is not None and adapter.kind == "merged" else None
-    with boundary(StudentError, f"the model in {str(folder)!r} cannot be loaded"), silence():
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    for place in {folder, merged or folder}:
+        foreign.check_model(place, StudentError)
+    what = f"the model in {str(folder)!r} cannot be loaded"
+    with foreign.loading(StudentError, what), silence():
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
             merged or folder,
             dtype=short.dtype(precision, device),
             local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
         )
         if adapter is not None and at is not None and merged is None:
             model = _with_lora(model, at)
@@ -117,6 +124,7 @@ def silence() -> Iterator[None]:
 def _with_lora(model: PreTrainedModel, at: Path) -> PreTrainedModel:
     from peft import PeftModel
 
+    foreign.check_adapter(at, StudentError)
     merged: PreTrainedModel = PeftModel.from_pretrained(model, str(at)).merge_and_unload()
     return merged
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from preceptor.core import model_folder, model_home
+from preceptor.core import foreign, model_folder, model_home
 from preceptor.core.errors import StudentError, boundary
 from preceptor.core.record import digest
 from preceptor.tools.rag.embed import Vector, unit
@@ -120,11 +120,18 @@ class SentenceEmbedder:
             from transformers.utils import logging
         folder = self._layout.transformer
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        safe = {"local_files_only": True, "trust_remote_code": False}
-        with boundary(StudentError, f"{self._what} cannot be loaded", "fetch or download it again"):
-            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, **safe)
+        foreign.check_model(folder, StudentError)
+        hint = "fetch or download it again"
+        with foreign.loading(StudentError, f"{self._what} cannot be loaded", hint):
+            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
             model: PreTrainedModel = AutoModel.from_pretrained(
-                folder, dtype=torch.float32, use_safetensors=True, **safe
+                folder,
+                dtype=torch.float32,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
             )
         small = sum(p.numel() for p in model.parameters()) <= DOUBLE_UP_TO
         torch.nn.Module.to(torch.nn.Module.eval(model), torch.float64 if small else torch.float32)

@@ -24,9 +24,6 @@ FORCED = -1
 PADDING = -1_000_000
 """The segment of padding."""
 
-_ALIKE = 16
-"""Lengths that differ by less tokens count as equal."""
-
 
 @dataclass(frozen=True)
 class TokenRow:
@@ -168,18 +165,21 @@ def _one_or_more(batch: Sequence[TokenRow], overlap: int) -> Bundle:
 
 
 def order(lengths: Sequence[int], batch: int, seed: int, epoch: int) -> list[int]:
-    """Return in which order bundles are read in an epoch: those of a batch are about equally long.
+    """Return in which order bundles are read in an epoch: batches at random, the longer first in each.
 
     It depends on nothing but the arguments, so that a resumed training meets the same batches (the
     trainer's own sampler draws from a state that is lost in the middle of an epoch). The batch with the
-    longest bundle comes first: if memory runs out, it does so at once.
+    longest bundle comes first: if memory runs out, it does so at once. Batches of about equally long
+    bundles would be padded less, but long notes have other answers than short ones: a step would
+    teach how often each is given among them, and the next one something else.
     """
-    draw = Random(f"{seed}:{epoch}")
-    places = draw.sample(range(len(lengths)), len(lengths))
-    places.sort(key=lambda i: lengths[i] // _ALIKE, reverse=True)
+    places = Random(f"{seed}:{epoch}").sample(range(len(lengths)), len(lengths))
+    if places:
+        at = max(range(len(places)), key=lambda i: lengths[places[i]])
+        head = at - at % batch
+        if head + batch <= len(places):  # A last batch that is not full stays last.
+            places = places[head : head + batch] + places[:head] + places[head + batch :]
+        else:
+            places[0], places[at] = places[at], places[0]
     batches = [places[at : at + batch] for at in range(0, len(places), batch)]
-    first, *rest = batches or [[]]
-    # A last batch that is not full stays last, so that every other step has a whole batch.
-    last = [rest.pop()] if rest and len(rest[-1]) < batch else []
-    draw.shuffle(rest)
-    return [i for found in (first, *rest, *last) for i in found]
+    return [i for found in batches for i in sorted(found, key=lambda i: -lengths[i])]

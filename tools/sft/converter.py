@@ -1,8 +1,9 @@
 """Runs llama.cpp's own converter: ``python -m preceptor.tools.sft.converter FOLDER MODEL OUT TYPE``.
 
-Owns the one thing that the converter is told: which pre-tokenizer a model has whose vocabulary it has
-never seen. It knows tokenizers by a hash of token ids and refuses any vocabulary of its own, although
-the text is split as a known one splits it. A process of its own: it imports torch.
+Owns the two things that the converter is told. A model's own Python is not run: for some architectures
+llama.cpp loads tokenizers with ``trust_remote_code=True``. And which pre-tokenizer a model has whose
+vocabulary it has never seen: it knows tokenizers by a hash of token ids and refuses any vocabulary of
+its own, although the text is split as a known one splits it. A process of its own: it imports torch.
 """
 
 from __future__ import annotations
@@ -32,8 +33,20 @@ def pre_tokenizer(model: Path) -> str:
         return ""
 
 
+def refuse_code() -> None:
+    """Let transformers run no Python that a model's folder or the hub's cache brings, whoever asks."""
+    from transformers import dynamic_module_utils
+
+    def refused(*_: object, **__: object) -> None:
+        raise ValueError("the model brings Python of its own, which is never run")
+
+    for name in ("get_cached_module_file", "get_class_in_module"):
+        setattr(dynamic_module_utils, name, refused)
+
+
 def main(folder: str, model: str, out: str, kind: str) -> None:
     """Convert the model in ``model`` with the converter in ``folder``."""
+    refuse_code()
     sys.path[:0] = [folder, f"{folder}/gguf-py"]
     texts: Any = importlib.import_module("conversion.base").TextModel
     recognised = texts.get_vocab_base_pre

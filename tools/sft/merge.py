@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from preceptor.core import model_folder
+from pydantic import JsonValue
+
+from preceptor.core import foreign, model_folder
 from preceptor.core.errors import InputError, StoreError, boundary
 from preceptor.core.files import compact
 from preceptor.core.records import AdapterRef
@@ -27,6 +29,8 @@ adds the same numbers in another order."""
 
 ROOM = 1.3
 """Disk that must be free, in sizes of base model and adapter."""
+
+_CODE = "auto_map"
 
 _BESIDE = (
     "generation_config.json", "chat_template.jinja", "tokenizer.json", "tokenizer_config.json",
@@ -82,6 +86,7 @@ def whole(
         if (folder / name).is_file() and not (out / name).exists():
             shutil.copyfile(folder / name, out / name)
     _no_second_start(out / "tokenizer_config.json")
+    _no_code(out / "config.json")
     return difference
 
 
@@ -90,13 +95,26 @@ def _no_second_start(file: Path) -> None:
 
     Where nothing is said, Ollama puts a token in front of every prompt for some architectures.
     """
+    said = _said(file)
+    said.pop(_CODE, None)
+    file.write_bytes(compact({**said, "add_bos_token": False, "add_eos_token": False}))
+
+
+def _no_code(file: Path) -> None:
+    """Take out where a model's own Python is: converters and servers may run what stands there."""
+    said = _said(file)
+    if said.pop(_CODE, None) is not None:
+        file.write_bytes(compact(said))
+
+
+def _said(file: Path) -> dict[str, JsonValue]:
     try:
         said = json.loads(file.read_bytes()) if file.is_file() else {}
     except ValueError as cause:
         raise InputError(
             f"{file.name} of the base model is no JSON", "fetch the model again"
         ) from cause
-    file.write_bytes(compact({**said, "add_bos_token": False, "add_eos_token": False}))
+    return dict(said)
 
 
 def _merged(folder: Path, adapter: Path, out: Path, prompts: Sequence[str]) -> float:
@@ -104,17 +122,28 @@ def _merged(folder: Path, adapter: Path, out: Path, prompts: Sequence[str]) -> f
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    foreign.check_model(folder)
+    foreign.check_adapter(adapter)
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     ids = [
         tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"] for text in prompts
     ]
-    net: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
+    net: Any = AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=torch.float32,
+        local_files_only=True,
+        trust_remote_code=False,
+        use_safetensors=True,
+    )
     adapted: Any = PeftModel.from_pretrained(net, str(adapter)).eval()
     wanted = _logits(adapted, ids)
     merged: Any = adapted.merge_and_unload().eval()
     difference = check_same(wanted, _logits(merged, ids))
     save_whole(merged, out, str(folder))
-    kept = AutoModelForCausalLM.from_pretrained(out, dtype="auto", local_files_only=True).state_dict()
+    again = AutoModelForCausalLM.from_pretrained(
+        out, dtype="auto", local_files_only=True, trust_remote_code=False, use_safetensors=True
+    )
+    kept = again.state_dict()
     for name, tensor in merged.state_dict().items():
         if name not in kept or not torch.equal(kept[name], tensor):
             raise Failed(f"the file does not hold the merged weights ({name})", "export again", "setup")

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from preceptor.core import foreign
 from preceptor.core.files import write_whole
 from preceptor.core.record import canonical
 from preceptor.tools.sft import attention, packing, ranks
@@ -73,11 +74,15 @@ def load(job: Job, folder: Path, start: Path | None, *, pack: bool = False) -> L
     kernels = packing.implementation(device, job.hyper.method) if pack else None
     if kernels is not None:
         more["attn_implementation"] = kernels
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    for place in {folder, whole or folder}:
+        foreign.check_model(place)
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     model = AutoModelForCausalLM.from_pretrained(
         whole or folder,
         dtype=torch.bfloat16 if device == "cuda" and job.hyper.method != "full" else torch.float32,
         local_files_only=True,
+        trust_remote_code=False,
+        use_safetensors=True,
         **more,
     )
     bf16 = job.hyper.bf16 and _has_bf16(device)
@@ -89,6 +94,7 @@ def load(job: Job, folder: Path, start: Path | None, *, pack: bool = False) -> L
     if job.hyper.method != "full":
         model = _with_adapters(model, job, adapter)
     elif adapter is not None:
+        foreign.check_adapter(adapter)
         model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
     packs = kernels is not None
     return Learner(model, tokenizer, parameters, context, ends, device, bf16, packs)
@@ -119,6 +125,7 @@ def _with_adapters(model: Any, job: Job, start: Path | None) -> Any:
     from peft import LoraConfig, PeftModel, get_peft_model
 
     if start is not None:
+        foreign.check_adapter(start)
         return PeftModel.from_pretrained(model, str(start), is_trainable=True)
     config = LoraConfig(
         r=job.hyper.rank,
@@ -171,7 +178,8 @@ def save_whole(model: Any, folder: Path, stored: str) -> None:
     from transformers import AutoConfig
 
     merged = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
-    kept = getattr(AutoConfig.from_pretrained(stored, local_files_only=True), "dtype", None)
+    config = AutoConfig.from_pretrained(stored, local_files_only=True, trust_remote_code=False)
+    kept = getattr(config, "dtype", None)
     if isinstance(kept, torch.dtype):
         merged = merged.to(kept)
     folder.mkdir(parents=True, exist_ok=True)

@@ -279,20 +279,24 @@ class Training:
             collator = Packed()
         train = lay_out(self.rows.train, overlap)
         aside = lay_out(self.rows.aside, overlap)
+        rows = Dataset.from_list([as_row(b) for b in train])
+        answers = sum(max(1, len(row.fields)) for row in self.rows.train)
+        batch = batch_of(job.hyper.batch, answers / len(train))
+        computed = sum(len(b.ids) for b in train)
+        self.parts = self.portion.parts
+        if self.parts == 1 and learner.device == "cpu" and ranks.world() == 1:
+            self.parts = parts_of(batch, computed / len(train))
         self.say.say(
             "start",
             rows=len(self.rows.train),
             bundles=len(train),
             tokens=sum(b.row_tokens for b in train),
-            computed_tokens=sum(len(b.ids) for b in train),
-            parts=self.portion.parts,
+            computed_tokens=computed,
+            parts=self.parts,
             device=learner.device,
             bf16=learner.bf16,
             packed=isinstance(collator, Packed),
         )
-        rows = Dataset.from_list([as_row(b) for b in train])
-        answers = sum(max(1, len(row.fields)) for row in self.rows.train)
-        batch = batch_of(job.hyper.batch, answers / len(train))
         self.plan = self._planned(rows, collator, batch)
         trainer = make_trainer(
             learner.bf16,
@@ -336,9 +340,9 @@ class Training:
         return SFTConfig(
             output_dir=str(self.place.folder / CHECKPOINTS),
             num_train_epochs=self.plan.epochs,
-            per_device_train_batch_size=batch // self.portion.parts,
-            per_device_eval_batch_size=batch // self.portion.parts,
-            gradient_accumulation_steps=self.portion.parts,
+            per_device_train_batch_size=batch // self.parts,
+            per_device_eval_batch_size=batch // self.parts,
+            gradient_accumulation_steps=self.parts,
             learning_rate=self.plan.rate,
             lr_scheduler_type="cosine",
             warmup_steps=job.hyper.warmup,
@@ -380,3 +384,13 @@ def batch_of(answers: int | None, per_bundle: float) -> int:
     if answers is None:
         return min(MOST, max(FEWEST, round(ANSWERS / per_bundle)))
     return max(1, round(answers / per_bundle))
+
+
+ENOUGH = 1024
+"""Tokens that keep a CPU busy: more of them at once only need more memory, and more padding."""
+
+
+def parts_of(batch: int, tokens: float) -> int:
+    """Return in how many parts a CPU computes a batch of bundles of so many tokens each."""
+    fits = (n for n in range(1, batch) if batch % n == 0 and batch / n * tokens <= ENOUGH)
+    return next(fits, batch)

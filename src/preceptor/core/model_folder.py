@@ -11,7 +11,6 @@ from pathlib import Path
 
 from preceptor.core.record import DIGEST_CHARS
 
-_WEIGHTS = (".safetensors", ".bin")
 _DECISIVE = (
     "config.json",
     "generation_config.json",  # which tokens end an answer
@@ -22,9 +21,8 @@ _DECISIVE = (
 
 
 def files(folder: Path) -> list[Path]:
-    """Return the files of a model's weights, safetensors if there are any."""
-    found = sorted(p for p in folder.iterdir() if p.suffix in _WEIGHTS)
-    return [p for p in found if p.suffix == ".safetensors"] or found
+    """Return the files of a model's weights: safetensors; pickles (``*.bin``) are never read."""
+    return sorted(p for p in folder.iterdir() if p.suffix == ".safetensors")
 
 
 def digest(folder: Path) -> str:

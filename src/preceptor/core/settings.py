@@ -25,7 +25,7 @@ from preceptor.core.weights import Precision
 
 PREFIX = "PRECEPTOR_"
 _ALIASES = {"PRECEPTOR_DATA": ("data_dir",)}
-_FOREIGN = ("PRECEPTOR_TEST_", "PRECEPTOR_LIVE_")
+_FOREIGN = ("PRECEPTOR_TEST_", "PRECEPTOR_LIVE_", "PRECEPTOR_RUN_CODE")
 _SECRET_ENDINGS = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
 SECRETS = (
     "OPENAI_API_KEY",

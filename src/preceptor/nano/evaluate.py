@@ -270,7 +270,9 @@ def evaluate(folder: Path, count: int, seed: int = SEED, free: int = 200) -> dic
     from transformers import AutoModelForCausalLM
 
     tokens = tokenizer.load(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, trust_remote_code=False, use_safetensors=True
+    )
     lex = Lexicon(tokens)
     asked = plain_items(lex, count, seed) | rule_items(lex, count, seed)
     if free:

@@ -32,7 +32,9 @@ def pack(model: Path, out: Path) -> int:
     import torch
     from transformers import AutoModelForCausalLM
 
-    net = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float16)
+    net = AutoModelForCausalLM.from_pretrained(
+        model, dtype=torch.float16, trust_remote_code=False, use_safetensors=True
+    )
     out.mkdir(parents=True, exist_ok=True)
     net.save_pretrained(out)
     config = out / "config.json"

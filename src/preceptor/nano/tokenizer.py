@@ -155,7 +155,9 @@ def load(folder: Path) -> PreTrainedTokenizerFast:
     """Load nano's tokenizer from a folder."""
     from transformers import PreTrainedTokenizerFast
 
-    found: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(folder)
+    found: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(
+        folder, trust_remote_code=False
+    )
     return found
 
 

@@ -209,7 +209,9 @@ class Trainer:
 
     def begin_with(self, folder: Path) -> None:
         """Take over the weights of a trained model, and go on with the last stage."""
-        net = Lfm2ForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        net = Lfm2ForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, trust_remote_code=False, use_safetensors=True
+        )
         self.net.load_state_dict(net.state_dict())
         matrix = net.model.embed_tokens.weight.detach()
         count = torch.bincount(self.forms, minlength=len(self.base))[:, None].clamp(min=1)

@@ -200,3 +200,11 @@ def test_a_step_has_the_answers_of_several_notes() -> None:
     assert training.batch_of(None, 1) == 16
     assert training.batch_of(16, 12) == 1  # As named.
     assert training.batch_of(16, 3) == 5
+
+
+def test_a_cpu_computes_as_much_at_once_as_keeps_it_busy() -> None:
+    assert training.parts_of(4, 500) == 2
+    assert training.parts_of(4, 100) == 1
+    assert training.parts_of(4, 2000) == 4
+    assert training.parts_of(5, 500) == 5
+    assert training.parts_of(1, 5000) == 1

@@ -115,8 +115,8 @@ def main() -> None:
     for name, text in NOTES.items():
         print(note_row(name, text))
     print(END, end="")
-    leaving.main()
     robustness_foreign.write()
+    leaving.main()
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from pydantic import Field, model_validator
 from preceptor.core.errors import TaskError
 from preceptor.core.record import Record, digest
 from preceptor.core.records import Example, Split
+from preceptor.core.spelling import shown
 from preceptor.evals.strata import strata
 
 if TYPE_CHECKING:
@@ -176,8 +177,9 @@ def _given(examples: Sequence[Example]) -> dict[str, Split]:
         part = _part(said)
         if found.setdefault(example.group, part) != part:
             raise TaskError(
-                f"group {example.group!r} stands in two splits ({found[example.group]} and {part}, "
-                f"example {example.id!r})",
+                f"group {shown(example.group)} stands in two splits "
+                f"({found[example.group]} and {part}, "
+                f"example {shown(example.id)})",
                 "put all examples of a group into one split",
             )
     return found

@@ -261,7 +261,7 @@ def _imported(spec: str) -> object:
 
 def _called(spec: str, found: object, data_dir: Path | None) -> Task:
     if callable(found) and not isinstance(found, Task):
-        with boundary(TaskError, f"task {spec!r} failed"):
+        with boundary(TaskError, f"task {spec!r} failed", "run it on its own", quiet=True):
             takes = "data_dir" in inspect.signature(found).parameters
             found = found(data_dir=data_dir) if takes else found()
     if not isinstance(found, Task):

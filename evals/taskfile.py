@@ -32,7 +32,7 @@ from preceptor.core.errors import TaskError
 from preceptor.core.fields import FieldSpec, LabelField, ListField
 from preceptor.core.record import Record
 from preceptor.core.records import Guide, Prompt
-from preceptor.core.spelling import is_text, nfc
+from preceptor.core.spelling import is_text, nfc, shown
 from preceptor.evals import data
 from preceptor.evals.splits import SplitSpec
 from preceptor.evals.task import Mode, Task
@@ -186,12 +186,34 @@ def read(path: Path) -> TaskFile:
         line = f", line {mark.line + 1}" if mark else ""
         what = getattr(cause, "problem", None) or "cannot be read"
         raise TaskError(f"{path}{line}: broken YAML: {what}", "check indentation and quotes") from cause
+    except (ValueError, OverflowError, RecursionError) as cause:  # 2024-13-45, a number of 5,000 digits
+        raise TaskError(
+            f"{path}: a date, a number or a nesting that cannot be read",
+            "put dates and codes in quotes",
+        ) from cause
+    _check_size(found, path)
     if not isinstance(found, dict):
         raise TaskError(f"{path}: not a task file", "write 'key: value' lines; see docs/tasks.md")
     try:
         return TaskFile.model_validate(_composed(found, path))
     except ValidationError as cause:
         raise _one_line(path, cause) from cause
+
+
+def _check_size(found: object, path: Path) -> None:
+    """Refuse a file whose aliases stand for more, or deeper, than anybody writes.
+
+    Raises:
+        TaskError: If it does.
+    """
+    left, size = [(found, 0)], 0
+    while left:
+        one, depth = left.pop()
+        size += 1
+        if size > MOST_VALUES or depth > DEEPEST:
+            raise TaskError(f"{path}: too many values, or nested too deep", "write it without aliases")
+        inner = one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
+        left.extend((each, depth + 1) for each in inner)
 
 
 def _composed(found: object, path: Path, key: str = "") -> object:
@@ -210,6 +232,10 @@ def _composed(found: object, path: Path, key: str = "") -> object:
     return whole if key == ".data.path" else nfc(whole)
 
 
+MOST_VALUES, DEEPEST = 200_000, 50
+"""No task file has more values than this, or values nested deeper."""
+
+
 class _Loader(yaml.SafeLoader):
     """Safe YAML where a key may stand once, and ``yes``, ``no``, ``on`` and ``off`` stay labels."""
 
@@ -220,7 +246,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Hashable, object]:
         name = loader.construct_object(key, deep=True)
         if not isinstance(name, str | int | float) or name in seen:
             raise yaml.MarkedYAMLError(
-                problem=f"the key {str(name)[:40]!r} stands twice or is no text",
+                problem=f"the key {shown(name)} stands twice or is no text",
                 problem_mark=key.start_mark,
             )
         seen.add(name)

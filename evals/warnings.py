@@ -14,7 +14,7 @@ from preceptor.core import lengths
 from preceptor.core.fields import LabelField, ListField
 from preceptor.core.record import Record
 from preceptor.core.records import Example, Split
-from preceptor.core.spelling import nfc
+from preceptor.core.spelling import nfc, shown
 from preceptor.evals import enough, owners, splits
 from preceptor.evals.cells import Table
 from preceptor.evals.duplicates import Pair
@@ -86,9 +86,9 @@ def leaks(
         if apart:
             yield warn(
                 LEAK,
-                f"column {owner.column!r} is not used, and {apart} of its {len(homes)} values stand in "
-                f"more than one part ({owner.why}): say 'group: {owner.column}' under columns, or "
-                "leave it if its rows have nothing in common",
+                f"column {shown(owner.column)} is not used, and {apart} of its {len(homes)} values "
+                f"stand in more than one part ({owner.why}): say 'group: {owner.column}' under "
+                "columns, or leave it if its rows have nothing in common",
             )
 
 

@@ -13,6 +13,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from pydantic import Field, JsonValue, ValidationError
 
 from preceptor.core.errors import InputError
 from preceptor.core.files import store_error, sync_folder, write_whole
+from preceptor.core.formulas import escaped
+from preceptor.core.reading import loads
 from preceptor.core.record import Record
 from preceptor.core.records import Gold, Status
 from preceptor.graphs import corpus
@@ -100,7 +103,7 @@ def read_slip(path: Path) -> Slip:
     if not path.is_file():
         raise InputError(f"there is no file {str(path)!r}", "name the --out of an extract")
     try:
-        raw = json.loads(slip_path(path).read_text("utf-8"))
+        raw = loads(slip_path(path).read_text("utf-8"))
         if raw.get("version", 0) > VERSION:
             raise InputError(f"{str(slip_path(path))!r} is of a newer version", "update preceptor")
         return Slip.model_validate(raw)
@@ -183,16 +186,14 @@ def _lines(path: Path, end: int | None) -> Iterator[JsonValue]:
     with _opened(path, end) as file:
         for number, raw in enumerate(file, 1):
             try:
-                yield json.loads(raw)
+                yield loads(raw)
             except ValueError as cause:
                 raise InputError(f"{path}, line {number}: not JSON", "name another file") from cause
 
 
 def _unpacked(row: dict[str, JsonValue], path: Path) -> JsonValue:
     try:
-        return {
-            name: json.loads(str(row[name])) if name in COLUMNS[2:6] else row[name] for name in COLUMNS
-        }
+        return {name: loads(str(row[name])) if name in COLUMNS[2:6] else row[name] for name in COLUMNS}
     except (KeyError, ValueError) as cause:
         raise InputError(
             f"{str(path)!r} holds no answers of preceptor extract", "name another file"
@@ -237,27 +238,30 @@ def head(path: Path, fields: Sequence[str]) -> bytes:
     return _csv_rows([_names(fields)], between) if between else b""
 
 
-def packed(path: Path, rows: Iterable[Row], fields: Sequence[str]) -> bytes:
-    """Return rows as they are appended to a file that can grow."""
+def packed(path: Path, rows: Iterable[Row], fields: Sequence[str], *, exact: bool = False) -> bytes:
+    """Return rows as they are appended to a file that can grow; ``exact`` as in ``write``."""
     between = delimiter(path)
     if between is None:
         return b"".join(map(line, rows))
-    return _csv_rows((_cells(row, fields) for row in rows), between)
+    return _csv_rows((_cells(row, fields, safe=not exact) for row in rows), between)
 
 
-def write(path: Path, rows: Iterable[Row], fields: Sequence[str]) -> int:
+def write(path: Path, rows: Iterable[Row], fields: Sequence[str], *, exact: bool = False) -> int:
     """Write a file of answers, whole or not at all; return how many rows it has.
 
     Args:
         path: The file; its ending says the format.
         rows: Its rows, read one at a time.
         fields: The asked fields: CSV and Parquet have a column ``record.FIELD`` for each.
+        exact: Whether CSV has values of a model as they are, also those that a spreadsheet program
+            would run as a formula.
 
     Raises:
         StoreError: If the disk is full or read-only; a file that was there is untouched then.
     """
     ending = corpus.kind(path, "--out")
-    writers: dict[str, _Writer] = {".csv": _write_csv, ".tsv": _write_csv, ".parquet": _write_parquet}
+    cells = partial(_write_csv, exact=exact)
+    writers: dict[str, _Writer] = {".csv": cells, ".tsv": cells, ".parquet": _write_parquet}
     fresh = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         count = writers.get(ending, _write_lines)(fresh, rows, fields)
@@ -301,8 +305,9 @@ def _names(fields: Sequence[str]) -> list[str]:
     return [*COLUMNS, *(f"record.{name}" for name in fields)]
 
 
-def _cells(row: Row, fields: Sequence[str]) -> list[str | None]:
-    return [*_packed(row), *(_cell(row, name) for name in fields)]
+def _cells(row: Row, fields: Sequence[str], *, safe: bool = False) -> list[str | None]:
+    values = [_cell(row, name) for name in fields]
+    return [*_packed(row), *(escaped(v) if safe and v is not None else v for v in values)]
 
 
 def _csv_rows(rows: Iterable[Sequence[str | None]], between: str) -> bytes:
@@ -311,12 +316,12 @@ def _csv_rows(rows: Iterable[Sequence[str | None]], between: str) -> bytes:
     return text.getvalue().encode("utf-8")
 
 
-def _write_csv(path: Path, rows: Iterable[Row], fields: Sequence[str]) -> int:
+def _write_csv(path: Path, rows: Iterable[Row], fields: Sequence[str], *, exact: bool = False) -> int:
     count = 0
     with path.open("wb") as file:
         file.write(head(path, fields))
         for row in rows:
-            file.write(packed(path, [row], fields))
+            file.write(packed(path, [row], fields, exact=exact))
             count += 1
     return count
 

@@ -19,7 +19,9 @@ from preceptor.graphs import answers
 BLOCK = 1 << 16
 
 
-def append(path: Path, rows: Sequence[answers.Row], fields: Sequence[str]) -> None:
+def append(
+    path: Path, rows: Sequence[answers.Row], fields: Sequence[str], *, exact: bool = False
+) -> None:
     """Append the rows of a chunk durably, all of them or none; a new CSV file begins with its header.
 
     Raises:
@@ -30,7 +32,7 @@ def append(path: Path, rows: Sequence[answers.Row], fields: Sequence[str]) -> No
             size = file.seek(0, os.SEEK_END)
             head = b"" if size else answers.head(path, fields)
             try:
-                left = memoryview(head + answers.packed(path, rows, fields))
+                left = memoryview(head + answers.packed(path, rows, fields, exact=exact))
                 while left:
                     left = left[file.write(left) :]
                 os.fsync(file.fileno())

@@ -40,7 +40,7 @@ def cancel(run: Path) -> list[Slip]:
     going = [slip for slip in listed(run) if not slip.closed and slip.status not in OVER]
     if not going:
         return []
-    options = Options.model_validate(RunStore.open(run).config["options"])
+    options = RunStore.open(run).said("options", Options)
     student = students.make(ModelRef(spec=labelling.model_of(options)))
     try:
         if not isinstance(student, OpenAIStudent):

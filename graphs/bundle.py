@@ -16,10 +16,12 @@ from pathlib import Path
 
 from pydantic import JsonValue, ValidationError
 
+from preceptor.core import private
 from preceptor.core.errors import InputError
 from preceptor.core.fields import FieldSpec, object_schema
 from preceptor.core.files import store_error
 from preceptor.core.folders import put_in_place
+from preceptor.core.reading import loads
 from preceptor.core.record import Record
 from preceptor.core.records import OLDEST_TEXT, RENDER_VERSION, Precision, Recipe
 from preceptor.core.runs import RunStore
@@ -89,7 +91,7 @@ def write(session: Session, state: RunState) -> Path:
         seals={part: session.splits.digest(part) for part in ("train", "dev", "test")},
         template=session.task.template,
     )
-    metrics: dict[str, JsonValue] = json.loads((session.store.path / "report.json").read_text("utf-8"))
+    metrics: dict[str, JsonValue] = loads((session.store.path / "report.json").read_text("utf-8"))
     return export(session.store, made, metrics)
 
 
@@ -142,7 +144,7 @@ class Kept:
 
 def _named(store: RunStore) -> str:
     """Return how a run's task was named: what is a file stands for any place where it may lie."""
-    options = store.config["options"]
+    options = store.config.get("options")
     given = str(options.get("task", "")) if isinstance(options, dict) else ""
     return Path(given).name if given.endswith((".yaml", ".yml")) else given
 
@@ -158,6 +160,7 @@ def write_to(target: Path, made: Bundle, metrics: Mapping[str, JsonValue], kept:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _fill(fresh, made, metrics, kept)
+        private.close(fresh)
         put_in_place(fresh, target)
     except OSError as cause:
         raise store_error("write", target, cause) from cause
@@ -167,7 +170,7 @@ def write_to(target: Path, made: Bundle, metrics: Mapping[str, JsonValue], kept:
 
 
 def _fill(fresh: Path, made: Bundle, metrics: Mapping[str, JsonValue], kept: Kept) -> None:
-    fresh.mkdir()
+    private.make_folder(fresh)
     _json(fresh / "bundle.json", made.model_dump(mode="json"))
     _json(fresh / "schema.json", object_schema(made.fields))
     _json(fresh / "metrics.json", dict(metrics))
@@ -234,7 +237,7 @@ def read(folder: Path) -> Bundle:
     if not file.exists():
         raise InputError(f"{str(folder)!r} is no bundle", "name the folder that holds bundle.json")
     try:
-        raw = json.loads(file.read_text("utf-8"))
+        raw = loads(file.read_text("utf-8"))
         if raw.get("version", 0) > VERSION or raw.get("render_version", 0) > RENDER_VERSION:
             raise InputError(f"{str(file)!r} is of a newer version", "update preceptor")
         version = raw.get("render_version", 0)

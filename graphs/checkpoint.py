@@ -13,6 +13,7 @@ from pathlib import Path
 
 from langgraph.checkpoint.sqlite import SqliteSaver
 
+from preceptor.core.database import store_errors
 from preceptor.graphs.serde import PlainSerde
 
 FILE = "checkpoint.sqlite"
@@ -22,7 +23,10 @@ THREAD = "run"
 @contextmanager
 def saver(folder: Path) -> Iterator[SqliteSaver]:
     """Open the saver of the run in ``folder``."""
-    with closing(sqlite3.connect(folder / FILE, check_same_thread=False)) as connection:
+    with (
+        store_errors(folder / FILE),
+        closing(sqlite3.connect(folder / FILE, check_same_thread=False)) as connection,
+    ):
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA busy_timeout=30000")
         # A file from somebody else may have views and triggers of its own.

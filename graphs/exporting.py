@@ -21,9 +21,10 @@ from pathlib import Path
 from pydantic import JsonValue, ValidationError
 
 from preceptor.agents.publish import Model
-from preceptor.core import foreign, render
+from preceptor.core import foreign, private, render
 from preceptor.core.errors import InputError
 from preceptor.core.files import store_error, write_whole
+from preceptor.core.reading import loads
 from preceptor.core.record import Record, digest
 from preceptor.core.records import Example, Recipe
 from preceptor.graphs import bundle, training
@@ -115,8 +116,9 @@ def export(folder: Path, out: Path, faces: Faces | None = None) -> Serving:
         out.parent.mkdir(parents=True, exist_ok=True)
         merge.check_room(out.parent, source.base, source.adapter)
         shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir()
+        private.make_folder(fresh)
         serving = _write(source, fresh)
+        private.close(fresh)
         if out.exists():
             out.rmdir()
         fresh.rename(out)
@@ -255,7 +257,7 @@ def _template(folder: Path) -> tuple[tokens.Template, int | None, list[str]]:
     listed: set[int] = {tokenizer.eos_token_id}
     file = folder / "generation_config.json"
     if file.is_file():
-        said = json.loads(file.read_text("utf-8")).get("eos_token_id")
+        said = loads(file.read_text("utf-8")).get("eos_token_id")
         listed |= set(said) if isinstance(said, list) else {said}
     ends = sorted(i for i in listed if isinstance(i, int))
     return (
@@ -306,7 +308,7 @@ def _card(source: Source, fresh: Path, serving: Serving) -> str:
 def _score(file: Path) -> str:
     """Return the score of the sealed test as the report has it."""
     try:
-        found: JsonValue = json.loads(file.read_text("utf-8"))
+        found: JsonValue = loads(file.read_text("utf-8"))
         for key in ("test", "final"):
             found = found[key] if isinstance(found, dict) else None
         assert isinstance(found, dict)
@@ -322,7 +324,7 @@ def read(folder: Path) -> Serving:
         InputError: If it is none, of a newer version, or damaged.
     """
     try:
-        raw = json.loads((folder / SERVING).read_text("utf-8"))
+        raw = loads((folder / SERVING).read_text("utf-8"))
         if raw.get("version", 0) > VERSION:
             raise InputError(f"{str(folder)!r} is of a newer version", "update preceptor")
         serving = Serving.model_validate(raw)

@@ -24,7 +24,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from preceptor.core import lock
+from preceptor.core import lock, private
 from preceptor.core.cache import AnswerCache, answer_key
 from preceptor.core.errors import InputError, Interrupted, StoreError
 from preceptor.core.files import store_error
@@ -68,6 +68,7 @@ class Job:
         said: Who says what texts are made of, where it is not the caller.
         precision: What the student computes in, if not what it was measured in.
         allow: Hosts that a server named by the bundle may be at.
+        exact: Whether CSV has a model's values as they are, see ``answers.write``.
     """
 
     folder: Path
@@ -81,6 +82,7 @@ class Job:
     said: str = ""
     precision: Precision | None = None
     allow: tuple[str, ...] = ()
+    exact: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ def extract(
         done = _Asking(job, made, index, work).run(rows, settings, on_progress, cancel)
         every = index.statuses()
         if not appendable:
-            answers.write(job.target, answers.read(rows), names)
+            answers.write(job.target, answers.read(rows), names, exact=job.exact)
         slip = answers.Slip(
             task=made.task,
             recipe=made.recipe.fingerprint,
@@ -193,7 +195,7 @@ def _check_stop(cancel: Cancel | None) -> None:
 def _hold(work: Path, target: Path, stack: ExitStack) -> None:
     made = not work.exists()
     try:
-        work.mkdir(exist_ok=True)
+        private.make_folder(work, exist_ok=True)
         stack.enter_context(lock.lock(work))
     except OSError as cause:
         raise store_error("make", work, cause) from cause
@@ -258,7 +260,7 @@ def _take_over(job: Job, index: Index, rows: Path, fields: Sequence[str]) -> int
         return 0
     end = appending.whole(rows)
     with index.filling():
-        return answers.write(rows, _standing(job, index, (rows, end)), fields)
+        return answers.write(rows, _standing(job, index, (rows, end)), fields, exact=job.exact)
 
 
 def _standing(job: Job, index: Index, there: tuple[Path, int]) -> Iterator[answers.Row]:
@@ -314,7 +316,8 @@ class _Asking:
                         on_progress(Progress(before + here.done, todo))
 
                     given = evaluator.answers(self.made.recipe, chunk, tell)
-                    appending.append(rows, list(self._rows(chunk, given)), names)
+                    done = list(self._rows(chunk, given))
+                    appending.append(rows, done, names, exact=self.job.exact)
                     counts.update(answer.status for answer in given)
                     self.index.answered([(a.example_id, a.status) for a in given])
         except Interrupted as stop:

@@ -15,6 +15,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from preceptor.core import private
 from preceptor.core.cache import AnswerCache
 from preceptor.core.ports import Evidence, OnProgress, Progress
 from preceptor.core.record import Record
@@ -151,7 +152,7 @@ def opened(asked: Asked, folder: Path, settings: Settings, heard: Heard) -> Iter
     if asked.dev is not None and asked.dev < len(dev):
         dev = subsets.nested(dev, [asked.dev], fields=task.fields)[asked.dev]
     training.launch(settings)
-    folder.mkdir(parents=True, exist_ok=True)
+    private.make_folder(folder, parents=True, exist_ok=True)
     gate = answering.gate(settings, folder / "egress.jsonl", task)
     students = answering.Students(task, options(asked, settings), gate, settings, run=folder)
     kept = tuple(e for e in train if e.id not in alike)

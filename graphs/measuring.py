@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from preceptor.core import private
 from preceptor.core.cache import AnswerCache
 from preceptor.core.ports import OnProgress
 from preceptor.core.record import Record
@@ -92,7 +93,7 @@ def measure(request: Request, settings: Settings, on_progress: OnProgress) -> Me
     metric = choice.choose(task.fields, drawn.examples(task, "train"), request.metric or task.metric)
     choice.check_part(metric, task.fields, drawn.examples(task, request.split), request.split)
     root = Path(settings.runs_dir)
-    root.mkdir(parents=True, exist_ok=True)
+    private.make_folder(root, parents=True, exist_ok=True)
     gate = answering.gate(settings, root / "eval-egress.jsonl", task)
     opened = answering.Students(task, options, gate, settings)
     folder = bundle.place(Path(request.student))

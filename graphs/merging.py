@@ -18,8 +18,8 @@ from preceptor.core.errors import InputError
 from preceptor.graphs import answers, appending, corpus
 
 
-def merge(parts: Sequence[Path], target: Path) -> answers.Slip:
-    """Write all answers of ``parts`` to ``target``, whole or not at all.
+def merge(parts: Sequence[Path], target: Path, *, exact: bool = False) -> answers.Slip:
+    """Write all answers of ``parts`` to ``target``, whole or not at all (``exact``: ``answers.write``).
 
     Returns:
         The slip of the merged file.
@@ -51,7 +51,7 @@ def merge(parts: Sequence[Path], target: Path) -> answers.Slip:
                         f"the parts answer {found} notes, the corpus has {first.notes}",
                         "extract the shards again from one unchanged file",
                     )
-                answers.write(target, _sorted(connection), first.fields)
+                answers.write(target, _sorted(connection), first.fields, exact=exact)
             finally:
                 connection.close()
     statuses: Counter[str] = Counter()

@@ -52,14 +52,14 @@ def of_run(path: Path) -> list[Place]:
     if "options" not in store.config or "task_fingerprint" not in store.config:
         raise InputError(f"run {store.name!r} has no parts", "name a run of preceptor refine")
     begun.check(store)
-    options = wiring.Options.model_validate(store.config["options"])
+    options = store.said("options", wiring.Options)
     task = wiring.load_task(options)
     changed = StoreError(
         f"the data of task {task.name!r} have changed since run {store.name!r} began: "
         "its parts cannot be told",
         f"put back what {options.task!r} named then",
     )
-    if task.fingerprint != store.config["task_fingerprint"]:
+    if task.fingerprint != store.config.get("task_fingerprint"):
         raise changed
     drawn = splits.make(task, options.seed)
     if dict(drawn.seals) != store.config.get("seals"):

@@ -7,12 +7,12 @@ recipe. The sealed test is not opened again.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from pydantic import JsonValue
 
 from preceptor.core.errors import InputError
+from preceptor.core.reading import loads
 from preceptor.core.record import Record
 from preceptor.core.records import Recipe
 from preceptor.core.runs import RunStore
@@ -71,7 +71,7 @@ def roll_back(path: Path, round_: int) -> RolledBack:
             recipe=recipe.fingerprint,
             before=made.recipe.fingerprint,
             tested=tested,
-            untouched=recipe.fingerprint == Recipe.model_validate(store.config["start"]).fingerprint,
+            untouched=recipe.fingerprint == store.said("start", Recipe).fingerprint,
         )
         if done.recipe == done.before:
             return done
@@ -93,12 +93,12 @@ def _accepted(store: RunStore, events: list[Event], round_: int) -> Recipe:
     verdicts = [e.data for e in events if e.kind == "verdict"]
     until = [v for v in verdicts if isinstance(v["round"], int) and v["round"] <= round_]
     if not until:
-        return Recipe.model_validate(store.config["start"])
+        return store.said("start", Recipe)
     return store.artefacts.get_record(str(until[-1]["incumbent"]), Recipe)
 
 
 def _metrics(path: Path, done: RolledBack) -> dict[str, JsonValue]:
-    found: dict[str, JsonValue] = json.loads((path / "report.json").read_text("utf-8"))
+    found: dict[str, JsonValue] = loads((path / "report.json").read_text("utf-8"))
     if done.recipe == done.tested:
         return found
     return {

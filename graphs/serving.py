@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from preceptor.agents.publish import Publisher
-from preceptor.core import ollama_names, permission, pretokenizer, render
+from preceptor.core import ollama_names, permission, pretokenizer, private, render
 from preceptor.core.egress import Egress
 from preceptor.core.errors import InputError
 from preceptor.core.files import write_whole
@@ -180,7 +180,7 @@ def dev_notes(
     if run is not None and not target.task:
         store = RunStore.open(run)
         begun.check(store)
-        options = wiring.Options.model_validate(store.config["options"])
+        options = store.said("options", wiring.Options)
     else:
         if not target.task:
             permission.require([made.task], "the bundle", "or name your own task: --task")
@@ -242,7 +242,7 @@ def served_bundle(folder: Path, made: bundle.Bundle, spec: str) -> None:
     """Write the bundle whose student is the served model, asked with our own text."""
     place, fresh = folder / SERVED, folder / f".{SERVED}"
     shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir()
+    private.make_folder(fresh)
     tokenizer = fresh / "tokenizer"
     exporting.copy_tokenizer(folder / "model", tokenizer)
     if (folder / "index").is_dir():
@@ -253,4 +253,5 @@ def served_bundle(folder: Path, made: bundle.Bundle, spec: str) -> None:
     recipe = made.recipe.model_copy(update={"model": ModelRef(spec=spec), "adapter": None})
     served = made.model_copy(update={"recipe": recipe})
     write_whole(fresh / "bundle.json", (served.model_dump_json(indent=2) + "\n").encode())
+    private.close(fresh)
     put_in_place(fresh, place)

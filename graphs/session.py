@@ -6,7 +6,6 @@ nodes. Leaves the choice of classes to ``graphs.wiring`` and the order of things
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +14,7 @@ from pydantic import Field, JsonValue
 
 from preceptor.core.ledger import Budget, Ledger
 from preceptor.core.ports import Cancel, Evaluator, OnProgress, Progress, Teacher
+from preceptor.core.reading import loads
 from preceptor.core.record import Record, canonical, digest
 from preceptor.core.records import Attempt, Evaluation, Example, Interval, Recipe, Situation
 from preceptor.core.runs import RunStore
@@ -172,7 +172,7 @@ class Session:
 
     def get_list(self, digest: str) -> list[dict[str, JsonValue]]:
         """Return a kept list; an empty hash is the empty list."""
-        return json.loads(self.store.artefacts.get(digest)) if digest else []
+        return loads(self.store.artefacts.get(digest)) if digest else []
 
     def attempts(self, digest: str) -> tuple[Attempt, ...]:
         """Return the moves so far."""

@@ -203,7 +203,7 @@ def reopen(
     """
     store = RunStore.open(path)
     begun.check(store)
-    options = Options.model_validate(store.config["options"])
+    options = store.said("options", Options)
     settings = settings or settings_file.load(None, os.environ, {})
     with store.lock():
         options = options.model_copy(
@@ -213,13 +213,13 @@ def reopen(
             }
         )
         task = load_task(options)
-        if task.fingerprint != store.config["task_fingerprint"]:
+        if task.fingerprint != store.config.get("task_fingerprint"):
             raise StoreError(
                 f"the data of task {task.name!r} have changed since run {store.path.name!r} began",
                 "start a new run: preceptor refine",
             )
         parts = splits.make(task, options.seed)
-        start = Recipe.model_validate(store.config["start"])
+        start = store.said("start", Recipe)
         opened = Students(task, options, leaving.gate_of(store.path, settings, task, parts), settings)
         try:
             leaving.check(options, settings, opened.gate)

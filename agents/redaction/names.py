@@ -7,7 +7,7 @@ cut to sentences, where the words that gave a name away are gone. Names of disea
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from preceptor.agents.redaction.spans import Found, words
 
@@ -117,7 +117,11 @@ class KnownNames:
 
     def learn(self, text: str) -> None:
         """Remember the names that something in ``text`` gives away."""
-        for found in cued(text):
+        self.remember(text, cued(text))
+
+    def remember(self, text: str, found_names: Iterable[Found]) -> None:
+        """Remember the names that were found in ``text``."""
+        for found in found_names:
             word = text[found.start : found.end].rstrip(".")
             if len(word) > 2:
                 self._words.add(_key(word))

@@ -47,15 +47,17 @@ _STREET_END = (
     r"[Cc]haussee|[Mm]arkt|[Hh]of|[Pp]romenade|[Kk]amp|[Ss]teig|[Zz]eile|[Gg]raben)"
 )
 _NUMBER = r"\s?\d{1,4}(?:\s?[a-z]\b)?(?:\s?[-–/]\s?\d{1,4})?"
+# Where a street's name ends; what stands before it is read backwards, word by word: a pattern that
+# starts at every capital would try each way to cut what stands between hyphens.
+_STREET_TAIL = re.compile(rf"{_STREET_END}{_NUMBER}(?!\w|[.,]\d)")
+_STREET_HEAD = re.compile(rf"(?:[\w.-]{{0,60}}{_UP}(?!\w))?(?: [\w.-]{{1,30}}{_UP}(?!\w)){{0,3}}")
+_HEAD_CHARS = 160
 _STREETS = (
-    re.compile(
-        rf"(?<!\w)(?:{_UP}[\w.-]{{1,30}}[ -]){{0,3}}(?:{_UP}[\w-]{{0,30}})?{_STREET_END}{_NUMBER}(?!\w|[.,]\d)"
-    ),
     # A line of its own, or after "wohnhaft", before a line or comma with the postal code.
     re.compile(
-        rf"(?m)(?:^|,|\b[Ww]ohnhaft(?: in)?:?|\bwh\.:?)[ \t]*(?P<x>{_UP}[\w.-]{{2,30}}(?:[ -]{_UP}?[\w.-]{{1,30}}){{0,3}}{_NUMBER}|"
+        rf"(?m)(?:^|,|\b[Ww]ohnhaft(?: in)?:?|\bwh\.:?)[ \t]*+(?P<x>{_UP}[\w.-]{{2,60}}(?: [\w.-]{{1,60}}){{0,3}}{_NUMBER}|"
         rf"(?:Am|Im|An der|Auf der|Zum|Zur|In der) {_UP}[\w-]{{2,30}}(?:{_NUMBER})?|{_UP}[\w.-]{{2,30}}{_STREET_END})"
-        r"\s*[,\n]\s*(?=(?:[ADCH]{1,2}-\d{4,5}|\d{5}|(?!19|20)\d{4})[ \t]+[A-ZÄÖÜ])"
+        r"[^\S\n]*+[,\n]\s*+(?=(?:[ADCH]{1,2}-\d{4,5}|\d{5}|(?!19|20)\d{4})[ \t]+[A-ZÄÖÜ])"
     ),
     re.compile(
         rf"(?<![\w.])\d{{1,5}}\s(?:[NSEW]\.?\s)?(?:{_UP}[\w'.-]{{1,24}}\s){{1,3}}(?:Street|St\.?|Avenue|Ave\.?|Road|Rd\.?|"
@@ -117,9 +119,8 @@ _ONE: tuple[tuple[re.Pattern[str], Kind, str | int], ...] = (
     (_ID, "id", 0),
     (_SLASHED, "id", 0),
     (_WARD, "ward", "x"),
-    (_STREETS[0], "street", 0),
-    (_STREETS[1], "street", "x"),
-    (_STREETS[2], "street", 0),
+    (_STREETS[0], "street", "x"),
+    (_STREETS[1], "street", 0),
     (_ZIP_CITY, "zip", "zip"),
     (_ZIP_CITY, "city", "city"),
     (_US_PLACE, "city", "city"),
@@ -148,3 +149,19 @@ def find(text: str) -> Iterator[Found]:
             if kind != "hospital" or any(c.isalpha() for c in text[match.start : match.end]):
                 yield match
     yield from matches(_cities(), text, "city")
+    yield from _streets(text)
+
+
+def _streets(text: str) -> Iterator[Found]:
+    """Yield streets by the end of their name: "Lange Reihe Straße 14", "Karl-Anton-Gasse 3/2"."""
+    last = 0
+    for tail in _STREET_TAIL.finditer(text):
+        at = tail.start()
+        before = text[max(last, at - _HEAD_CHARS) : at][::-1]
+        head = _STREET_HEAD.match(before)
+        size = head.end() if head else 0
+        named = bool(head and head.group()[:1] not in ("", " "))
+        if not named and (before[:1] == "_" or before[:1].isalnum()):
+            continue  # the end of a word that does not begin with a capital
+        last = tail.end()
+        yield Found(at - size, last, "street")

@@ -25,6 +25,9 @@ _ENDINGS = ("vik", "rok", "zal", "mek", "tov", "nix", "lund", "zok", "dovar", "p
 LEAST_BACK = 4
 """A pseudonym with fewer letters and digits is not mapped back: it may well mean itself."""
 
+CROWDED = 3
+"""After so many names that are taken, one with another syllable is tried: short ones run out."""
+
 _WORD = re.compile(r"\w+(?:[.'’-]\w+)*")
 
 
@@ -160,12 +163,14 @@ class Pseudonyms:
     def _name(self, surface: str, again: int) -> str:
         if len(surface) <= 2:
             return self._scrambled(surface, again)
-        a, b, c, d, e = self._draw(f"name:{surface.casefold()}:{again}", 5)
+        a, b, c, d, e, f, g = self._draw(f"name:{surface.casefold()}:{again}", 7)
+        more = _CONSONANTS[f % 15] + _VOWELS[g % 5] if again >= CROWDED else ""
         made = (
             _CONSONANTS[a % 15]
             + _VOWELS[b % 5]
             + _CONSONANTS[c % 15]
             + _VOWELS[d % 5]
+            + more
             + _ENDINGS[e % 12]
         )
         return _cased(made, surface)

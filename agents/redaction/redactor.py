@@ -41,7 +41,10 @@ class Redactor:
 
     def spans(self, text: str) -> list[Found]:
         """Return the identifiers in ``text``, in order, without overlaps."""
-        found = [*places.find(text), *dates.find(text), *names.cued(text), *self._names.find(text)]
+        return self._spans(text, names.cued(text))
+
+    def _spans(self, text: str, cued: Iterable[Found]) -> list[Found]:
+        found = [*places.find(text), *dates.find(text), *cued, *self._names.find(text)]
         found += [
             Found(m.start(), m.end(), "id")
             for m in (_CODE.finditer(text) if self._codes else ())
@@ -59,9 +62,10 @@ class Redactor:
             StoreError: If the map cannot be written; then nothing may be sent.
         """
         with self._lock:
-            self._names.learn(text)
+            cued = list(names.cued(text))
+            self._names.remember(text, cued)
             out, at = [], 0
-            for found in self.spans(text):
+            for found in self._spans(text, cued):
                 out += [text[at : found.start], self._pseudonyms.of(text, found)]
                 at = found.end
             self._pseudonyms.keep()

@@ -20,6 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import JsonValue
 
 from preceptor.agents.servers.scripted import Body, Request, Response, Trouble
+from preceptor.core.reading import loads
 
 MOST = 50_000
 EXPIRED: Body = {
@@ -280,7 +281,7 @@ def _line(request: Body, got: Response | None, error: Body | None) -> Body:
     response: Body | None = None
     if got is not None:
         try:
-            body = json.loads(got.content)
+            body = loads(got.content)
         except ValueError:
             body = got.content.decode()
         response = {"status_code": got.status, "request_id": "req_1", "body": body}
@@ -298,7 +299,7 @@ def _requests(content: bytes, endpoint: str) -> tuple[list[Body], list[JsonValue
     for number, raw in enumerate(content.splitlines(), 1):
         code = ""
         try:
-            line = json.loads(raw)
+            line = loads(raw)
             body = line["body"]
             models.add(str(body["model"]))
             if line["method"] != "POST" or line["url"] != endpoint:

@@ -21,6 +21,7 @@ from preceptor.agents.servers import importing
 from preceptor.agents.servers.fitting import REFUSAL, cut_text, window_of
 from preceptor.agents.servers.scripted import Body, Request, Response, simplest, tokens
 from preceptor.core import ollama_names
+from preceptor.core.reading import loads
 
 BLOBS = "/api/blobs/"
 NDJSON = "application/x-ndjson"
@@ -107,7 +108,7 @@ def fill(template: str, values: Mapping[str, str]) -> str:
         elif word:
             shown, depth = (not shown, depth) if word == "else" else (True, depth - 1)
         elif shown:
-            out.append(json.loads(literal) if literal else values[name])
+            out.append(loads(literal) if literal else values[name])
     if depth or "{{" in template[at:]:
         raise ValueError("template error: unexpected EOF")
     return "".join(out) + template[at:]

@@ -7,13 +7,13 @@ another. An item is given as the note has it.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from preceptor.core.composing import normal
 from preceptor.core.fields import FieldSpec, ListField
 from preceptor.core.records import Example
 from preceptor.evals.baselines.scopes import SENTENCE, Reader, affirmed
@@ -92,7 +92,7 @@ class Dictionary:
 
     def hits(self, text: str) -> Iterator[Hit]:
         """Yield the affirmed items of a note, in its order."""
-        plain = unicodedata.normalize("NFC", text)
+        plain = normal("NFC", text)
         folded, at = _folded(plain)
         words = list(_TOKEN.finditer(folded))
         ends: list[tuple[int, int]] | None = None

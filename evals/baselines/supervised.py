@@ -11,7 +11,6 @@ TF-IDF is Salton and Buckley's (1988, Inf Process Manag 24:513), the implementat
 
 from __future__ import annotations
 
-import unicodedata
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from typing import Literal, Protocol, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from preceptor.core.composing import normal
 from preceptor.core.fields import LabelField, ListField
 from preceptor.core.records import Example, Gold
 from preceptor.evals.baselines import trivial
@@ -116,7 +116,7 @@ def predict(
 
 
 def _plain(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
+    return normal("NFC", text)
 
 
 def _tfidf(train: list[str], texts: list[str]) -> tuple[Matrix, Matrix] | None:

@@ -6,17 +6,17 @@ hold is not known beforehand, so ``dictionary`` answers it.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from preceptor.core.composing import normal
 from preceptor.core.fields import FieldSpec, LabelField
 from preceptor.core.records import Example
 
 
 def fold(text: str) -> str:
     """Return a text in one Unicode form (NFC) and without case."""
-    return unicodedata.normalize("NFC", text).casefold()
+    return normal("NFC", text).casefold()
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ Owns three of them:
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from pydantic import JsonValue
 
+from preceptor.core.composing import normal
 from preceptor.core.fields import FieldSpec, LabelField, ListField
 from preceptor.core.records import Example, Gold
 from preceptor.evals.baselines.targets import targets
@@ -103,4 +103,4 @@ def _ranked(field: ListField, train: Sequence[Example]) -> list[str]:
 
 
 def _key(item: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", item).casefold().split())
+    return " ".join(normal("NFC", item).casefold().split())

@@ -97,7 +97,7 @@ class _Layout:
         for name in sorted(self._free):
             if name in row and name not in self._names:
                 raise TaskError(
-                    f"{where}: a column {name!r}, which the first row does not have",
+                    f"{where}: a column {shown(name)}, which the first row does not have",
                     f"give every row one, or say 'columns: {{{name}: null}}' to leave it alone",
                 )
             if name in self._names and name != "gold" and empty(row.get(name)):

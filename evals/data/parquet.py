@@ -16,7 +16,7 @@ from types import ModuleType
 from pydantic import JsonValue
 
 from preceptor.core.errors import InputError, TaskError, boundary
-from preceptor.core.spelling import as_key
+from preceptor.core.spelling import as_key, shown
 
 BATCH = 512
 
@@ -57,7 +57,7 @@ def parquet_rows(
     """
     parquet = pyarrow("pyarrow.parquet")
     number = 0
-    with boundary(TaskError, f"{path} cannot be read as Parquet", "check the file"):
+    with boundary(TaskError, f"{path} cannot be read as Parquet", "check the file", quiet=True):
         with path.open("rb") as opened:
             file = parquet.ParquetFile(opened, buffer_size=READ_BYTES, pre_buffer=False)
             names = {name: as_key(name) for name in file.schema_arrow.names}
@@ -66,7 +66,9 @@ def parquet_rows(
             spelt = [as_key(name) for name in file.schema_arrow.names]
             for key in taken.values():
                 if spelt.count(key) > 1:
-                    raise TaskError(f"{path}: column {key!r} is there twice", "rename one of the two")
+                    raise TaskError(
+                        f"{path}: column {shown(key)} is there twice", "rename one of the two"
+                    )
             for batch in file.iter_batches(BATCH, columns=list(taken), use_threads=False):
                 for row in batch.to_pylist():
                     number += 1

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from preceptor.core.errors import TaskError
-from preceptor.core.spelling import as_key, columns_shown, nfc
+from preceptor.core.spelling import as_key, columns_shown, nfc, shown
 
 _PIECE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]|\\[nt\\]|[^{}\\]+|\\")
 _MARKS = {"{{": "{", "}}": "}", r"\n": "\n", r"\t": "\t", "\\\\": "\\"}
@@ -108,7 +108,7 @@ def parsed(template: str) -> Text:
 
 def missing(name: str, there: Iterable[str], where: str, more: str = "") -> TaskError:
     """Return the error that says which column is not there, and which are; ``more`` is what to do."""
-    return TaskError(f"{where}: no column {name!r}", columns_shown(list(there)) + more)
+    return TaskError(f"{where}: no column {shown(name)}", columns_shown(list(there)) + more)
 
 
 def _part(value: JsonValue, column: str, where: str) -> str:

@@ -17,6 +17,7 @@ import yaml
 
 from preceptor.core.errors import TaskError
 from preceptor.core.fields import NAME, ListField
+from preceptor.core.spelling import columns_shown, shown
 from preceptor.evals import cells as look
 from preceptor.evals import data, owners, splits
 from preceptor.evals.cells import MOST_LABEL_CHARS, MOST_LABELS, Table
@@ -129,7 +130,7 @@ def _is_plain(owner: Owner) -> bool:
 
 def owner_remark(owner: Owner) -> str:
     """Return why a column is taken as the group."""
-    return f"{owner.column!r} is taken as the group ({owner.counts()}): {owner.why}"
+    return f"{shown(owner.column)} is taken as the group ({owner.counts()}): {owner.why}"
 
 
 def is_split(cells: Sequence[str]) -> bool:
@@ -164,7 +165,7 @@ def _golden(path: Path, column: str, cells: Sequence[str]) -> Table:
     for name in table:
         if not NAME.fullmatch(name) or name != name.strip():
             raise TaskError(
-                f"{path}: {name!r} in column {column!r} cannot be a field's name",
+                f"{path}: {shown(name)} in column {shown(column)} cannot be a field's name",
                 f"rename it: {_NAME_RULE}",
             )
     return table
@@ -174,11 +175,11 @@ def _no_field(path: Path, gold: str | None, odd: Sequence[str], columns: Table) 
     labels = f"a label column holds 2 to {MOST_LABELS} short values (an empty cell is none)"
     if gold and odd:
         return TaskError(
-            f"{path}: {odd[0]!r} in column {gold!r} looks like no field",
+            f"{path}: {shown(odd[0])} in column {shown(gold)} looks like no field",
             f"{labels}, most of them more than once; leave it out, or write the task file by hand",
         )
     return TaskError(
-        f"{path}: no column looks like a field", f"{labels}; there are: {', '.join(columns)}"
+        f"{path}: no column looks like a field", f"{labels}; {columns_shown(list(columns))}"
     )
 
 
@@ -187,7 +188,7 @@ def _empty(columns: Table, lines: Sequence[int], needed: Sequence[str]) -> Itera
         bare = [line for line, cell in zip(lines, columns[column], strict=True) if not cell.strip()]
         if bare:
             more = f" and {len(bare) - 1} more" if bare[1:] else ""
-            yield f"{column!r} is empty in line {bare[0]}{more}: fill it or drop the row"
+            yield f"{shown(column)} is empty in line {bare[0]}{more}: fill it or drop the row"
 
 
 def _half_said(columns: Table) -> Iterator[str]:
@@ -196,9 +197,9 @@ def _half_said(columns: Table) -> Iterator[str]:
         said = {cell.strip().casefold(): cell.strip() for cell in cells if cell.strip()}
         bare = sum(not cell.strip() for cell in cells)
         if bare and len(said) == 1 and max(map(len, said)) <= MOST_LABEL_CHARS:
-            shown = next(iter(said.values()))
+            only = shown(next(iter(said.values())))
             yield (
-                f"{column!r} is not used: it holds {shown!r} or nothing; if its {bare} empty cells "
+                f"{shown(column)} is not used: it holds {only} or nothing; if its {bare} empty cells "
                 "mean another label, write it there"
             )
 
@@ -208,7 +209,8 @@ def _unscored(columns: Table, parted: Sequence[str]) -> Iterator[str]:
         bare = sum(not cell.strip() for cell in columns[column])
         if bare:
             times = "once" if bare == 1 else f"{bare} times"
-            yield f'{column!r} is empty {times} and not scored there: write [] where it means "none"'
+            told = f"{shown(column)} is empty {times} and not scored there"
+            yield f'{told}: write [] where it means "none"'
 
 
 def _closed(asked: Table, lists: Sequence[str], mark: str | None) -> Iterator[str]:
@@ -216,8 +218,10 @@ def _closed(asked: Table, lists: Sequence[str], mark: str | None) -> Iterator[st
     for column in lists:
         items = Counter(item for cell in asked[column] for item in _items(cell, mark))
         if 2 <= len(items) <= MOST_LABELS and items.total() >= LEAST_USES * len(items):
-            few = ", ".join(map(_plain, sorted(items)))
-            yield f"{column!r} holds {len(items)} different items; a closed list says values: [{few}]"
+            short = all(shown(item) == repr(item) for item in items)
+            few = ", ".join(map(_plain, sorted(items))) if short else "…"
+            told = f"{shown(column)} holds {len(items)} different items"
+            yield f"{told}; a closed list says values: [{few}]"
 
 
 def _items(cell: str, mark: str | None) -> list[str]:
@@ -239,7 +243,7 @@ def _passed_over(
 ) -> Iterator[str]:
     """Tell why a column is not what its name says."""
     for column in look.named(rest, ("split",)):
-        yield f"{column!r} is not used: it holds other values than {', '.join(splits.PARTS)}"
+        yield f"{shown(column)} is not used: it holds other values than {', '.join(splits.PARTS)}"
     for column in look.named(rest, IDS) if name is None else ():
         seen: dict[str, int] = {}
         for line, cell in zip(lines, columns[column], strict=True):
@@ -247,7 +251,7 @@ def _passed_over(
             if first != line or not cell.strip():
                 what = f"holds the same in lines {first} and {line}" if cell.strip() else "is empty"
                 where = "" if cell.strip() else f" in line {line}"
-                yield f"{column!r} {what}{where}, so the row number is the id"
+                yield f"{shown(column)} {what}{where}, so the row number is the id"
                 break
 
 

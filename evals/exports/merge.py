@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from preceptor.core.errors import InputError, TaskError
+from preceptor.core.spelling import shown
 from preceptor.evals import data
 from preceptor.evals.exports import remarks
 from preceptor.evals.exports.record import Answer, Export, Span
@@ -225,7 +226,7 @@ def _nothing(
         )
     if not asked:
         return TaskError(f"{path}: no annotation in it", "export after annotating")
-    alone = [f"{field!r} ({values[0]!r})" for field, values in labels.items() if values]
+    alone = [f"{field!r} ({shown(values[0])})" for field, values in labels.items() if values]
     return TaskError(
         f"{path}: only one label was ever chosen: {', '.join(alone) or 'none'}",
         "a field needs two labels or more: annotate more notes",

@@ -6,6 +6,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from preceptor.core.spelling import named, shown
 from preceptor.evals.exports.agreement import Items, agreement
 from preceptor.evals.exports.record import Answer
 from preceptor.evals.exports.shape import Shape
@@ -92,10 +93,11 @@ def fields(
     if shape.kinds:
         yield f"spans become one list for each type ({_few(shape.kinds)}): the texts covered, each once"
     for field, values in options.items():
-        yield f"{field!r} may have several choices in a note, so it is a list: {_few(values)}"
+        told = _few([*map(named, values)])
+        yield f"{field!r} may have several choices in a note, so it is a list: {told}"
     for field, values in labels.items():
         if len(values) == 1:
-            yield f"{field!r} is left out: {values[0]!r} is its only label"
+            yield f"{field!r} is left out: {shown(values[0])} is its only label"
     changed = [f"{key[1]!r} as {name!r}" for key, name in shape.names.items() if key[1] != name]
     if changed:
         yield f"renamed, for the rules of field names: {_few(changed)}"

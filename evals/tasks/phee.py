@@ -97,7 +97,7 @@ class Sentence(BaseModel):
         for _, text in pieces:
             item = text.strip()
             if not item or item not in self.context:
-                raise ValueError(f"{item!r} does not stand in the sentence")
+                raise ValueError(f"an item of {len(item)} characters does not stand in the sentence")
             items.setdefault(item.casefold(), item)
         return [*items.values()]
 

@@ -12,6 +12,8 @@ def test_each_leaf_has_the_exit_code_that_the_front_door_promises() -> None:
         errors.BudgetStop: 3,
         errors.TeacherError: 4,
         errors.StudentError: 5,
+        errors.Unserved: 2,
+        errors.Unforeseen: 1,
         errors.Interrupted: 130,
     }
 

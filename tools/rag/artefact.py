@@ -18,6 +18,7 @@ from typing import Literal
 from pydantic import Field, JsonValue, ValidationError
 
 from preceptor.core.errors import InputError, StoreError
+from preceptor.core.reading import loads
 from preceptor.core.record import Record, canonical
 from preceptor.core.record import digest as content_hash
 from preceptor.tools.rag.bm25 import K1, B, Bm25
@@ -158,7 +159,7 @@ def read(data: bytes) -> Index:
     """
     lines = data.decode("utf-8", "replace").split("\n")
     try:
-        head = json.loads(lines[0])
+        head = loads(lines[0])
     except ValueError:
         head = None
     if not isinstance(head, dict) or head.get("kind") != KIND:
@@ -200,7 +201,7 @@ def _filled(config: IndexConfig, lines: Sequence[str]) -> Index:
     vectors: list[tuple[float, ...]] = []
     for number, line in enumerate(lines, 1):
         try:
-            value = json.loads(line)
+            value = loads(line)
             packed = value.pop("vector", "")
             passages.append(Passage.model_validate(value))
             vector = _unpacked(packed)

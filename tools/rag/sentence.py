@@ -10,7 +10,6 @@ vectors swallows; larger ones differ in the sixth digit now and then.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from preceptor.core import foreign, model_folder, model_home
 from preceptor.core.errors import StudentError, boundary
+from preceptor.core.reading import loads
 from preceptor.core.record import digest
 from preceptor.tools.rag.embed import Vector, unit
 
@@ -214,7 +214,7 @@ def _inside(folder: Path, path: str) -> Path:
 
 def _read(file: Path) -> object:
     try:
-        found: object = json.loads(file.read_text("utf-8"))
+        found: object = loads(file.read_text("utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError):

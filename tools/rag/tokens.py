@@ -22,6 +22,8 @@ import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 
+from preceptor.core.composing import normal
+
 TOKENS_VERSION = 1
 """Rises whenever the same text gives other tokens or numbers."""
 
@@ -55,7 +57,7 @@ def _plain(char: str) -> str:
 
 def fold(text: str) -> str:
     """Return ``text`` in the one spelling that tokens are made of."""
-    folded = unicodedata.normalize("NFKC", text).casefold().replace("’", "'").translate(_UMLAUTS)
+    folded = normal("NFKC", text).casefold().replace("’", "'").translate(_UMLAUTS)
     return folded if folded.isascii() else "".join(map(_plain, folded))
 
 

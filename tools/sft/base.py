@@ -7,7 +7,6 @@ weights carry about the model that they belong to.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from pydantic import ValidationError
 from preceptor.core import model_folder
 from preceptor.core.errors import InputError
 from preceptor.core.files import compact, write_whole
+from preceptor.core.reading import loads
 from preceptor.core.record import DIGEST_CHARS, Record
 from preceptor.core.records import AdapterRef
 
@@ -68,7 +68,7 @@ def model_bytes(folder: Path) -> int:
 def architecture(folder: Path) -> str:
     """Return the architecture that a model's ``config.json`` names; empty if it names none."""
     try:
-        said = json.loads((folder / "config.json").read_bytes())
+        said = loads((folder / "config.json").read_bytes())
     except (OSError, ValueError):
         return ""
     named = said.get("architectures") if isinstance(said, dict) else None

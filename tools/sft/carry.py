@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from preceptor.core import private
 from preceptor.core.errors import InputError
 from preceptor.core.files import compact, store_error, write_whole
 from preceptor.core.record import digest
@@ -102,7 +103,7 @@ def export_job(folder: Path, job: Job, rows: bytes, paths: Paths, how: Parcel | 
     fresh = folder.with_name(f".{folder.name}-{os.getpid()}")
     shutil.rmtree(fresh, ignore_errors=True)
     try:
-        fresh.mkdir(parents=True)
+        private.make_folder(fresh, parents=True)
         if how.with_base:
             _copy(Path(paths.base), fresh / "base")
         if paths.start:
@@ -129,6 +130,7 @@ def _copy(source: Path, target: Path) -> None:
     for path in source.iterdir():
         if path.is_file():
             shutil.copyfile(path, target / path.name)
+    private.close(target)
 
 
 def import_job(folder: Path, root: Path, expected: Job | None = None) -> Result:

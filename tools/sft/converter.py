@@ -9,10 +9,11 @@ its own, although the text is split as a known one splits it. A process of its o
 from __future__ import annotations
 
 import importlib
-import json
 import sys
 from pathlib import Path
 from typing import Any
+
+from preceptor.core.reading import loads
 
 SPLITS = {
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|"
@@ -24,7 +25,7 @@ SPLITS = {
 def pre_tokenizer(model: Path) -> str:
     """Return what llama.cpp calls the pre-tokenizer of a model, empty if it cannot be told."""
     try:
-        said = json.loads((model / "tokenizer.json").read_bytes())["pre_tokenizer"]
+        said = loads((model / "tokenizer.json").read_bytes())["pre_tokenizer"]
         first, second = said["pretokenizers"]
         bytewise = second["type"] == "ByteLevel" and not second["use_regex"]
         plain = not second["add_prefix_space"] and first["behavior"] == "Isolated"

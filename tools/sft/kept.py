@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from preceptor.core import private
 from preceptor.core.files import store_error
 from preceptor.tools.sft import base
 from preceptor.tools.sft.job import Result
@@ -66,6 +67,7 @@ def publish(own: Path, kept: Path, result: Result) -> None:
         shutil.copytree(own, temporary)
         if kept.is_dir() and not is_whole(kept, result):
             kept.rename(damaged)
+        private.close(temporary)
         temporary.rename(kept)
     except OSError as cause:
         if not is_whole(kept, result):  # else somebody else has put them there meanwhile

@@ -8,11 +8,11 @@ the model at once comes on top; memory that runs out there is met by smaller par
 
 from __future__ import annotations
 
-import json
 import struct
 from pathlib import Path
 
 from preceptor.core import model_folder
+from preceptor.core.reading import loads
 from preceptor.tools.sft.job import Failed, Job, Method
 
 FULL, COPY, ADAPTERS, HALF, QUARTER = 16, 4, 4.5, 2.3, 0.8
@@ -30,7 +30,7 @@ def parameters(folder: Path) -> int:
         try:
             with path.open("rb") as stream:
                 (size,) = struct.unpack("<Q", stream.read(8))
-                head = json.loads(stream.read(min(size, path.stat().st_size)))
+                head = loads(stream.read(min(size, path.stat().st_size)))
         except (OSError, ValueError, struct.error):
             return 0
         for name, tensor in head.items():

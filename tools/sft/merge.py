@@ -7,7 +7,6 @@ weights, bit for bit, in the base model's precision. A training entry point: it 
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from pydantic import JsonValue
 from preceptor.core import foreign, model_folder
 from preceptor.core.errors import InputError, StoreError, boundary
 from preceptor.core.files import compact
+from preceptor.core.reading import loads
 from preceptor.core.records import AdapterRef
 from preceptor.tools.sft import base
 from preceptor.tools.sft.job import Failed
@@ -109,7 +109,7 @@ def _no_code(file: Path) -> None:
 
 def _said(file: Path) -> dict[str, JsonValue]:
     try:
-        said = json.loads(file.read_bytes()) if file.is_file() else {}
+        said = loads(file.read_bytes()) if file.is_file() else {}
     except ValueError as cause:
         raise InputError(
             f"{file.name} of the base model is no JSON", "fetch the model again"

@@ -5,7 +5,6 @@ Owns precision, adapters and the folder of trained weights. A training entry poi
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -14,6 +13,7 @@ from typing import Any
 
 from preceptor.core import foreign
 from preceptor.core.files import write_whole
+from preceptor.core.reading import loads
 from preceptor.core.record import canonical
 from preceptor.tools.sft import attention, packing, ranks
 from preceptor.tools.sft.job import Failed, Job
@@ -165,7 +165,7 @@ def save(model: Any, job: Job, folder: Path, stored: str) -> None:
         return
     model.save_pretrained(str(folder), save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)
-    config = json.loads((folder / _CONFIG).read_bytes())
+    config = loads((folder / _CONFIG).read_bytes())
     # A set without an order, and a path of this machine, would give each run another content hash.
     config["target_modules"] = sorted(config["target_modules"])
     config["base_model_name_or_path"] = job.base.spec

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from preceptor.core import child, lock
+from preceptor.core import child, lock, private
 from preceptor.core.errors import InputError, Interrupted
 from preceptor.core.files import compact, store_error, write_whole
 from preceptor.core.ports import Cancel, OnProgress
@@ -128,7 +128,7 @@ class Runner:
     def _prepare(self, job: Job, rows: bytes, paths: Paths) -> Path:
         folder = self.folder(job)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            private.make_folder(folder, parents=True, exist_ok=True)
         except OSError as cause:
             raise store_error("make", folder, cause) from cause
         if lock.holder(folder) is None:

@@ -14,10 +14,12 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import NoReturn
 
-from preceptor.core.errors import InputError, PreceptorError
+from preceptor.core import private
+from preceptor.core.errors import InputError, PreceptorError, Unforeseen, boundary
 
 VERBS: dict[str, str] = {
     "plan": "say what a run would cost, before anything is spent",
@@ -68,7 +70,34 @@ def _run(verb: str, rest: Sequence[str]) -> int:
     parser = _Parser(prog=f"preceptor {verb}", description=VERBS[verb])
     module.configure(parser)
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    return int(module.run(parser.parse_args(rest)))
+    args = parser.parse_args(rest)
+    # Models that are fetched by name are nobody's notes, and often shared.
+    with nullcontext() if verb == "models" else private.owner_only():
+        return int(module.run(args))
+
+
+def _guarded(verb: str, rest: Sequence[str]) -> int:
+    """Run a verb; what nothing foresees becomes one line that says where it was."""
+    try:
+        with boundary(Unforeseen, "something went wrong that was not foreseen", quiet=True):
+            return _run(verb, rest)
+    except Unforeseen as error:
+        if isinstance(error.__cause__, (OSError, BrokenPipeError)):
+            raise error.__cause__ from None
+        error.hint = f"{_where(error.__cause__)}; --debug shows the traceback, which may quote a note"
+        raise
+
+
+def _where(cause: BaseException | None) -> str:
+    """Return the innermost place of ours where it happened."""
+    at = cause.__traceback__ if cause else None
+    found = "?"
+    while at is not None:
+        file = Path(at.tb_frame.f_code.co_filename)
+        if "preceptor" in file.parts:
+            found = f"{file.name} line {at.tb_lineno}"
+        at = at.tb_next
+    return found
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -94,14 +123,21 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 2
         _parser().print_help()
         return 0
-    try:
-        return _run(verb, given[1:])
-    except PreceptorError as error:
-        if "--debug" in given:
-            raise
-        from preceptor.core.render import printable
+    from preceptor.cli.terminal import escaping
 
-        print(f"preceptor: {printable(str(error))}", file=sys.stderr)
+    with escaping():
+        return _told(verb, given[1:])
+
+
+def _told(verb: str, rest: Sequence[str]) -> int:
+    """Run a verb and return its exit code; an error is told in one line, but for ``--debug``."""
+    debug = "--debug" in rest
+    try:
+        return (_run if debug else _guarded)(verb, rest)
+    except PreceptorError as error:
+        if debug:
+            raise
+        print(f"preceptor: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("preceptor: interrupted", file=sys.stderr)
@@ -110,7 +146,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        if "--debug" in given:
+        if debug:
             raise
         from preceptor.core.files import store_error
 

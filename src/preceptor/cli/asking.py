@@ -21,6 +21,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from preceptor.core.errors import InputError
+from preceptor.core.reading import loads
 from preceptor.core.render import quote
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ def read_args(text: str, where: str) -> dict[str, JsonValue]:
         InputError: If it is no JSON object.
     """
     try:
-        found = json.loads(text)
+        found = loads(text)
     except ValueError as cause:
         raise InputError(f"{where}: not JSON", "an object with the arguments") from cause
     if not isinstance(found, dict):

@@ -7,6 +7,7 @@ money: a teacher is tried only where its server is one's own.
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-from preceptor.core import machine, ollama_names, served, wire
+from preceptor.core import machine, ollama_names, private, served, wire
 from preceptor.core.errors import PreceptorError
 from preceptor.core.prices import PRICE_HINT
 from preceptor.core.settings import Settings, masked, secrets
@@ -53,6 +54,21 @@ def memory(file: Path = machine.MEMINFO) -> Check:
     total, free = (size / 2**30 for size in known)
     mend = "" if free >= LEAST_MEMORY else "close programs, or serve the student elsewhere (ollama:)"
     return Check("memory", "note" if mend else "ok", f"{free:.1f} of {total:.1f} GiB free", mend)
+
+
+def privacy(runs: Path) -> Check:
+    """Look at who may read the runs; what lies beside them in the same folder is not ours to judge."""
+    found = [
+        place
+        for run in (sorted(runs.iterdir()) if runs.is_dir() else [])
+        if run.name == "openings.jsonl" or (run.is_dir() and not run.is_symlink())
+        for place in private.open_to_others(run)
+    ]
+    if not found:
+        return Check("private runs", "ok", "only you may read them")
+    shown = f"{len(found)} folders and files may be read by others, {found[0]}"
+    mend = f"chmod -R go= {shlex.quote(str(runs))}"
+    return Check("private runs", "note", shown if len(found) == 1 else f"{shown} …", mend)
 
 
 def disk(folder: Path) -> Check:

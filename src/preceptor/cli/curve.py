@@ -42,6 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do it."""
     from preceptor.cli.show import Console
+    from preceptor.core import private
     from preceptor.core.files import write_whole
     from preceptor.evals import curve_page
     from preceptor.graphs import curve
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     with closing(Console()) as console:
         made, folder = curve.measure(request, known, console.progress)
     place = args.out or folder
-    place.mkdir(parents=True, exist_ok=True)
+    private.make_folder(place, parents=True, exist_ok=True)
     page = curve_page.markdown(made, _command(args))
     text = made.model_dump_json(indent=2) + "\n"
     for name, whole in (("json", text), ("md", page), ("svg", curve_page.svg(made))):

@@ -66,6 +66,7 @@ def _machine(chosen: Settings) -> Iterator[Check]:
     writable = nearest.is_dir() and os.access(nearest, os.W_OK)
     mend = "" if writable else "choose another with --runs-dir"
     yield Check("runs folder", "ok" if writable else "missing", str(runs), mend)
+    yield checks.privacy(runs)
 
 
 def _services(chosen: Settings) -> Iterator[Check]:

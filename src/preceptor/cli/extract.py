@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from preceptor.cli.options import (
     add_allow_remote,
+    add_csv_safe,
     add_precision,
     add_settings,
     find_run,
@@ -58,6 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--again", action="store_true", help="answer notes anew whose text, or student, has changed"
     )
+    add_csv_safe(parser)
     add_precision(parser)
     add_allow_remote(parser)
     add_settings(parser)
@@ -85,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
         pipe=_pipe(args),
         precision=args.precision,
         allow=tuple(args.allow_remote),
+        exact=not args.csv_safe,
     )
     say_what_a_bundle_sends(job.folder, settings(args))
     waiting = Waiting(sys.stderr)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+
+from preceptor.core.reading import loads
 
 
 def kept_moves(folder: Path) -> str:
@@ -15,7 +16,7 @@ def kept_moves(folder: Path) -> str:
     from preceptor.core.records import Attempt
 
     try:
-        found = json.loads((folder / "report.json").read_text("utf-8"))
+        found = loads((folder / "report.json").read_text("utf-8"))
         return summary([Attempt.model_validate(one) for one in found["attempts"]])
     except (OSError, ValueError, KeyError, TypeError):
         return ""

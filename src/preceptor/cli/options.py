@@ -73,6 +73,16 @@ def say_what_a_bundle_sends(folder: Path, chosen: Settings) -> None:
         print(printable(told), file=sys.stderr)
 
 
+def add_csv_safe(parser: argparse.ArgumentParser) -> None:
+    """Add whether a model's values may be formulas in CSV."""
+    parser.add_argument(
+        "--csv-safe",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="in CSV, put a ' before what a spreadsheet program would run as a formula (default)",
+    )
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add ``--json``."""
     parser.add_argument("--json", action="store_true", help="print JSON for programs")

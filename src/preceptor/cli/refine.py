@@ -158,6 +158,7 @@ def drive(session: object, as_json: bool, decide: Decide | None = None) -> int:
     """
     from preceptor.cli.asking import at_terminal
     from preceptor.core.errors import Interrupted
+    from preceptor.core.reading import text_of
     from preceptor.core.render import printable
     from preceptor.graphs import refine, stops
     from preceptor.graphs.approval import Waiting
@@ -177,10 +178,10 @@ def drive(session: object, as_json: bool, decide: Decide | None = None) -> int:
     finally:
         session.listener.close()
     if as_json:
-        print((folder / "report.json").read_text("utf-8"), end="")
+        print(text_of(folder / "report.json"), end="")
     else:
         print(file=sys.stderr)
-        print(printable((folder / "report.txt").read_text("utf-8")), end="")
+        print(printable(text_of(folder / "report.txt")), end="")
         print(printable(_whereabouts(folder)))
     code = refine.exit_code(state)
     if code:
@@ -210,10 +211,11 @@ def _whereabouts(folder: Path) -> str:
 
 def _is_useless(folder: Path) -> bool:
     """Return whether the report says not to use the final student; nobody is told how to, then."""
+    from preceptor.core.reading import record_of
     from preceptor.evals.headline import is_useless
     from preceptor.evals.report import Report
 
-    return is_useless(Report.from_json((folder / "report.json").read_text("utf-8")))
+    return is_useless(record_of(folder / "report.json", Report))
 
 
 def stop_on_ctrl_c(cancel: object) -> None:

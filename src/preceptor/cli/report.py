@@ -17,6 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do it."""
     from preceptor.core.errors import InputError
+    from preceptor.core.reading import text_of
     from preceptor.core.render import printable
     from preceptor.core.trace import read
 
@@ -24,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     file = path / ("report.json" if args.json else "report.txt")
     if not file.exists():
         raise InputError(f"run {path.name!r} has no report yet", f"go on with: preceptor resume {path}")
-    print(printable(file.read_text("utf-8")), end="")
+    print(printable(text_of(file)), end="")
     rolled = [event.data for event in read(path / "trace.jsonl") if event.kind == "rollback"]
     if rolled and not args.json:
         told = rolled[-1]

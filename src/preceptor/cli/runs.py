@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from preceptor.cli.keeping import kept_moves
 from preceptor.cli.options import add_json, add_settings, find_run, settings
+from preceptor.cli.terminal import exact
 
 if TYPE_CHECKING:
     from preceptor.core.runs import Listed
@@ -66,7 +67,7 @@ def _splits(args: argparse.Namespace) -> int:
     found = parts.of_run(find_run(args, args.run[0] if args.run else "last"))
     text = parts.as_json(found) if args.json else parts.as_csv(found)
     if args.out is None:
-        sys.stdout.write(printable(text) if sys.stdout.isatty() else text)
+        exact(sys.stdout, printable(text) if sys.stdout.isatty() else text)
         return 0
     if args.out.is_dir() or not args.out.parent.is_dir():
         raise InputError(
@@ -124,6 +125,18 @@ def _remove(args: argparse.Namespace) -> int:
 
 
 def _row(found: Listed) -> dict[str, str]:
+    """Return what a run's line says; one that cannot be read says why, and the others are listed."""
+    from preceptor.core.errors import StoreError, boundary
+
+    try:
+        with boundary(StoreError, "its files cannot be read", "remove it, or restore them", quiet=True):
+            return _readable_row(found)
+    except StoreError as error:
+        row = {"name": found.path.name, "created": "", "state": "damaged", "headline": str(error)}
+        return {**row, "kept": ""}
+
+
+def _readable_row(found: Listed) -> dict[str, str]:
     done = found.path / "report.txt"
     state = "finished" if done.exists() else "unfinished"
     headline = found.problem
@@ -132,7 +145,7 @@ def _row(found: Listed) -> dict[str, str]:
     elif not done.exists() and _waits(found.path):
         state, headline = "waiting", f"for your word: preceptor approve {found.path}"
     elif done.exists():
-        headline = done.read_text("utf-8").splitlines()[0]
+        headline = next(iter(done.read_text("utf-8").splitlines()), "")
     created = found.info.created[:19] if found.info else ""
     return {
         "name": found.path.name,

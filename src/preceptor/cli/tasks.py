@@ -116,6 +116,7 @@ def _fetch(args: argparse.Namespace) -> int:
 
 def _new(args: argparse.Namespace) -> int:
     from preceptor.core.errors import InputError
+    from preceptor.core.spelling import named, shown
     from preceptor.evals import draft
     from preceptor.evals.warnings import shorten
 
@@ -126,24 +127,24 @@ def _new(args: argparse.Namespace) -> int:
         print(json.dumps({"file": str(file), **found.model_dump(mode="json")}, indent=2))
         return 0
     print(f"{file}, guessed from {args.source}{(found.tool and f' ({found.tool})') or ''}:")
-    group = f"{found.group} ({found.owners})" if found.group else "(none: each row its own)"
-    print(f"  text {found.text}, id {found.id or '(row number)'}, patient {group}")
+    group = f"{named(found.group)} ({found.owners})" if found.group else "(none: each row its own)"
+    print(f"  text {named(found.text)}, id {named(found.id or '(row number)')}, patient {group}")
     if found.split:
         print(f"  split {found.split}: train, dev and test as it says")
     if found.gold:
         print(f"  fields in {found.gold}")
-    of = {name: f", column {column!r}" for name, column in found.columns.items()}
+    of = {name: f", column {shown(column)}" for name, column in found.columns.items()}
     for name, values in found.labels.items():
         usual = found.defaults[name]
         guessed = "" if draft.names_nothing(usual) else ", a guess"
-        shown = f"{', '.join(values)} (nothing found: {usual}{guessed})"
-        print(f"  {name}: {shown}{of.get(name, '')}")
+        labels = f"{', '.join(map(named, values))} (nothing found: {named(usual)}{guessed})"
+        print(f"  {name}: {labels}{of.get(name, '')}")
     for name in found.lists:
         print(f"  {name}: a list{of.get(name, '')}")
     if found.items:
         print(f"  items of lists are separated by {found.items!r}")
     if found.unused:
-        print(f"  not used: {', '.join(found.unused)}")
+        print(f"  not used: {', '.join(map(named, found.unused))}")
     for remark in shorten(found.remarks, args.all):
         print(f"  note: {remark}")
     print(f"Read and correct it, then: preceptor tasks check {file}")

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from preceptor.cli.options import add_json, add_settings, find_run
-from preceptor.core.errors import InputError
+from preceptor.core.errors import InputError, StoreError, boundary
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,18 +31,21 @@ def run(args: argparse.Namespace) -> int:
     folder = find_run(args, args.run)
     if args.egress:
         return _egress(folder, args.json)
-    events = list(read(folder / "trace.jsonl"))
-    if args.round is not None and all(event.data.get("round") != args.round for event in events):
-        raise InputError(f"run {folder.name!r} has no round {args.round}", "leave --round out")
-    for event in events:
+    there = args.round is None
+    for event in read(folder / "trace.jsonl"):
         if args.round is not None and event.data.get("round") != args.round:
             continue
+        there = True
         if args.kind and event.kind != args.kind:
             continue
         if args.json:
             print(printable(json.dumps(event.model_dump(mode="json"), ensure_ascii=False)))
         else:
-            print(printable(text(event)))
+            with boundary(StoreError, f"event {event.seq} cannot be shown", "see: --json", quiet=True):
+                shown = text(event)
+            print(printable(shown))
+    if not there:
+        raise InputError(f"run {folder.name!r} has no round {args.round}", "leave --round out")
     return 0
 
 

@@ -12,7 +12,9 @@ import time
 from contextlib import suppress
 from typing import TextIO
 
+from preceptor.cli.terminal import exact
 from preceptor.core.ports import Progress
+from preceptor.core.render import printable
 
 EVERY = 30.0
 """Seconds between two lines where nobody watches."""
@@ -67,7 +69,7 @@ class Waiting:
             self._now = None
             self._wake.notify_all()
             if self._drawn:
-                self._stream.write("\r\x1b[K")
+                exact(self._stream, "\r\x1b[K")
                 self._drawn = False
 
     def _look(self) -> None:
@@ -86,7 +88,7 @@ class Waiting:
         assert self._now is not None
         self._told = time.monotonic()
         text = "  " + line(self._what, self._now, self._base, self._told - self._began)
-        self._stream.write(f"\r\x1b[K{text}" if self._live else text + os.linesep)
+        exact(self._stream, f"\r\x1b[K{printable(text)}" if self._live else text + os.linesep)
         self._stream.flush()
         self._drawn = self._live
 

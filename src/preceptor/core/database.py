@@ -6,12 +6,14 @@ Owns the connection's settings and the version of a file; leaves tables and quer
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from preceptor.core import private
 from preceptor.core.errors import StoreError
 
 Migration = Sequence[str]
@@ -73,6 +75,8 @@ def connect(path: Path | None, migrations: Sequence[Migration]) -> sqlite3.Conne
     Raises:
         StoreError: If the file cannot be opened, is damaged, or is of a newer version.
     """
+    if path is not None:
+        _make_private(path)
     with store_errors(path):
         connection = sqlite3.connect(
             path or ":memory:", timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
@@ -83,6 +87,12 @@ def connect(path: Path | None, migrations: Sequence[Migration]) -> sqlite3.Conne
             connection.close()
             raise
     return connection
+
+
+def _make_private(path: Path) -> None:
+    """Make the file, if it is missing, so that only its owner may read it: SQLite goes by the umask."""
+    with suppress(OSError):  # SQLite says what is wrong
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, private.FILE))
 
 
 def _prepare(

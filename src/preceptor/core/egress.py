@@ -13,9 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from pydantic import ValidationError
+
 from preceptor.core import wire
 from preceptor.core.address import HOW, Address, parse
-from preceptor.core.errors import InputError
+from preceptor.core.errors import InputError, StoreError
 from preceptor.core.files import JsonLines
 from preceptor.core.record import Record
 from preceptor.core.record import digest as content_hash
@@ -65,8 +67,13 @@ class Departure(Record):
 
 def read(path: Path) -> Iterator[Departure]:
     """Yield the lines of an ``egress.jsonl``; no file is no lines."""
-    for _, value in JsonLines(path).read():
-        yield Departure.model_validate(value)
+    for number, value in JsonLines(path).read():
+        try:
+            yield Departure.model_validate(value)
+        except ValidationError as cause:
+            raise StoreError(
+                f"{path} line {number}: not a line of the log", "the file was changed by hand"
+            ) from cause
 
 
 class Egress:

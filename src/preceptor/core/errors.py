@@ -11,6 +11,7 @@ Owns what can go wrong and which exit code it has. A bad answer of a student is 
     ├── BudgetStop         3    the budget is used up; the best recipe is kept
     ├── TeacherError       4    the teacher gives nothing that can be used
     ├── StudentError       5    the student's server or model cannot be reached or used
+    ├── Unforeseen         1    a fault of the program, or a file that nothing checks
     └── Interrupted      130    Ctrl-C or a stop file; the run can be resumed
 """
 
@@ -71,6 +72,12 @@ class StudentError(PreceptorError):
     """The student cannot be reached, loaded or used."""
 
     exit_code = 5
+
+
+class Unforeseen(PreceptorError):
+    """What no other error foresees: it says where that was and of which kind, not its words."""
+
+    exit_code = 1
 
 
 class Interrupted(PreceptorError):

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from preceptor.core import private
 from preceptor.core.errors import StoreError
 from preceptor.core.record import canonical
 
@@ -46,15 +47,17 @@ def sync_folder(path: Path) -> None:
         os.close(fd)
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes, *, public: bool = False) -> None:
     """Write a file so that a reader, or a crash, sees all of it or nothing.
+
+    Only its owner may read it, unless it is ``public``: then the umask says.
 
     Raises:
         StoreError: If the disk is full, read-only or not ours; nothing is left behind then.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
-        with temporary.open("wb") as file:
+        with open(temporary, "wb", opener=None if public else _for_owner) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -64,6 +67,12 @@ def write_whole(path: Path, data: bytes) -> None:
         raise store_error("write", path, cause) from cause
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _for_owner(path: str, flags: int) -> int:
+    fd = os.open(path, flags, private.FILE)
+    os.fchmod(fd, private.FILE)
+    return fd
 
 
 def parse_line(line: bytes) -> dict[str, JsonValue] | None:
@@ -114,12 +123,15 @@ class JsonLines:
         with self._lock:
             try:
                 is_new = not self.path.exists()
-                fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                fd = os.open(
+                    self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, private.FILE
+                )
             except OSError as cause:
                 raise store_error("open", self.path, cause) from cause
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX)
                 if is_new:
+                    os.fchmod(fd, private.FILE)
                     sync_folder(self.path.parent)
                 yield Writer(self, fd)
             finally:

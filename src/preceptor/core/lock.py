@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from preceptor.core import private
 from preceptor.core.errors import StoreError
 from preceptor.core.files import parse_line, store_error
 
@@ -58,7 +59,7 @@ def lock(folder: Path) -> Iterator[None]:
     """
     path = folder / LOCK_FILE
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, private.FILE)
     except OSError as cause:
         raise store_error("lock", path, cause) from cause
     _held.add(fd)

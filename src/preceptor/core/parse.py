@@ -9,13 +9,13 @@ mark, so that every answer can be stored.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 from pydantic import JsonValue
 
 from preceptor.core.fields import FieldSpec
+from preceptor.core.objects import objects
 from preceptor.core.records import Answer, Gold, Reply, Status
 from preceptor.core.spelling import nfc
 from preceptor.core.thoughts import answer_in
@@ -24,20 +24,9 @@ PARSE_VERSION = 3
 """Rises whenever the same raw text gives other values; part of every cache key."""
 
 _ORDER: tuple[Status, ...] = ("ok", "invalid", "truncated", "failed")
-_DECODER = json.JSONDecoder()
 
-
-def objects(text: str) -> Iterator[dict[str, JsonValue]]:
-    """Yield the JSON objects in ``text``, in order; those inside of another one are part of it."""
-    start = text.find("{")
-    while start >= 0:
-        try:
-            value, end = _DECODER.raw_decode(text, start)
-        except (ValueError, RecursionError):  # a ValueError, too, for a number of 5,000 digits
-            end = start + 1
-        else:
-            yield value
-        start = text.find("{", end)
+LONGEST = 1_000_000
+"""So many characters of one reply are read and stored: no schema needs more."""
 
 
 def _well_formed(value: JsonValue) -> JsonValue:
@@ -51,7 +40,7 @@ def _well_formed(value: JsonValue) -> JsonValue:
 def read(raw: str, fields: Sequence[FieldSpec]) -> tuple[Gold, dict[str, Status]]:
     """Return (values that could be read, problem per field that could not)."""
     best: Gold = {}
-    for found in objects(answer_in(raw)):
+    for found in objects(answer_in(raw[:LONGEST])):
         values = _values(found, fields)
         # Not more than none: an echoed schema, or {}, is no answer.
         if values and len(values) >= len(best):
@@ -107,7 +96,7 @@ def answer(example_id: str, fields: Sequence[FieldSpec], replies: Sequence[Reply
         record={f.name: values[f.name] for f in fields if f.name in values} or None,
         status=_ORDER[max(map(_ORDER.index, problems.values()), default=0)],
         problems=problems,
-        raw=tuple(r.raw.encode("utf-8", "replace").decode("utf-8") for r in replies),
+        raw=tuple(r.raw[:LONGEST].encode("utf-8", "replace").decode("utf-8") for r in replies),
         prompt_tokens=_sum([r.prompt_tokens for r in replies]),
         completion_tokens=_sum([r.completion_tokens for r in replies]),
         calls=len(replies),

@@ -14,12 +14,11 @@ happens in a run to ``graphs``, and what is shown of it to the front door.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -30,9 +29,11 @@ from typing import TypeVar
 from pydantic import JsonValue, ValidationError
 
 from preceptor.core import lock as locking
+from preceptor.core import private
 from preceptor.core.cache import AnswerCache
 from preceptor.core.errors import InputError, StoreError
 from preceptor.core.files import JsonLines, compact, store_error, sync_folder, write_whole
+from preceptor.core.reading import loads
 from preceptor.core.record import Record, digest
 from preceptor.core.trace import Trace
 
@@ -100,7 +101,7 @@ class Artefacts:
         try:
             if path.is_file() and path.stat().st_size == len(raw) and path.read_bytes() == raw:
                 return name
-            path.parent.mkdir(parents=True, exist_ok=True)
+            private.make_folder(path.parent, parents=True, exist_ok=True)
         except OSError as cause:
             raise store_error("write", path, cause) from cause
         write_whole(path, raw)
@@ -174,7 +175,8 @@ class RunStore:
         info = RunInfo(format=FORMAT_VERSION, created=_now(), program=_program(), config=dict(config))
         temporary = root / f".{name}.{os.getpid()}.tmp"
         try:
-            (temporary / "artefacts").mkdir(parents=True)
+            private.make_folder(temporary, parents=True)
+            private.make_folder(temporary / "artefacts")
             write_whole(temporary / "run.json", compact(info.model_dump(mode="json")))
             if path.exists():
                 raise StoreError(f"{str(path)!r} exists already", "resume it, or choose another name")
@@ -195,7 +197,7 @@ class RunStore:
         """
         file = path / "run.json"
         try:
-            said = json.loads(file.read_bytes())
+            said = loads(file.read_bytes())
         except (FileNotFoundError, NotADirectoryError) as cause:
             raise StoreError(
                 f"{str(path)!r} is not a run: it has no run.json", "see: preceptor runs list"
@@ -227,6 +229,20 @@ class RunStore:
         """Everything the run was started with."""
         return self.info.config
 
+    def said(self, key: str, kind: type[R]) -> R:
+        """Return a part of what the run was started with.
+
+        Raises:
+            StoreError: If ``run.json`` does not have it, or not so that this program can read it.
+        """
+        try:
+            return kind.model_validate(self.config[key])
+        except (KeyError, ValidationError) as cause:
+            raise StoreError(
+                f"{str(self.path / 'run.json')!r} is damaged, or of another version: {key!r}",
+                "use the preceptor that wrote this run, or start a new one",
+            ) from cause
+
     @cached_property
     def trace(self) -> Trace:
         """What happened."""
@@ -256,13 +272,15 @@ class RunStore:
         """Take the stop file away."""
         (self.path / "stop").unlink(missing_ok=True)
 
-    def lock(self) -> AbstractContextManager[None]:
-        """Hold the run alone.
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run alone; what is made meanwhile, only its owner may read.
 
         Raises:
             StoreError: On entering, if another process holds it.
         """
-        return locking.lock(self.path)
+        with private.owner_only(), locking.lock(self.path):
+            yield
 
 
 @dataclass(frozen=True)

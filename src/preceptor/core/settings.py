@@ -42,8 +42,11 @@ SECRETS = (
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 """Keys that TOML takes without quotes."""
 
-_USER = re.compile(r"://[^/?#\s]*@")
-_QUERY = re.compile(r"([?&][^=&#\s]*(?:key|token|secret|password)[^=&#\s]*=)[^&#\s]*", re.IGNORECASE)
+# To the last @ of what has no blank or quote: a password may hold a slash.
+_USER = re.compile(r"(:/{1,2})[^/\s\"'`<>][^\s\"'`<>]*@")
+_QUERY = re.compile(
+    r"([?&][^=&#\s]*(?:key|token|secret|password)[^=&#\s]*=)[^&#\s\"'`<>]*", re.IGNORECASE
+)
 
 
 class Timeouts(Record):
@@ -183,7 +186,21 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
     Raises:
         InputError: Naming the file, variable or option, and the key.
     """
-    return _merged(_said(path, environ, overrides))
+    said = _said(path, environ, overrides)
+    settings = _merged(said)
+    for keys, value in _leaves(settings.model_dump(mode="json")):
+        if isinstance(value, str) and (masked(value) != value or _holds_user(keys, value)):
+            where = next((s.where for s in reversed(said) if s.keys == keys), "settings")
+            raise InputError(
+                f"{masked(where)}: {masked('.'.join(keys))}: a password or key in a URL is no setting",
+                "write the URL without it; a secret stands in the environment (see: preceptor doctor)",
+            )
+    return settings
+
+
+def _holds_user(keys: tuple[str, ...], value: str) -> bool:
+    """Return whether a plain address, which names no model before an @, names a user."""
+    return keys[-1] in ("qdrant_url", "batch_url") and "@" in value
 
 
 @dataclass(frozen=True)
@@ -222,7 +239,7 @@ def explain(
 
 def masked(text: str) -> str:
     """Return a text in which no URL carries a password or key."""
-    return _QUERY.sub(r"\1***", _USER.sub("://***@", text))
+    return _QUERY.sub(r"\1***", _USER.sub(r"\1***@", text))
 
 
 def check_address(what: str, spec: str) -> None:

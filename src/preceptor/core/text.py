@@ -8,7 +8,8 @@ same spans on every machine. Leaves the meaning of a sentence to its callers.
 from __future__ import annotations
 
 import re
-import unicodedata
+
+from preceptor.core.composing import normal
 
 Span = tuple[int, int]
 """Start and end of a piece of text, in characters, end excluded."""
@@ -23,7 +24,8 @@ _SELDOM_LAST = frozenset(
     """.split()
 )
 _BEFORE_NUMBER = frozenset({"no", "nr", "nos", "fig", "gr", "grade"})
-_END = re.compile(r"[.!?]+[\"'”’)\]]*(?=\s|$)|[。！？]+")
+# A run of stops is read once, from its first: a line of dots would else be read from each of them.
+_END = re.compile(r"(?<![.!?])[.!?]++[\"'”’)\]]*+(?=\s|$)|[。！？]+")
 _LAST_WORD = re.compile(r"[^\W_](?:[\w.]*\w)?$")
 _BULLET = re.compile(r"[ \t]*(?:[-*•+>#]|\d{1,2}[.)]|[a-z][.)])[ \t]")
 _LINE = re.compile(r"[^\n\r]+")
@@ -55,14 +57,16 @@ def _is_end(text: str, match: re.Match[str], stop: int) -> bool:
 def _blocks(text: str) -> list[Span]:
     """Return the lines of ``text``, with hard-wrapped ones joined."""
     blocks: list[Span] = []
+    last = ""
     for line in _LINE.finditer(text):
-        if not line.group().strip():
+        bare = line.group().strip()
+        if not bare:
             continue
+        closed, last = last in ".!?:;。！？", bare[-1]
         if blocks:
             start, end = blocks[-1]
             gap = text[end : line.start()].count("\n")
-            closed = text[start:end].rstrip()[-1] in ".!?:;。！？"
-            soft = line.group().lstrip()[0].islower() and not _BULLET.match(line.group())
+            soft = bare[0].islower() and not _BULLET.match(line.group())
             if gap == 1 and soft and not closed:
                 blocks[-1] = (start, line.end())
                 continue
@@ -108,7 +112,7 @@ _PAUSE = re.compile(r"[,;:()\[\]\"“”!?—–]|\.(?=\s|$)|\s-\s|\s\+\s|\n")
 
 def words(text: str) -> tuple[str, ...]:
     """Return the words of ``text``: case folded, without punctuation; ``h/o`` is one word."""
-    folded = unicodedata.normalize("NFKC", text).casefold().replace("’", "'")
+    folded = normal("NFKC", text).casefold().replace("’", "'")
     return tuple(_WORD.findall(folded))
 
 

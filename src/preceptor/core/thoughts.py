@@ -14,7 +14,7 @@ import re
 _NAMES = r"(?:[a-z]+:)?(?:think|thinking|thoughts?|reasoning|reflection|analysis)"
 _END = re.compile(
     rf"</\s*{_NAMES}\s*>|\[/THINK\]|◁/think▷|<\|END_THINKING\|>|<\|end_of_thought\|>"
-    r"|<\|inner_suffix\|>|<channel\|>|<\|channel\|>\s*final\b[^{]*?<\|message\|>",
+    r"|<\|inner_suffix\|>|<channel\|>|<\|channel\|>\s*final\b(?:(?!<\|channel\|>)[^{])*?<\|message\|>",
     re.IGNORECASE,
 )
 _BEGIN = re.compile(

@@ -6,12 +6,14 @@ from preceptor.core import errors
 def test_each_leaf_has_the_exit_code_that_the_front_door_promises() -> None:
     codes = {leaf: leaf("m").exit_code for leaf in _leaves(errors.PreceptorError)}
     assert codes == {
-        errors.InputError: 2,
         errors.TaskError: 2,
+        errors.InputError: 2,
+        errors.Unserved: 2,
         errors.StoreError: 2,
         errors.BudgetStop: 3,
         errors.TeacherError: 4,
         errors.StudentError: 5,
+        errors.InputError: 2,
         errors.Unserved: 2,
         errors.Unforeseen: 1,
         errors.Interrupted: 130,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import chdir
 from pathlib import Path
 
 import httpx
@@ -85,8 +86,7 @@ def main() -> None:
     """Print the section."""
     _plain()
     print(HEAD)
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(Path(folder))
+    with tempfile.TemporaryDirectory() as folder, chdir(Path(folder)):
         for row in rows():
             print(row, flush=True)
 

@@ -186,8 +186,8 @@ def test_a_whole_run_whose_servers_point_elsewhere_sends_nothing_there(
     with OpenAIServer(troubles=[moved(target)] * 99) as server:
         spec = f"openai:m@{server.base_url}"
         run = ["refine", "tests.graphs.small:task", "--rounds", "1", "--runs-dir", str(tmp_path)]
-        assert main([*run, "--student", spec]) == 5
-        assert main([*run, "--student", "simulated", "--teacher", spec]) == 4
+        assert main([*run, "--name", "a", "--student", spec]) == 5
+        assert main([*run, "--name", "b", "--student", "simulated", "--teacher", spec]) == 4
     said = capsys.readouterr().err
     assert said.count(f"to 'localhost:{target.port}' (status 307)") >= 2
     assert target.received == b""
@@ -294,7 +294,9 @@ AMBIGUOUS = (
 
 
 @pytest.mark.parametrize("url", AMBIGUOUS)
-def test_an_address_with_two_readings_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_with_two_readings_is_refused(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert not egress.is_local(url)
     for spec in (f"openai:m@{url}", f"ollama:m@{url}"):
         for asked in (ask_student, ask_teacher, embed, destination.of):
@@ -302,7 +304,7 @@ def test_an_address_with_two_readings_is_refused(url: str, monkeypatch: pytest.M
                 asked(spec)
             assert "\n" not in str(caught.value) or "\n" in url
     with pytest.raises(InputError):
-        Egress("open", Path("never")).check(url, 1, "d")
+        Egress("open", tmp_path / "log").check(url, 1, "d")
     if "\n" not in url:
         for name, spec in (("OLLAMA_HOST", "ollama:m"), ("OPENAI_BASE_URL", "openai:m")):
             monkeypatch.setenv(name, url)

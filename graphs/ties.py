@@ -17,6 +17,7 @@ from pydantic import JsonValue
 
 from preceptor.core import parse
 from preceptor.core.fields import FieldSpec, LabelField
+from preceptor.core.objects import objects
 from preceptor.core.ports import Student
 from preceptor.core.records import Call, Gold, Reply
 
@@ -82,7 +83,7 @@ def _lost(reply: Reply, name: str, own: str) -> float:
     share = reply.probability
     if reply.status != "ok" or share is None:
         return math.inf
-    found: dict[str, JsonValue] = next(parse.objects(reply.raw), {})
+    found: dict[str, JsonValue] = next(objects(reply.raw), {})
     share = share if found.get(name) == own else 1 - share
     return math.inf if share >= 1 else math.log(max(share, 1e-12)) - math.log(1 - share)
 

@@ -154,14 +154,14 @@ def test_a_path_that_is_no_text_and_a_locale_of_ascii_end_in_one_line(tmp_path: 
         "PYTHONUTF8": "0",
     }
     environment |= {"PYTHONIOENCODING": "ascii", "PYTHONCOERCECLOCALE": "0"}
-    tried: tuple[list[str | bytes], ...] = (
+    commands: tuple[list[str | bytes], ...] = (
         ["runs", "list", "--runs-dir", odd],
         ["doctor", "--runs-dir", odd],
         ["tasks", "check", odd + b"/t.yaml"],
         ["report", odd],
         ["extract", odd, "--in", odd + b"/a.jsonl", "--out", odd + b"/b.csv"],
     )
-    for words in tried:
+    for words in commands:
         command = [os.fsencode(word) for word in (sys.executable, "-m", "preceptor", *words)]
         done = subprocess.run(command, capture_output=True, env=environment, check=False)
         assert b"Traceback" not in done.stderr, words

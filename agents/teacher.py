@@ -182,6 +182,7 @@ def _openai(name: str, url: str, options: TeacherOptions) -> BaseChatModel:
         http_async_client=wire.openai_async_client(),
         # The environment's own proxy for this client would stand beside ours.
         openai_proxy="",
+        http_socket_options=(),
     )
 
 

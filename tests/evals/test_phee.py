@@ -115,7 +115,7 @@ def test_damaged_lines_are_named(home: Path) -> None:
     assert "dev.json, line 2: not JSON" in broken(home, good[:-9])
     other = broken(home, good.replace('"zetamide"', '"betamide"'))
     assert "line 2" in other
-    assert "'betamide' does not stand in the sentence" in other
+    assert "an item of 8 characters does not stand in the sentence" in other
     shape = broken(home, good.replace('"events"', '"event"'))
     assert "annotations.0.events" in shape
     assert "preceptor tasks fetch phee" in shape

@@ -57,7 +57,7 @@ TASK = "tests.graphs.test_returning:task"
 BASE = "base:1"
 TUNE: dict[str, dict[str, JsonValue]] = {
     "fine_tune": {
-        "change": {"epochs": 12, "rate": 0.01, "validation": 0, "patience": 0, "batch": 4},
+        "change": {"epochs": 5, "rate": 0.01, "validation": 0, "patience": 0, "batch": 4},
         "recombined": 0,
     }
 }

@@ -105,7 +105,12 @@ def test_a_model_passes(tmp_path: Path) -> None:
 def test_attention_that_is_code_to_be_fetched_is_refused(
     key: str, name: JsonValue, tmp_path: Path
 ) -> None:
-    for said in ({key: name}, {"text_config": {key: name}}, {"layers": [{key: name}]}):
+    places: tuple[dict[str, JsonValue], ...] = (
+        {key: name},
+        {"text_config": {key: name}},
+        {"layers": [{key: name}]},
+    )
+    for said in places:
         with pytest.raises(InputError, match="code to be fetched"):
             foreign.check_model(model(tmp_path, **said))
 

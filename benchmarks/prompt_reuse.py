@@ -107,9 +107,11 @@ def block(student: Student, spec: str, notes: Sequence[Example], read: Callable[
     """Return the rows of a student; each arm asks about a few notes in a row, in turns."""
     found: dict[str, list[Took]] = {arm: [] for arm in ARMS}
     for at in range(0, len(notes), 5):
-        for arm in ARMS:
+        for number, arm in enumerate(ARMS):
             asked = recipe(arm, spec)
-            found[arm] += [one(student, asked, note, read) for note in notes[at : at + 5]]
+            # Each arm's notes begin otherwise: none finds in the cache what another one has read.
+            own = [n.model_copy(update={"text": f"({number}) {n.text}"}) for n in notes[at : at + 5]]
+            found[arm] += [one(student, asked, note, read) for note in own]
     base = found[next(iter(ARMS))]
     rows = []
     for arm, each in found.items():

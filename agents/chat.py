@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import JsonValue
 
-from preceptor.agents import brief, fitting, screening, served, strict
+from preceptor.agents import brief, capabilities, fitting, screening, strict
 from preceptor.agents.messages import length, readable, silent, unreadable
 from preceptor.agents.room import Room, is_too_long
 from preceptor.agents.students.completion import usage
@@ -170,7 +170,7 @@ class ChatTeacher:
             TeacherError: If it says that the model takes no tools.
         """
         if self._known is None:
-            found = served.of(self.name, self._options.api_key)
+            found = capabilities.of(self.name, self._options.api_key)
             if found.tools is False:
                 raise TeacherError(*no_tools(self.name))
             most = self._options.max_tokens

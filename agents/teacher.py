@@ -71,11 +71,10 @@ def check(spec: str, options: TeacherOptions | None = None) -> None:
         InputError: If the spec names no teacher, the server does not have it, or it takes no tools.
         TeacherError: If the model cannot be set up.
     """
-    from preceptor.agents import chat
-    from preceptor.agents import served as told
+    from preceptor.agents import capabilities, chat
 
     make(spec, options)
-    found = told.of(spec, options.api_key if options else "", options.keys if options else None)
+    found = capabilities.of(spec, options.api_key if options else "", options.keys if options else None)
     if found.missing:
         name = served.read(spec).model
         raise InputError(f"teacher {spec!r}: its server does not have it", f"ollama pull {name}")
@@ -90,14 +89,13 @@ def tried(spec: str, options: TeacherOptions) -> tuple[Literal["ok", "note"], st
         InputError: If the spec names no teacher.
         TeacherError: If no answer comes.
     """
-    from preceptor.agents import chat, trying
-    from preceptor.agents import served as told
+    from preceptor.agents import capabilities, chat, tool_trial
 
     named = served.read(spec)
     fewer = replace(options, max_tokens=chat.CALL_TOKENS)
     model = chat_model(named.kind, named.model, named.url, fewer)
-    known = told.of(spec, options.api_key, options.keys)
-    return trying.tried(spec, model, known, options.context)
+    known = capabilities.of(spec, options.api_key, options.keys)
+    return tool_trial.tried(spec, model, known, options.context)
 
 
 def make(spec: str, options: TeacherOptions | None = None) -> Teacher:

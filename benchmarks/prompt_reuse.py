@@ -185,6 +185,9 @@ def main() -> None:
         "",
         "## The embedded student, in process, asked note by note",
         "",
+        "It was taught single fields only: in one call it is slower and less often right, the more so "
+        "where shared labels are said once.",
+        "",
         *nano(notes),
         "",
         "## A scripted server that takes 50 ms for every answer, 16 in flight",

@@ -39,8 +39,8 @@ from preceptor.graphs import (
     answers,
     appending,
     bundle,
+    bundle_servers,
     corpus,
-    foreign,
     retrieval,
     wiring,
 )
@@ -117,7 +117,7 @@ def extract(
     made = bundle.at(bundle.read(job.folder), job.precision)
     job = _with_template(job, made)
     _check(job)
-    foreign.check(foreign.senders(job.folder, settings), job.allow)
+    bundle_servers.check(bundle_servers.senders(job.folder, settings), job.allow)
     work = job.target.with_name(f".{job.target.name}.work")
     appendable = answers.appendable(job.target)
     names = [f.name for f in made.fields]

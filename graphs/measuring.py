@@ -18,7 +18,7 @@ from preceptor.core.settings import Settings
 from preceptor.evals import evaluate, splits
 from preceptor.evals.metrics import choice, resampling
 from preceptor.evals.metrics.choice import words
-from preceptor.graphs import answering, bundle, foreign, retrieval, starting, wiring
+from preceptor.graphs import answering, bundle, bundle_servers, retrieval, starting, wiring
 
 
 class Request(Record):
@@ -87,7 +87,7 @@ def measure(request: Request, settings: Settings, on_progress: OnProgress) -> Me
         }
     )
     if Path(request.student).is_dir():
-        foreign.check(foreign.senders(Path(request.student), settings), request.allow)
+        bundle_servers.check(bundle_servers.senders(Path(request.student), settings), request.allow)
     task = wiring.load_task(options)
     drawn = splits.make(task, request.seed)
     metric = choice.choose(task.fields, drawn.examples(task, "train"), request.metric or task.metric)

@@ -43,9 +43,9 @@ from preceptor.agents.students.retry import (
     untrusted,
     worth_another_try,
 )
+from preceptor.agents.students.transport import install
 from preceptor.agents.students.whole import Watch, without_note
 from preceptor.agents.students.window import Window
-from preceptor.agents.students.wire import install
 from preceptor.core import keys, ollama_names, served, wire
 from preceptor.core.errors import StudentError
 from preceptor.core.fields import object_schema

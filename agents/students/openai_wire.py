@@ -10,7 +10,7 @@ import importlib
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
-from preceptor.agents.students.wire import HangUp, install
+from preceptor.agents.students.transport import HangUp, install
 
 if TYPE_CHECKING:
     import httpx

@@ -14,8 +14,8 @@ from typing import Literal, NamedTuple
 
 from preceptor.agents.students.lanes import Lanes
 from preceptor.agents.students.retry import Backoff, Passing, Refused, persist
+from preceptor.agents.students.transport import HangUp
 from preceptor.agents.students.wave import Wave
-from preceptor.agents.students.wire import HangUp
 from preceptor.core.errors import StudentError
 from preceptor.core.ports import Cancel
 from preceptor.core.records import Call, Reply

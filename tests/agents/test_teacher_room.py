@@ -10,7 +10,7 @@ import pytest
 from langchain_core.messages import AIMessage, ToolMessage, messages_to_dict
 from pydantic import JsonValue
 
-from preceptor.agents import brief, chat, room, served, strict, teacher
+from preceptor.agents import brief, capabilities, chat, room, strict, teacher
 from preceptor.agents.servers.ollama import OllamaServer
 from preceptor.agents.servers.openai import OpenAIServer, completion, tool_call
 from preceptor.agents.servers.scripted import Body, Response, Trouble, prompt_text, tokens
@@ -249,7 +249,7 @@ def test_a_model_that_is_not_there_and_a_server_that_is_silent() -> None:
         teacher.check(f"ollama:here@{server.url}")
     teacher.check(f"ollama:here@{server.url}")
     teacher.check("rules")
-    assert served.of("openai:gpt-4o") == served.Served()
+    assert capabilities.of("openai:gpt-4o") == capabilities.Served()
 
 
 def test_the_least_important_parts_go_first() -> None:

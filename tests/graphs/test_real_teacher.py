@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from preceptor.agents import served, teacher
+from preceptor.agents import capabilities, teacher
 from preceptor.agents.servers.llamacpp import LlamaCppServer
 from preceptor.agents.servers.openai import OpenAIServer, completion, tool_call
 from preceptor.agents.servers.scripted import Body
@@ -191,7 +191,7 @@ def test_without_a_place_for_tools_in_its_template_it_is_refused(tmp_path: Path)
     pytest.importorskip("xllamacpp", reason="needs the extra 'gguf'")
     with LlamaCppServer(FILES[0], 2048, 1) as server:
         spec = f"openai:smollm2@{server.url}/v1"
-        assert served.of(spec) == served.Served(context=2048, tools=False)
+        assert capabilities.of(spec) == capabilities.Served(context=2048, tools=False)
         with pytest.raises(InputError, match="takes no tools"):
             teacher.check(spec)
         options = OPTIONS.model_copy(update={"teacher": spec})

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from preceptor.cli import checks, faces, trying
+from preceptor.cli import checks, faces, student_trial
 from preceptor.cli.checks import Check, State
 from preceptor.cli.options import add_json, add_settings, settings
 from preceptor.core import machine, model_home, served, wire
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     found = [*_machine(chosen), *_packages(), *_models(chosen), *_data(chosen)]
     found += [_ollama(), *_services(chosen)]
     spec = args.student or (chosen.student if chosen.student != Settings().student else "")
-    tried = trying.student(spec, chosen) if spec else []
+    tried = student_trial.student(spec, chosen) if spec else []
     student = tried[0] if tried else None
     if student:
         found += tried

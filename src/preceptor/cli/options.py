@@ -64,10 +64,10 @@ def say_what_a_bundle_sends(folder: Path, chosen: Settings) -> None:
         InputError: If it is no bundle.
     """
     from preceptor.core.render import printable
-    from preceptor.graphs import foreign
+    from preceptor.graphs import bundle_servers
 
     shape = {"redacted": "redacted (see docs/privacy.md)", "open": "as they are"}
-    for one in foreign.senders(folder, chosen):
+    for one in bundle_servers.senders(folder, chosen):
         how = shape.get(chosen.egress, "unless the policy refuses")
         told = f"Note: this bundle sends notes to {one.host}: its {one.who} is {one.spec!r}, {how}."
         print(printable(told), file=sys.stderr)

@@ -86,10 +86,7 @@ def _longest(field: FieldSpec) -> int:
 
 
 def of_gold(fields: Sequence[FieldSpec], gold: Gold) -> int:
-    """Return the tokens of the right answer to ``fields`` in one call, where gold knows it.
-
-    Over five tasks and two tokenizers it was 1.0 to 2.7 times what was counted.
-    """
+    """Return the tokens of the right answer to ``fields`` in one call, where gold knows it."""
     known = [f for f in fields if f.name in gold]
     return FRAME + sum(tokens(f.name) + COMPACT + _of_value(gold[f.name]) for f in known)
 

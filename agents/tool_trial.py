@@ -15,7 +15,7 @@ from preceptor.core.ports import ToolSpec
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-    from preceptor.agents.served import Served
+    from preceptor.agents.capabilities import Served
 
 READY = ToolSpec(
     name="ready",

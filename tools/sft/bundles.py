@@ -177,9 +177,6 @@ def order(lengths: Sequence[int], batch: int, seed: int, epoch: int) -> list[int
     if places:
         at = max(range(len(places)), key=lambda i: lengths[places[i]])
         head = at - at % batch
-        if head + batch <= len(places):  # A last batch that is not full stays last.
-            places = places[head : head + batch] + places[:head] + places[head + batch :]
-        else:
-            places[0], places[at] = places[at], places[0]
+        places = places[head : head + batch] + places[:head] + places[head + batch :]
     batches = [places[at : at + batch] for at in range(0, len(places), batch)]
     return [i for found in batches for i in sorted(found, key=lambda i: -lengths[i])]

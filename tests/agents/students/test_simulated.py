@@ -70,6 +70,20 @@ def test_probability_follows_the_documented_formula() -> None:
     assert p(shown, easy) == pytest.approx(0.85)
 
 
+@pytest.mark.parametrize("version", [3, 4, 5])
+def test_one_call_for_all_fields_is_read_like_a_call_for_each(version: int) -> None:
+    student = SimulatedStudent(notes(), SPEC)
+    hard = next(e for e in notes() if "burning" in e.text)
+    shot = Shot(example_id="x", group="y", text="Burning again", answer={"pain": "present"})
+    plain, told = recipe(), recipe(look_for=("burning",))
+    for one in (plain, told, plain.model_copy(update={"shots": (shot,)})):
+        whole = one.model_copy(update={"mode": "joint", "render_version": version})
+        (call,) = render.calls(whole, BOTH, hard)
+        wanted = student.probability(render.calls(one, BOTH, hard)[0], BOTH[0])
+        assert student.probability(call, BOTH[0]) == pytest.approx(wanted)
+        assert student.probability(call, BOTH[1]) == pytest.approx(0.85)
+
+
 def test_adapter_and_length_count() -> None:
     spec = SPEC.model_copy(update={"adapters": {"a": 300}, "length_cost": 0.01, "comfort": 10})
     call = render.calls(recipe(), PAIN, notes()[0])[0]
